@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+// serveOptions are what a cache in front of an origin is made of; serve and
+// demo share them. Defaults are in the tags, so that --help shows them.
+type serveOptions struct {
+	Origin   originURL `placeholder:"URL" help:"Where answers come from: http[s]://host[:port][/base]."`
+	Memory   size      `default:"256M" placeholder:"SIZE" help:"Memory for stored responses; K, M, G, T are powers of 1024 (default ${default})."`
+	Via      string    `default:"opencache" placeholder:"NAME" help:"This cache's name in Via and Cache-Status (default ${default})."`
+	MaxConns int       `default:"16384" placeholder:"N" help:"Client connections open at a time; one more is answered 503 (default ${default})."`
+
+	PreserveHost bool          `group:"Caching" help:"Send the origin the client's Host instead of its own."`
+	DefaultTTL   ttlRules      `name:"default-ttl" group:"Caching" placeholder:"[REGEX=]DURATION" help:"Freshness of 200 answers that carry none, for all paths or those that match; the first that matches counts. Repeatable; one a line in the environment."`
+	Passthrough  patterns      `group:"Caching" placeholder:"REGEX" help:"Paths that are never cached. Repeatable; one a line in the environment."`
+	NoSortQuery  bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
+	LockTimeout  time.Duration `default:"15s" group:"Caching" help:"How long a request waits for another one's fetch before it asks the origin itself (default ${default})."`
+	LockAge      time.Duration `default:"5s" group:"Caching" help:"How long a fetch may make no progress before another is started (default ${default})."`
+
+	HeadTimeout       time.Duration `default:"10s" group:"Limits" help:"For a client to send a request's head (default ${default})."`
+	IdleTimeout       time.Duration `default:"75s" group:"Limits" help:"Of a client connection without a request (default ${default})."`
+	BodyTimeout       time.Duration `default:"60s" group:"Limits" help:"Between two reads of a request's content (default ${default})."`
+	WriteTimeout      time.Duration `default:"60s" group:"Limits" help:"For a client to take some of an answer (default ${default})."`
+	OriginDialTimeout time.Duration `default:"5s" group:"Limits" help:"To connect to the origin (default ${default})."`
+	OriginHeadTimeout time.Duration `default:"60s" group:"Limits" help:"For the origin to send an answer's head (default ${default})."`
+	OriginBodyTimeout time.Duration `default:"60s" group:"Limits" help:"For the origin to send more of an answer (default ${default})."`
+	OriginMaxConns    int           `default:"1024" group:"Limits" placeholder:"N" help:"Connections to the origin at a time (default ${default})."`
+	Grace             time.Duration `default:"30s" group:"Limits" help:"For answers under way when stopping (default ${default})."`
+
+	Admin          string `group:"Operation" placeholder:"ADDR" help:"Address of the administration interface, or off (default ${adminDefault}, or none when that is taken)."`
+	AdminTokenFile string `group:"Operation" placeholder:"FILE" help:"File with the token that administration asks of clients that are not on this machine."`
+	AccessLog      string `group:"Operation" placeholder:"FILE" help:"File for a line of JSON per request; - is standard output (default none). SIGUSR1 reopens it."`
+	LogLevel       string `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" group:"Operation" help:"Least level to log: debug, info, warn, error (default ${default})."`
+	LogFormat      string `default:"text" enum:"text,json" placeholder:"FORM" group:"Operation" help:"Form of the log on standard error: text, json (default ${default})."`
+
+	token string // what AdminTokenFile holds
+
+	// What tests put in place of the machine; nil and false: the machine.
+	now  func() time.Time
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	heap bool // stored responses on the Go heap
+}
+
+// adminDefault is where administration listens when nothing is said.
+const adminDefault = "127.0.0.1:9180"
+
+// check refuses what cannot work, and reads the token.
+func (o *serveOptions) check() error {
+	for name, d := range map[string]time.Duration{
+		"lock-timeout": o.LockTimeout, "lock-age": o.LockAge, "head-timeout": o.HeadTimeout,
+		"idle-timeout": o.IdleTimeout, "body-timeout": o.BodyTimeout, "write-timeout": o.WriteTimeout,
+		"origin-dial-timeout": o.OriginDialTimeout, "origin-head-timeout": o.OriginHeadTimeout,
+		"origin-body-timeout": o.OriginBodyTimeout, "grace": o.Grace,
+	} {
+		if d <= 0 {
+			return fmt.Errorf("--%s: %s: expected more than nothing, like 30s", name, d)
+		}
+	}
+	switch {
+	case o.Memory < smallestMemory:
+		return fmt.Errorf("--memory: %d bytes: expected at least %s", o.Memory, smallestMemory)
+	case o.MaxConns < 1:
+		return fmt.Errorf("--max-conns: %d: expected 1 or more", o.MaxConns)
+	case o.OriginMaxConns < 1:
+		return fmt.Errorf("--origin-max-conns: %d: expected 1 or more", o.OriginMaxConns)
+	case !isToken(o.Via):
+		return fmt.Errorf("--via: %q: expected a name of letters, digits and -._", o.Via)
+	}
+	if o.AdminTokenFile != "" {
+		text, err := os.ReadFile(o.AdminTokenFile)
+		if err != nil {
+			return fmt.Errorf("--admin-token-file: %w", err)
+		}
+		o.token = strings.TrimSpace(string(text))
+		if len(o.token) < 16 {
+			return fmt.Errorf("--admin-token-file: %s: a token of %d bytes: expected at least 16", o.AdminTokenFile, len(o.token))
+		}
+	}
+	if o.token == "" && o.Admin != "" && o.Admin != "off" && !loopbackAddr(o.Admin) {
+		return errors.New("--admin: other machines reach " + o.Admin + ": expected an address of this machine alone, or --admin-token-file")
+	}
+	return nil
+}
+
+// isToken reports whether s can stand in Via and Cache-Status as it is.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._", r)
+	}) && (s[0] >= 'a' && s[0] <= 'z' || s[0] >= 'A' && s[0] <= 'Z')
+}
+
+// loopbackAddr reports whether only this machine reaches a listener on addr.
+func loopbackAddr(addr string) bool {
+	if strings.HasPrefix(addr, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return true // not an address at all: listening will say so
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+
+	"opencache/internal/listen"
+)
+
+// serveCmd is opencache serve.
+type serveCmd struct {
+	Listen string `placeholder:"ADDR" xor:"listen" help:"Address for clients: host:port or unix:/path (default 127.0.0.1:8080)."`
+	Port   uint16 `placeholder:"N" xor:"listen" help:"The same as --listen 127.0.0.1:N."`
+
+	Options serveOptions `embed:""`
+}
+
+// Run serves until a signal stops it. The origin need not be there yet.
+func (c *serveCmd) Run() error {
+	o := &c.Options
+	if o.Origin == "" {
+		return usageError{errors.New("--origin is missing: expected http[s]://host[:port][/base]")}
+	}
+	if err := o.check(); err != nil {
+		return usageError{err}
+	}
+	log := newLog(o)
+	public, err := listen.Listen(c.addr())
+	if err != nil {
+		return usageError{err}
+	}
+	p, err := newProcess(o, public, log)
+	if err != nil {
+		return err
+	}
+	started := []any{"listen", public.Addr().String(), "origin", string(o.Origin), "memory", o.Memory.String(), "version", version}
+	if p.admin != nil {
+		started = append(started, "admin", p.admin.Addr().String())
+	}
+	log.Info("serving", started...)
+	if err := p.run(context.Background()); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// addr is where clients are to come. A flag's own default would count as said
+// beside the other one.
+func (c *serveCmd) addr() string {
+	switch {
+	case c.Port != 0:
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(c.Port)))
+	case c.Listen != "":
+		return c.Listen
+	}
+	return "127.0.0.1:8080"
+}

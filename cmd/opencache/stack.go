@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"opencache/internal/edge"
+	"opencache/internal/engine"
+	"opencache/internal/h1"
+	"opencache/internal/listen"
+	"opencache/internal/origin"
+	"opencache/internal/store"
+	"opencache/internal/telemetry"
+)
+
+// A stack is a cache in front of one origin: the parts, joined. Make it with
+// newStack, which opens no socket and asks the origin nothing; Close it.
+type stack struct {
+	upstream *origin.Upstream
+	volume   *store.Memory
+	engine   *engine.Engine
+	edge     *edge.Edge
+	metrics  *telemetry.Metrics
+	access   *telemetry.AccessLog // nil: none
+	http1    *h1.Server
+	server   *listen.Server
+	draining atomic.Bool
+}
+
+// unwind is how long Close waits for connections that it has closed.
+const unwind = 2 * time.Second
+
+// newStack joins the parts as o says.
+func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
+	s = &stack{}
+	if s.upstream, err = origin.Parse(string(o.Origin)); err != nil {
+		return nil, usageError{err}
+	}
+	name := s.upstream.Scheme + "://" + s.upstream.Host + s.upstream.Base
+	if o.PreserveHost {
+		s.upstream.Host = ""
+	}
+	s.upstream.DialTimeout, s.upstream.TLSTimeout = o.OriginDialTimeout, o.OriginDialTimeout
+	s.upstream.HeadTimeout, s.upstream.BodyTimeout = o.OriginHeadTimeout, o.OriginBodyTimeout
+	s.upstream.MaxConns, s.upstream.Dial, s.upstream.Now = o.OriginMaxConns, o.dial, o.now
+
+	if s.volume, err = store.NewMemory(store.Options{Size: int64(o.Memory), Heap: o.heap}); err != nil {
+		return nil, fmt.Errorf("--memory %s: %w", o.Memory, err)
+	}
+	if o.AccessLog != "" {
+		if s.access, err = telemetry.OpenLog(telemetry.LogOptions{Path: o.AccessLog, Log: log}); err != nil {
+			return nil, usageError{errors.Join(err, s.volume.Close())}
+		}
+	}
+	// Fetches together take a quarter of the memory at most.
+	s.engine = engine.New(engine.Options{Store: s.volume, Staging: int64(o.Memory / 4), Name: o.Via, Log: log, Now: o.now})
+	s.metrics = telemetry.NewMetrics(s.source())
+	if s.edge, err = edge.New(s.edgeOptions(o, name)); err != nil {
+		return nil, errors.Join(err, s.free())
+	}
+	s.http1 = &h1.Server{
+		Handler:     s.edge,
+		HeadTimeout: o.HeadTimeout, IdleTimeout: o.IdleTimeout, BodyTimeout: o.BodyTimeout, WriteTimeout: o.WriteTimeout,
+		MaxConns: o.MaxConns, Log: log, Now: o.now,
+	}
+	s.server = &listen.Server{
+		Protocols: map[string]func(net.Conn){"http/1.1": s.ServeConn},
+		// h1 answers the connections that are too many; what comes above
+		// that is closed unanswered.
+		MaxConns: o.MaxConns + o.MaxConns/16 + 64,
+		Log:      log,
+	}
+	return s, nil
+}
+
+// edgeOptions are what the flags mean to the edge; name is the origin in keys.
+func (s *stack) edgeOptions(o *serveOptions, name string) edge.Options {
+	e := edge.Options{
+		Engine: s.engine, Upstream: s.metrics.Upstream(s.upstream), Origin: name,
+		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
+		Policy:     engine.Policy{Rules: edge.DefaultRules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge},
+		AdminToken: o.token, Metrics: s.metrics, Log: s.access,
+		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now,
+	}
+	for _, rule := range o.DefaultTTL {
+		e.TTLs = append(e.TTLs, edge.TTL{Match: rule.Path, For: rule.TTL})
+	}
+	return e
+}
+
+// source is where the metrics read what they do not count themselves.
+func (s *stack) source() telemetry.Source {
+	b := build()
+	return telemetry.Source{
+		Version: b.Version, Revision: b.Revision,
+		Objects:     func() int64 { return s.volume.Stats().Objects },
+		Bytes:       func(yield func(string, int64) bool) { yield("memory", s.volume.Stats().Live) },
+		Evictions:   s.evictions(),
+		Waiters:     s.engine.Stats.Waiting.Load,
+		Connections: func() int64 { return int64(s.server.Stats().Open) },
+		Accepted:    func() uint64 { return s.server.Stats().Accepted },
+		Refused:     func() uint64 { return s.server.Stats().Refused },
+		LogDropped:  s.access.Dropped,
+	}
+}
+
+// evictions yields the records that the store lost, by reason.
+func (s *stack) evictions() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		for i, n := range s.volume.Stats().Lost {
+			if i > 0 && !yield(store.Loss(i).String(), n) {
+				return
+			}
+		}
+	}
+}
+
+// ServeConn serves a client's connection until its end.
+func (s *stack) ServeConn(c net.Conn) { s.http1.ServeConn(c) }
+
+// Drain ends idle connections now and the others behind the answer under way;
+// health answers say so. It does not wait.
+func (s *stack) Drain() {
+	s.draining.Store(true)
+	s.http1.Drain()
+}
+
+// Close ends what is left and frees everything.
+func (s *stack) Close() error {
+	s.http1.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), unwind)
+	defer cancel()
+	// A connection that does not end may still read from the store.
+	if err := s.server.Shutdown(ctx); err != nil {
+		return errors.Join(err, s.access.Close())
+	}
+	return s.free()
+}
+
+// free frees what needs no connection to be ended first.
+func (s *stack) free() error {
+	s.engine.Close()
+	return errors.Join(s.upstream.Close(), s.access.Close(), s.volume.Close())
+}
+
+// stats are what /__admin/stats shows.
+type stats struct {
+	telemetry.Totals
+	Objects  int64 `json:"objects"`  // stored responses
+	Bytes    int64 `json:"bytes"`    // that they take
+	Capacity int64 `json:"capacity"` // that they may take
+	Waiting  int64 `json:"waiting"`  // requests that wait for another one's fetch
+	Open     int   `json:"connections"`
+}
+
+// Stats looks at the counts.
+func (s *stack) Stats() stats {
+	v := s.volume.Stats()
+	return stats{
+		Totals: s.metrics.Totals(), Objects: v.Objects, Bytes: v.Live, Capacity: v.Capacity,
+		Waiting: s.engine.Stats.Waiting.Load(), Open: s.server.Stats().Open,
+	}
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What cannot work ends in one line on standard error that says what was
+// found and what is expected, with exit code 2.
+func TestUsage(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	used := taken.Addr().String()
+	_, port, _ := net.SplitHostPort(used)
+	short := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(short, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const origin = "--origin=http://127.0.0.1:1"
+	for _, c := range []struct{ env, args, want string }{
+		{"", "", `expected one of "serve", "demo"`},
+		{"", "srve", `unexpected argument srve, did you mean "serve"?`},
+		{"", "serve --memry 1G", `unknown flag --memry, did you mean "--memory"?`},
+		{"", "serve", `--origin is missing: expected http[s]://host[:port][/base]`},
+		{"", "serve --origin ftp://x", `--origin: origin "ftp://x": scheme "ftp"; expected http[s]://host[:port][/path]`},
+		{"", "serve --origin example.org", `--origin: origin "example.org": no scheme; expected`},
+		{"OPENCACHE_ORIGIN=http://", "serve", `--origin: origin "http://": no host; expected`},
+		{"", "serve --memory 12Q " + origin, `--memory: "12Q" is no size: expected a number with K, M, G or T (powers of 1024), like 256M`},
+		{"OPENCACHE_MEMORY=-1", "serve " + origin, `--memory: "-1" is no size: expected a number with K, M, G or T`},
+		{"", "serve --memory 1M " + origin, `--memory: 1048576 bytes: expected at least 8M`},
+		{"", "serve --memory 4000T " + origin, `--memory: 4000T: expected less than the `},
+		{"", "serve --default-ttl 30 " + origin, `--default-ttl: "30" has no unit: expected a duration like 30s, 30m or 30h`},
+		{"", "serve --default-ttl (=1h " + origin, `--default-ttl: error parsing regexp: missing closing )`},
+		{"", "serve --default-ttl soon " + origin, `--default-ttl: "soon" is no duration: expected [REGEX=]DURATION`},
+		{"", "serve --passthrough a{2,1} " + origin, `--passthrough: error parsing regexp: invalid repeat count`},
+		{"", "serve --grace 10 " + origin, `--grace: expected duration but got "10"`},
+		{"", "serve --grace 0s " + origin, `--grace: 0s: expected more than nothing, like 30s`},
+		{"", "serve --log-level loud " + origin, `--log-level must be one of "debug","info","warn","error" but got "loud"`},
+		{"", "serve --max-conns 0 " + origin, `--max-conns: 0: expected 1 or more`},
+		{"", "serve --via a,b " + origin, `--via: "a,b": expected a name of letters, digits and -._`},
+		{"", "serve --port 99999 " + origin, `--port: `},
+		{"", "serve --port 1 --listen :1 " + origin, `--listen and --port can't be used together`},
+		{"", "serve --listen 8080 " + origin, `listen "8080": expected host:port or unix:/path`},
+		{"", "serve --port " + port + " " + origin, `listen ` + used + `: another process listens there already`},
+		{"", "serve --listen 127.0.0.1:0 --admin " + used + " " + origin, `--admin: listen ` + used + `: another process listens there already`},
+		{"", "serve --admin 0.0.0.0:0 " + origin, `--admin: other machines reach 0.0.0.0:0: expected an address of this machine alone, or --admin-token-file`},
+		{"", "serve --admin-token-file /nowhere/token " + origin, `--admin-token-file: open /nowhere/token: no such file or directory`},
+		{"", "serve --admin-token-file " + short + " " + origin, `a token of 6 bytes: expected at least 16`},
+		{"", "serve --listen 127.0.0.1:0 --admin off --access-log /nowhere/log " + origin, `access log: open /nowhere/log: no such file or directory`},
+		{"", "demo --seconds=-1", `--seconds: -1: expected 0 or more`},
+		{"OPENCACHE_ADMIN=off", "healthcheck", `healthcheck: administration is off: expected a URL`},
+	} {
+		var env []string
+		if c.env != "" {
+			env = append(env, c.env)
+		}
+		code, stdout, stderr := run(t, env, strings.Fields(c.args)...)
+		if code != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "opencache: ") || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s %q: got code %d, output %q, error %q; want 2 and one line with %q", c.env, c.args, code, stdout, stderr, c.want)
+		}
+	}
+}
+
+// What prints and ends.
+func TestPrinting(t *testing.T) {
+	for args, want := range map[string]string{
+		"version":         "opencache " + version + " go",
+		"--version":       "opencache " + version + " go",
+		"version -o json": `{"version":"` + version + `"`,
+		"man":             ".TH OPENCACHE 1",
+		"completion bash": "complete ",
+		"completion zsh":  "bashcompinit",
+		"completion fish": "complete",
+		"--help":          "Usage: opencache <command>",
+		"serve --help":    "($OPENCACHE_DEFAULT_TTL)",
+		"demo --help":     "--seconds",
+	} {
+		code, stdout, stderr := run(t, nil, strings.Fields(args)...)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, want) {
+			t.Errorf("%q: got code %d, output %.100q, error %q; want 0 and %q", args, code, stdout, stderr, want)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]size{
+		"0": 0, "4096": 4096, "1K": 1 << 10, "64k": 64 << 10, "256M": 256 << 20, "1.5G": 3 << 29, "2T": 2 << 40,
+		"2KiB": 2 << 10, "2KB": 2 << 10, "7B": 7, "2mib": 2 << 20,
+	} {
+		var got size
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("%q: got %d, %v, want %d", text, got, err, want)
+		}
+		var again size
+		if err := again.UnmarshalText([]byte(got.String())); err != nil || again != got {
+			t.Errorf("%q: as text %q, which is %d, %v", text, got, again, err)
+		}
+	}
+	for _, text := range []string{"", "M", "1Q", "-1", "+1", "1e3", "0x10", "Inf", "NaN", "1 M", "1KK", "1.2.3", "9999999T", "1i", "1_000"} {
+		var got size
+		if err := got.UnmarshalText([]byte(text)); err == nil && text != "1i" {
+			t.Errorf("%q: got %d, want an error", text, got)
+		}
+	}
+}
+
+func TestTTLRules(t *testing.T) {
+	var got ttlRules
+	for _, text := range []string{`\.(zip|mod)$=24h`, "a=b=90s\n1h30m"} {
+		if err := got.UnmarshalText([]byte(text)); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+	}
+	want := []struct {
+		path string
+		ttl  time.Duration
+	}{{`\.(zip|mod)$`, 24 * time.Hour}, {"a=b", 90 * time.Second}, {"", 90 * time.Minute}}
+	if len(got) != len(want) {
+		t.Fatalf("got %d rules, want %d", len(got), len(want))
+	}
+	for i, w := range want {
+		path := ""
+		if got[i].Path != nil {
+			path = got[i].Path.String()
+		}
+		if path != w.path || got[i].TTL != w.ttl {
+			t.Errorf("rule %d: got %q %v, want %q %v", i, path, got[i].TTL, w.path, w.ttl)
+		}
+	}
+	for _, text := range []string{"", "=1h", "x=", "24", "x=24", "-1h", "10ms", "(=1h"} {
+		if _, err := parseTTLRule(text); err == nil {
+			t.Errorf("%q: got no error", text)
+		}
+	}
+}
+
+func TestMemoryHere(t *testing.T) {
+	const meminfo = "/proc/meminfo"
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  int64
+	}{
+		"nothing known":    {nil, 0},
+		"machine":          {map[string]string{meminfo: "MemTotal:       4096 kB\nMemFree: 1 kB\n"}, 4 << 20},
+		"container":        {map[string]string{meminfo: "MemTotal: 4096 kB\n", "/sys/fs/cgroup/memory.max": "1048576\n"}, 1 << 20},
+		"no limit":         {map[string]string{meminfo: "MemTotal: 4096 kB\n", "/sys/fs/cgroup/memory.max": "max\n"}, 4 << 20},
+		"no limit, old":    {map[string]string{meminfo: "MemTotal: 4096 kB\n", "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 4 << 20},
+		"only a container": {map[string]string{"/sys/fs/cgroup/memory.max": "1048576"}, 1 << 20},
+	} {
+		got := memoryHere(func(name string) ([]byte, error) {
+			if text, ok := c.files[name]; ok {
+				return []byte(text), nil
+			}
+			return nil, os.ErrNotExist
+		})
+		if got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
+		}
+	}
+}

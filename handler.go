@@ -1,0 +1,179 @@
+package opencache
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"opencache/internal/engine"
+	"opencache/internal/wire"
+)
+
+// A handler is what Handler returns.
+type handler struct {
+	next   http.Handler
+	store  *Store
+	log    *slog.Logger
+	prefix string        // of its keys
+	policy engine.Policy // without Upstream, which is each request's own
+	visits sync.Pool     // *visit
+	pieces sync.Pool     // *[]byte, for answers
+}
+
+// A visit is one request on its way through the engine. It is pooled.
+type visit struct {
+	req    wire.Request
+	reply  wire.Reply
+	answer answer
+	key    []byte
+}
+
+func (h *handler) newVisit() *visit {
+	v := new(visit)
+	v.answer.reply, v.answer.pieces = &v.reply, &h.pieces
+	return v
+}
+
+// ServeHTTP answers r from the store or has next answer it.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if switches(r) {
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	e := h.store.enter()
+	if e == nil {
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	defer h.store.leave()
+	v := h.visits.Get().(*visit)
+	v.take(w, r)
+	v.key = h.appendKey(v.key[:0], r)
+	e.Serve(&v.req, &v.reply, v.key, &newUpstream(h, r).policy)
+	whole := v.answer.stage == ended
+	v.give()
+	h.visits.Put(v)
+	if !whole {
+		panic(http.ErrAbortHandler) // net/http cuts the connection
+	}
+}
+
+// switches reports whether r may take the connection over: what follows is
+// not HTTP, and nothing for a cache. An upgrade to h2c is one to HTTP.
+func switches(r *http.Request) bool {
+	return r.Method == http.MethodConnect ||
+		len(r.Header["Upgrade"]) > 0 && hasToken(r.Header["Connection"], "upgrade") && !hasToken(r.Header["Upgrade"], "h2c")
+}
+
+// appendKey appends the key of r. Two URLs that next may tell apart have two.
+func (h *handler) appendKey(key []byte, r *http.Request) []byte {
+	key = append(key, h.prefix...)
+	if secure(r) {
+		key = append(key, "https://"...)
+	} else {
+		key = append(key, "http://"...)
+	}
+	key = append(key, strings.ToLower(r.Host)...)
+	if r.URL.Host != "" && r.URL.Host != r.Host { // a handler further out chose an upstream
+		key = append(key, '@')
+		key = append(key, r.URL.Host...)
+	}
+	key = append(key, ' ')
+	return append(key, r.URL.RequestURI()...)
+}
+
+func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
+
+// take prepares v for r.
+func (v *visit) take(w http.ResponseWriter, r *http.Request) {
+	q := &v.req
+	q.SetMethodText([]byte(r.Method))
+	q.SetAuthority([]byte(r.Host))
+	q.SetTarget([]byte(r.URL.RequestURI()))
+	q.Minor = 1
+	if !r.ProtoAtLeast(1, 1) {
+		q.Minor = 0
+	}
+	q.Secure = secure(r)
+	q.Trailers = hasToken(r.Header["Te"], "trailers")
+	q.Remote, _ = netip.ParseAddrPort(r.RemoteAddr) // what is not one is not known
+	q.Watch = r.Context
+	addFields(&q.Head, r.Header)
+	v.answer.begin(w, r)
+	if r.Body != nil && r.Body != http.NoBody {
+		q.Body, q.Length = &content{ReadCloser: r.Body, r: r}, r.ContentLength
+		// Content goes both ways at once where the connection can do that.
+		_ = v.answer.control.EnableFullDuplex()
+	}
+}
+
+// give empties v, which keeps its memory.
+func (v *visit) give() {
+	v.req.Reset()
+	v.reply = wire.Reply{Fields: v.reply.Fields[:0]}
+	v.answer = answer{reply: &v.reply, pieces: v.answer.pieces}
+}
+
+// A content is the content of a request as the engine has it.
+type content struct {
+	io.ReadCloser
+	r       *http.Request
+	trailer wire.Head
+	whole   bool
+}
+
+var _ wire.Body = (*content)(nil)
+
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.whole = c.whole || err == io.EOF
+	return n, err
+}
+
+// Trailer returns what net/http has put into Request.Trailer.
+func (c *content) Trailer() *wire.Head {
+	if !c.whole || len(c.r.Trailer) == 0 {
+		return nil
+	}
+	c.trailer.Reset()
+	addFields(&c.trailer, c.r.Trailer)
+	return &c.trailer
+}
+
+// An upstream is next as the engine asks it, on behalf of one request. The
+// engine sees heads; what else next may want of the request, such as path
+// values and what its context holds, is kept here.
+type upstream struct {
+	h      *handler
+	r      *http.Request // a copy, without fields
+	policy engine.Policy
+}
+
+func newUpstream(h *handler, r *http.Request) *upstream {
+	u := &upstream{h: h, policy: h.policy}
+	u.policy.Upstream = u
+	// A refresh uses it when the server is through with r.
+	u.r = r.WithContext(r.Context())
+	u.r.Header = nil
+	return u
+}
+
+// request makes the request for next: u.r with the head and content of r.
+func (u *upstream) request(ctx context.Context, r *wire.Request) *http.Request {
+	q := u.r.Clone(ctx)
+	q.Method = string(r.MethodText())
+	q.Header = headerOf(&r.Head)
+	if r.Trailers {
+		q.Header.Set("Te", "trailers")
+	}
+	q.Body, q.ContentLength, q.TransferEncoding, q.Trailer = http.NoBody, 0, nil, nil
+	if r.Body != nil {
+		q.Body, q.ContentLength, q.TransferEncoding = r.Body, r.Length, u.r.TransferEncoding
+		q.Trailer = u.r.Trailer // the same map: it is filled at the end of the content
+	}
+	return q
+}

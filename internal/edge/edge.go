@@ -1,0 +1,173 @@
+// Package edge is the way of a request above the cache: a row of stages, each
+// of which may answer. It turns what operators say (which origin, which
+// paths pass, how long what keeps) into the engine's keys and policies, and
+// answers the project's own paths. It knows no rule of HTTP caching (rfc9111)
+// and no connection (h1).
+//
+//	e, err := edge.New(edge.Options{Engine: eng, Upstream: pool, Origin: "http://origin.example"})
+//	server := h1.Server{Handler: e}
+//
+// The list of stages and the reason for each one's place: stages.go.
+package edge
+
+import (
+	"errors"
+	"io"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"opencache/internal/engine"
+	"opencache/internal/rfc9111"
+	"opencache/internal/telemetry"
+	"opencache/internal/wire"
+)
+
+// A TTL is the freshness lifetime of 200 responses that carry none, for paths
+// (with their query) that match.
+type TTL struct {
+	Match *regexp.Regexp // nil: all
+	For   time.Duration
+}
+
+// Options are what an Edge is made of.
+type Options struct {
+	Engine   *engine.Engine
+	Upstream wire.Exchanger
+	// Origin is what keys begin with: the upstream's scheme, authority and
+	// base path.
+	Origin string
+	// PreserveHost says that the upstream sees the client's Host: keys then
+	// have it in place of Origin's authority.
+	PreserveHost bool
+	// KeepQueryOrder keys the query as it came; otherwise its parameters are
+	// sorted by name, those of the same name in their order.
+	KeepQueryOrder bool
+	TTLs           []TTL            // the first that matches counts
+	Passthrough    []*regexp.Regexp // paths that are never cached
+	Policy         engine.Policy    // what all requests share; Upstream is set by New
+	// AdminToken allows purging and admin paths to whoever bears it, beside
+	// direct clients on this machine. Empty: those only.
+	AdminToken string
+	// Metrics answers /oc-cgi/metrics and counts requests; nil: not.
+	Metrics *telemetry.Metrics
+	// Log gets a line for each request; nil: none.
+	Log *telemetry.AccessLog
+	// Stats is called for the JSON of /__admin/stats; nil: that path is 404.
+	Stats func() any
+	// Draining makes health answers say 503, so that balancers look elsewhere.
+	Draining *atomic.Bool
+	Now      func() time.Time // nil: time.Now
+}
+
+// An Edge answers requests: a wire.Handler.
+type Edge struct {
+	o        Options
+	policies []engine.Policy // one for each of o.TTLs, then the one for the rest
+	bypass   engine.Policy
+	visits   sync.Pool
+}
+
+var _ wire.Handler = (*Edge)(nil)
+
+// New returns an Edge.
+func New(o Options) (*Edge, error) {
+	if o.Engine == nil || o.Upstream == nil || o.Origin == "" {
+		return nil, errors.New("edge: Engine, Upstream and Origin are needed")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Policy.Upstream = o.Upstream
+	e := &Edge{o: o}
+	for _, t := range append(o.TTLs, TTL{}) {
+		p := o.Policy
+		if t.For > 0 {
+			p.Rules.DefaultTTL = int64(t.For / time.Second)
+		}
+		e.policies = append(e.policies, p)
+	}
+	e.bypass = o.Policy
+	e.bypass.Bypass = true
+	e.visits.New = func() any { return &visit{e: e} }
+	return e, nil
+}
+
+// DefaultRules are the rules of the one-line mode where RFC 9111 leaves a
+// choice: heuristic freshness, and stale responses when the upstream fails.
+func DefaultRules() rfc9111.Policy {
+	return rfc9111.Policy{Heuristic: 10, HeuristicMax: 86400, StaleIfError: 86400}
+}
+
+// Serve answers r: it walks the stages until one has answered.
+func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
+	v := e.visits.Get().(*visit)
+	v.r, v.p, v.outcome = r, p, engine.Outcome{}
+	v.start = e.o.Now()
+	for i := range stages {
+		if stages[i].do(v) {
+			break
+		}
+	}
+	v.record()
+	v.r, v.p = nil, nil
+	e.visits.Put(v)
+}
+
+// A visit is one request on its way through the stages. It is pooled.
+type visit struct {
+	e       *Edge
+	r       *wire.Request
+	p       *wire.Reply
+	start   time.Time
+	key     []byte
+	target  []byte // path and query as they go upstream
+	order   []param
+	outcome engine.Outcome
+}
+
+// record tells telemetry what became of the request.
+func (v *visit) record() {
+	o := &v.e.o
+	if o.Metrics == nil && o.Log == nil {
+		return
+	}
+	rec := telemetry.Record{
+		Time: v.start, Remote: v.r.Remote, Method: v.r.Method, MethodText: v.r.MethodText(),
+		Host: v.r.Authority(), Target: v.r.Target(),
+		UserAgent: v.r.Get(wire.UserAgent), Referer: v.r.Get(wire.Referer),
+		Status: v.p.Status, Bytes: v.p.Sent, Duration: o.Now().Sub(v.start),
+		CacheStatus: v.outcome.Status.String(), Reason: v.outcome.Why.String(),
+		Collapsed: v.outcome.Collapsed, Key: v.key,
+		UpstreamStatus: v.outcome.Upstream, UpstreamTime: v.outcome.Waited,
+	}
+	if v.r.Minor == 0 {
+		rec.Proto = telemetry.HTTP10
+	}
+	if o.Metrics != nil {
+		o.Metrics.Observe(&rec)
+	}
+	if o.Log != nil {
+		o.Log.Write(&rec)
+	}
+}
+
+// answer gives a small answer of our own.
+func (v *visit) answer(status int, contentType, body string) bool {
+	p := v.p
+	p.Status, p.Length = status, int64(len(body))
+	p.Fields = wire.AppendField(p.Fields, wire.ContentType, contentType)
+	p.Fields = wire.AppendField(p.Fields, wire.CacheControl, "no-store")
+	_ = p.Start() // the Reply keeps the error
+	if v.r.Method != wire.HEAD {
+		_, _ = io.WriteString(p, body)
+	}
+	_ = p.End(nil)
+	return true
+}
+
+const (
+	plain  = "text/plain; charset=utf-8"
+	asJSON = "application/json"
+)

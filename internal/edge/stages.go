@@ -1,0 +1,156 @@
+package edge
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+
+	"opencache/internal/wire"
+)
+
+// A stage looks at a visit and either answers (true) or lets it go on.
+type stage struct {
+	name string
+	do   func(*visit) bool
+}
+
+// stages are what a request passes, in this order.
+var stages = [...]stage{
+	// First, so that a health check needs nothing that could be broken.
+	{"diagnose", (*visit).diagnose},
+	// Methods that no origin is to see, before anything is derived from them.
+	{"method", (*visit).method},
+	// The target is cleaned once; all that follows sees what the origin will.
+	{"target", (*visit).cleanTarget},
+	// Needs the key of what it names, and must not reach the origin.
+	{"purge", (*visit).purge},
+	// The cache, and behind it the origin.
+	{"cache", (*visit).cache},
+}
+
+// diagnose answers the project's own paths.
+func (v *visit) diagnose() bool {
+	path := v.r.Path()
+	if len(path) < 7 || path[1] != 'h' && path[1] != 'o' && path[1] != '_' {
+		return false
+	}
+	switch {
+	case string(path) == "/health" || string(path) == "/oc-cgi/health":
+		if d := v.e.o.Draining; d != nil && d.Load() {
+			return v.answer(503, plain, "draining\n")
+		}
+		return v.answer(200, plain, "OK")
+	case bytes.HasPrefix(path, []byte("/oc-cgi/")), bytes.HasPrefix(path, []byte("/__admin/")):
+		return v.admin(string(path))
+	}
+	return false
+}
+
+// admin answers the paths that only operators may ask.
+func (v *visit) admin(path string) bool {
+	if !v.trusted() {
+		return v.answer(403, plain, notTrusted)
+	}
+	switch method := v.r.Method; {
+	case path == "/oc-cgi/metrics" && v.e.o.Metrics != nil && reads(method):
+		var b bytes.Buffer
+		if err := v.e.o.Metrics.WriteText(&b); err != nil {
+			return v.answer(500, plain, err.Error()+"\n")
+		}
+		return v.answer(200, "text/plain; version=0.0.4; charset=utf-8", b.String())
+	case path == "/__admin/stats" && v.e.o.Stats != nil && reads(method):
+		b, err := json.MarshalIndent(v.e.o.Stats(), "", "  ")
+		if err != nil {
+			return v.answer(500, plain, err.Error()+"\n")
+		}
+		return v.answer(200, asJSON, string(b)+"\n")
+	case path == "/__admin/clear-cache" && method == wire.POST:
+		return v.answer(200, asJSON, fmt.Sprintf("{\"cleared\":%d}\n", v.e.o.Engine.Clear()))
+	case path == "/__admin/clear-cache":
+		v.p.Fields = wire.AppendField(v.p.Fields, wire.Allow, "POST")
+		return v.answer(405, plain, "POST is expected here\n")
+	}
+	return v.answer(404, plain, "no such path of opencache\n")
+}
+
+func reads(m wire.Method) bool { return m == wire.GET || m == wire.HEAD }
+
+const notTrusted = "for direct clients on this machine, or with a bearer token\n"
+
+// trusted reports whether the client may purge and administer: it bears the
+// token, or is on this machine and no proxy speaks for somebody else.
+func (v *visit) trusted() bool {
+	if token := v.e.o.AdminToken; token != "" {
+		got, ok := bytes.CutPrefix(v.r.Get(wire.Authorization), []byte("Bearer "))
+		if ok && subtle.ConstantTimeCompare(got, []byte(token)) == 1 {
+			return true
+		}
+	}
+	return v.r.Remote.Addr().Unmap().IsLoopback() && !v.r.Names().Overlaps(spokenFor)
+}
+
+// spokenFor are fields of requests that somebody else is behind: proxies add
+// them, and browsers send Origin for pages that may not administer.
+var spokenFor = wire.NamesOf(wire.XForwardedFor, wire.Forwarded, wire.XRealIP, wire.Via, wire.Origin)
+
+// method refuses what a reverse cache does not do.
+func (v *visit) method() bool {
+	switch v.r.Method {
+	case wire.CONNECT, wire.TRACE: // TRACE would show an origin's request to a script
+		v.p.Fields = wire.AppendField(v.p.Fields, wire.Allow, allowed)
+		return v.answer(405, plain, "this method is not for a reverse cache\n")
+	case wire.OPTIONS: // RFC 9110, 7.6.2: the last hop answers
+		if string(v.r.Path()) != "*" && string(v.r.Get(wire.MaxForwards)) != "0" {
+			return false
+		}
+		v.p.Fields = wire.AppendField(v.p.Fields, wire.Allow, allowed)
+		v.p.Status, v.p.Length = 204, 0
+		_ = v.p.Start()
+		_ = v.p.End(nil)
+		return true
+	}
+	return false
+}
+
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, PURGE"
+
+// purge drops what is stored under the target, with all its variants.
+func (v *visit) purge() bool {
+	if v.r.Method != wire.PURGE {
+		return false
+	}
+	if !v.trusted() {
+		return v.answer(403, plain, notTrusted)
+	}
+	soft := false
+	for _, name := range []string{"Soft-Purge", "Fastly-Soft-Purge"} {
+		for value := range v.r.Values(name) {
+			soft = soft || string(value) == "1"
+		}
+	}
+	if !v.e.o.Engine.Purge(v.cacheKey(), soft) {
+		return v.answer(404, asJSON, "{\"purged\":0}\n")
+	}
+	return v.answer(200, asJSON, "{\"purged\":1}\n")
+}
+
+// cache has the engine answer under the key and the policy of the target.
+func (v *visit) cache() bool {
+	e := v.e
+	policy := &e.policies[len(e.policies)-1]
+	for i := range e.o.TTLs {
+		if m := e.o.TTLs[i].Match; m == nil || m.Match(v.r.Target()) {
+			policy = &e.policies[i]
+			break
+		}
+	}
+	for _, m := range e.o.Passthrough {
+		if m.Match(v.r.Target()) {
+			policy = &e.bypass
+			break
+		}
+	}
+	v.outcome = e.o.Engine.Serve(v.r, v.p, v.cacheKey(), policy)
+	return true
+}

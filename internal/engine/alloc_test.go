@@ -1,0 +1,47 @@
+//go:build !race
+
+package engine
+
+import (
+	"strings"
+	"testing"
+
+	"opencache/internal/wire"
+)
+
+func TestHitAllocatesNothing(t *testing.T) {
+	g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
+		return respond("200 OK\r\nCache-Control: max-age=3600\r\nETag: \"a\"\r\nVary: Accept-Encoding", strings.Repeat("x", 1024)), nil
+	})
+	defer g.close()
+	g.get("/a")
+	for _, tc := range []struct{ name, request string }{
+		{"hit", "GET /a HTTP/1.1\r\nHost: c\r\n\r\n"},
+		{"head", "HEAD /a HTTP/1.1\r\nHost: c\r\n\r\n"},
+		{"304", "GET /a HTTP/1.1\r\nHost: c\r\nIf-None-Match: \"a\"\r\n\r\n"},
+		{"range", "GET /a HTTP/1.1\r\nHost: c\r\nRange: bytes=5-9\r\n\r\n"},
+	} {
+		var r wire.Request
+		if _, err := wire.ParseRequest(&r, []byte(tc.request), wire.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+		n := nullSink{}
+		p := wire.Reply{Sink: &n, Fields: make([]byte, 0, 4096)}
+		key := []byte("http://origin.test/a")
+		var out Outcome
+		allocs := testing.AllocsPerRun(100, func() {
+			p.Fields = p.Fields[:0]
+			out = g.e.Serve(&r, &p, key, &g.pol)
+		})
+		if allocs != 0 || out.Status != Hit {
+			t.Errorf("%s: got %v allocations and %s, want 0 and HIT", tc.name, allocs, out.Status)
+		}
+	}
+}
+
+type nullSink struct{ sink }
+
+func (*nullSink) Start() error                { return nil }
+func (*nullSink) Span(s wire.Span) error      { s.Release(); return nil }
+func (*nullSink) End(*wire.Head) error        { return nil }
+func (*nullSink) Write(b []byte) (int, error) { return len(b), nil }

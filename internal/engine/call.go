@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"bytes"
+	"time"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// A call is one request on its way through Serve. Calls are pooled; a call
+// belongs to one goroutine.
+type call struct {
+	e   *Engine
+	r   *wire.Request
+	p   *wire.Reply
+	pol *Policy
+	key []byte // primary key
+	out Outcome
+
+	ask     rfc9111.Ask
+	since   time.Time // when it came
+	now     time.Time
+	primary store.Hash
+	at      store.Hash // where to fetch for this request: primary, or a variant's
+	atKey   []byte     // full key under at
+	entry   store.Entry
+	head    storedHead
+	started bool // p.Start was called
+
+	// trusted is the version of a stored response that was validated on this
+	// request's behalf: it is delivered without judging it again.
+	trusted   uint64
+	validated Forward // why it was validated
+
+	scratch []byte
+	interim func(int, *wire.Head) // c.passInterim, made once
+	send    wire.Request          // what goes upstream when this call asks itself
+}
+
+// maxTurns bounds how often a request looks again: a fetch that was joined
+// can turn out to be another variant's, be deposed, or lose its race.
+const maxTurns = 8
+
+// Serve answers r through p. key identifies the resource and must be the same
+// only for requests that get the same answer, but for what Vary names.
+func (e *Engine) Serve(r *wire.Request, p *wire.Reply, key []byte, pol *Policy) Outcome {
+	c := e.calls.Get().(*call)
+	c.r, c.p, c.pol, c.key = r, p, pol, key
+	c.out, c.trusted, c.started = Outcome{}, 0, false
+	c.serve()
+	out := c.out
+	c.r, c.p, c.pol, c.key, c.entry, c.head.block = nil, nil, nil, nil, store.Entry{}, nil
+	e.calls.Put(c)
+	return out
+}
+
+func (c *call) serve() {
+	if fwd, why := c.passes(); fwd != NotForwarded {
+		c.pass(fwd, why)
+		return
+	}
+	digestAsk(&c.ask, c.r)
+	c.now = c.e.now()
+	c.since = c.now
+	c.primary = c.e.store.Hash(c.key)
+	for range maxTurns {
+		if c.turn() {
+			return
+		}
+		c.now = c.e.now()
+	}
+	c.pass(ForMiss, NotShareable)
+}
+
+// passes returns why the request is not the cache's to answer.
+func (c *call) passes() (Forward, Reason) {
+	switch {
+	case c.r.Method != wire.GET && c.r.Method != wire.HEAD:
+		return ForMethod, MethodNotCached
+	case c.pol.Bypass:
+		return ForBypass, PolicyBypass
+	case c.r.Upgrade && !wire.EqualFold(c.r.Protocol(), "h2c"):
+		return ForRequest, TunnelAsked
+	case c.r.Body != nil: // content of a GET selects nothing that a key could hold (RFC 9110, 9.3.1)
+		return ForRequest, ContentInGet
+	}
+	return NotForwarded, 0
+}
+
+// digestAsk makes a what the rules read of r.
+func digestAsk(a *rfc9111.Ask, r *wire.Request) {
+	m := rfc9111.Get
+	if r.Method == wire.HEAD {
+		m = rfc9111.Head
+	}
+	a.Reset(m)
+	for i := range r.Len() {
+		if id, _, value, ok := r.At(i); ok && fieldOf[id] != rfc9111.None {
+			a.Field(fieldOf[id], value)
+		}
+	}
+	a.Done()
+}
+
+// turn looks up and acts. It reports whether the request was answered; if
+// not, the store or the flights have changed and it is to look again.
+func (c *call) turn() bool {
+	switch c.lookup() {
+	case store.HitForMiss:
+		c.pass(ForMiss, WasHitForMiss)
+		return true
+	case store.Object:
+		return c.judge()
+	}
+	if c.ask.OnlyIfCached() {
+		c.refuse(Reason(rfc9111.WhyOnlyIfCached))
+		return true
+	}
+	return c.collapse(nil)
+}
+
+// judge decides over the stored response that lookup found.
+func (c *call) judge() bool {
+	if err := c.head.read(c.entry.Meta); err != nil {
+		c.e.log.Error("stored head is unreadable", "key", string(c.key), "err", err)
+		c.entry.Release()
+		c.e.store.Remove(c.at, c.atKey)
+		return false
+	}
+	c.head.facts.Length = c.entry.Size
+	now := c.now.UnixMilli()
+	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
+	switch {
+	case c.trusted != 0 && c.trusted == c.entry.Version:
+		v.Status, v.First, v.Last = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
+		c.out.Status, c.out.Forward = Revalidated, c.validated
+		return c.deliver(v)
+	case c.entry.Soft && (v.Do == rfc9111.Deliver || v.Do == rfc9111.DeliverAndRefresh):
+		return c.validate(v, SoftPurged)
+	}
+	switch v.Do {
+	case rfc9111.Deliver:
+		c.out.Status = Hit
+		if v.TTL <= 0 {
+			c.out.Status, c.out.Why = Stale, Reason(v.Why)
+		}
+		return c.deliver(v)
+	case rfc9111.DeliverAndRefresh:
+		c.out.Status, c.out.Why = Stale, Reason(v.Why)
+		if !c.refresh() {
+			c.out.Status = Updating
+		}
+		return c.deliver(v)
+	case rfc9111.Validate:
+		return c.validate(v, Reason(v.Why))
+	case rfc9111.Refuse:
+		c.entry.Release()
+		c.refuse(Reason(v.Why))
+	default: // rfc9111.Forward
+		c.entry.Release()
+		c.pass(ForRequest, Conditional)
+	}
+	return true
+}
+
+// validate lets the upstream say whether the stored response is current.
+func (c *call) validate(v rfc9111.Verdict, why Reason) bool {
+	stale := c.keepOld()
+	c.entry.Release()
+	c.out.Forward = ForStale
+	switch v.Why {
+	case rfc9111.WhyRequestNoCache, rfc9111.WhyRequestMaxAge, rfc9111.WhyMinFresh:
+		c.out.Forward = ForRequest
+	case rfc9111.WhyStale:
+		why = 0 // fwd=stale says it
+	}
+	c.out.Why, c.validated = why, c.out.Forward
+	return c.collapse(stale)
+}
+
+// keepOld copies what a fetch must know of the entry.
+func (c *call) keepOld() *old {
+	o := &old{
+		head:    storedHead{facts: c.head.facts, names: c.head.names, block: bytes.Clone(c.head.block)},
+		version: c.entry.Version, validated: c.entry.Validated,
+		hash: c.at,
+		key:  bytes.Clone(c.atKey),
+	}
+	return o
+}
+
+// refresh starts a fetch that nobody waits for, when none is under way and
+// there is room for one; it reports whether it did.
+func (c *call) refresh() bool {
+	select {
+	case c.e.refreshes <- struct{}{}:
+	default:
+		return false
+	}
+	f, leader := c.e.flights.join(c.at, c.stalled, func() *fetch { return c.start(c.keepOld(), nil) })
+	if !leader {
+		<-c.e.refreshes
+		f.leave(c)
+		return false
+	}
+	c.e.Stats.Refreshes.Add(1)
+	f.leave(c) // nobody waits
+	c.e.work.Add(1)
+	go func() {
+		defer func() { <-c.e.refreshes }()
+		f.run()
+	}()
+	return true
+}
+
+func (c *call) stalled(f *fetch) bool {
+	if !f.stalled(c.now, c.pol.lockAge()) {
+		return false
+	}
+	c.e.Stats.Deposed.Add(1)
+	return true
+}
+
+// start makes the fetch for this call's request; the caller runs it. leader is
+// who may have a response that can not be shared, nil for a refresh.
+func (c *call) start(stale *old, leader *call) *fetch {
+	f := &fetch{
+		e: c.e, pol: c.pol, key: bytes.Clone(c.key), hash: c.primary, at: c.at,
+		old: stale, seq: c.e.store.Seq(),
+		wake: make(chan struct{}), pace: make(chan struct{}, 1), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
+	}
+	f.req.CopyFrom(c.r)
+	f.req.SetMethod(wire.GET) // HEAD and GET share what is stored
+	f.req.Upgrade, f.req.Continue, f.req.Trailers = false, false, false
+	f.req.Body, f.req.Length, f.req.Watch = nil, 0, nil
+	for _, name := range conditions {
+		f.req.Del(name)
+	}
+	digestAsk(&f.ask, &f.req)
+	f.req.Add(wire.Via, c.e.via[c.r.Minor&1])
+	if stale != nil {
+		if tag := stale.head.value(wire.ETag); tag != nil {
+			f.req.Add(wire.IfNoneMatch, tag)
+		}
+		if at := stale.head.value(wire.LastModified); at != nil {
+			f.req.Add(wire.IfModifiedSince, at)
+		}
+	}
+	return f
+}

@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"bytes"
+	"time"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// collapse has the request answered by a fetch: one that is under way, or a
+// new one. It reports whether the request was answered.
+func (c *call) collapse(stale *old) bool {
+	forward, why := c.out.Forward, c.out.Why
+	var f *fetch
+	leader := c.alone()
+	if leader {
+		f = c.start(stale, c)
+	} else {
+		f, leader = c.e.flights.join(c.at, c.stalled, func() *fetch { return c.startUnlessStored(stale) })
+	}
+	if f == nil {
+		return false
+	}
+	if leader {
+		c.e.work.Add(1)
+		go f.run()
+	}
+	defer f.leave(c)
+	c.out.Forward, c.out.Why, c.out.Collapsed = forward, why, !leader
+	waitedFrom := c.e.now()
+	p := c.await(f, leader)
+	c.now = c.e.now()
+	c.out.Waited = c.now.Sub(waitedFrom)
+	return c.act(f, p, stale)
+}
+
+// alone reports whether the answer to this request is most likely nobody
+// else's: nobody is made to wait for it. It is stored when it may be.
+func (c *call) alone() bool {
+	return c.r.Has(wire.Authorization) || c.ask.NoStore()
+}
+
+// act goes on from where the fetch stands.
+func (c *call) act(f *fetch, p phase, stale *old) bool {
+	f.mu.Lock()
+	c.out.Upstream = f.upstream
+	why, err, version := f.why, f.err, f.version
+	fits := !f.varies || f.matches(c)
+	mine, shared := f.leader == c, f.anyone
+	f.mu.Unlock()
+	if p == handed && shared { // it grew before it was handed
+		p = growing
+	}
+	switch p {
+	case growing, done:
+		if !fits {
+			return false // regroup: the marker is there now
+		}
+		if !mine && !c.mayShare(f) {
+			c.pass(c.out.Forward, NotShareable)
+			return true
+		}
+		return c.follow(f, stale)
+	case validated:
+		c.trusted = version
+		return false
+	case failed:
+		c.out.Why, c.out.Err = why, err
+		return c.serveStale(stale) || c.fail(err)
+	case handed:
+		return c.handedOver(f, why, mine, stale)
+	}
+	if c.now.Sub(c.since) >= c.pol.lockTimeout() {
+		c.pass(c.out.Forward, LockTimedOut)
+		return true
+	}
+	return false // deposed: join or start the next
+}
+
+// mayShare reports whether the response that f receives may answer a request
+// other than its leader's: only if it could be reused from the store without
+// validation (RFC 9111, 4, on collapsed requests).
+func (c *call) mayShare(f *fetch) bool {
+	v := rfc9111.Judge(&f.head.facts, &c.ask, &c.pol.Rules, c.now.UnixMilli())
+	return v.Do == rfc9111.Deliver || v.Do == rfc9111.DeliverAndRefresh
+}
+
+// handedOver takes a response that can not be shared when it is this call's,
+// and asks for another when it is not.
+func (c *call) handedOver(f *fetch, why Reason, mine bool, stale *old) bool {
+	c.out.Why = why
+	if why == OriginStatus {
+		if c.serveStale(stale) {
+			return true
+		}
+		if !mine {
+			return c.failStatus(f.upstream)
+		}
+	}
+	c.out.Collapsed = false
+	if rest := f.claim(c); rest != nil {
+		c.relay(rest)
+		return true
+	}
+	c.pass(c.out.Forward, why)
+	return true
+}
+
+// claim takes the rest of a handed response; nil when it is not c's to take.
+func (f *fetch) claim(c *call) *wire.Response {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.phase != handed || !f.anyone && f.leader != c {
+		return nil
+	}
+	rest := f.rest
+	f.rest = nil
+	return rest
+}
+
+// startUnlessStored makes a fetch, unless a look under the lock of the
+// flights finds that one has just ended and left something.
+func (c *call) startUnlessStored(stale *old) *fetch {
+	var now store.Entry
+	c.e.store.Lookup(c.at, c.atKey, c.now.UnixMilli(), &now)
+	version := now.Version
+	if now.Kind == store.Object {
+		now.Release()
+	}
+	switch {
+	case stale == nil && now.Kind != store.Nothing:
+		return nil
+	case stale != nil && now.Kind == store.Object && (version != stale.version || now.Validated != stale.validated):
+		return nil
+	case stale != nil && now.Kind == store.HitForMiss:
+		return nil
+	}
+	return c.start(stale, c)
+}
+
+// await waits until f has a head or has ended, passing interim responses on.
+// It gives up, with phase asking, after the policy's lock timeout, and when f
+// has stalled so long that it is to be deposed.
+func (c *call) await(f *fetch, leader bool) phase {
+	if !leader {
+		c.e.Stats.Waiting.Add(1)
+		defer c.e.Stats.Waiting.Add(-1)
+	}
+	var timer *time.Timer
+	for sent := 0; ; {
+		f.mu.Lock()
+		p, interims, wake := f.phase, f.interims[sent:], f.wake
+		progressed := f.progressed
+		if p == asking && len(interims) == 0 {
+			f.waiters++
+		}
+		f.mu.Unlock()
+		for _, i := range interims {
+			sent++
+			_ = c.p.Interim(i.status, i.fields) // a client that is gone shows at Start
+		}
+		if p != asking {
+			return p
+		}
+		if len(interims) > 0 {
+			continue
+		}
+		if leader {
+			<-wake
+			continue
+		}
+		wait := c.patience(progressed)
+		if wait <= 0 {
+			return asking
+		}
+		if timer == nil {
+			timer = time.NewTimer(wait)
+			defer timer.Stop()
+		} else {
+			timer.Reset(wait)
+		}
+		select {
+		case <-wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// patience is how long a follower still waits for a head.
+func (c *call) patience(progressed time.Time) time.Duration {
+	now := c.e.now()
+	byLock := c.since.Add(c.pol.lockTimeout()).Sub(now)
+	byAge := progressed.Add(c.pol.lockAge()).Sub(now)
+	return min(byLock, byAge)
+}
+
+// matches reports whether c's request selects the variant that f fetches.
+// The caller holds f.mu.
+func (f *fetch) matches(c *call) bool {
+	values := appendVaried(nil, f.e.store.Fields(f.set), c.r)
+	return bytes.Equal(values, f.values)
+}
+
+// serveStale answers with what is stored although it is stale, where the
+// rules allow it.
+func (c *call) serveStale(stale *old) bool {
+	if stale == nil {
+		return false
+	}
+	upstream, failure := c.out.Upstream, c.out.Why
+	collapsed := c.out.Collapsed
+	if c.lookup() != store.Object {
+		return false
+	}
+	if err := c.head.read(c.entry.Meta); err != nil {
+		c.entry.Release()
+		return false
+	}
+	now := c.now.UnixMilli()
+	ok, why := rfc9111.StaleOnError(&c.head.facts, &c.ask, &c.pol.Rules, now)
+	if !ok {
+		c.entry.Release()
+		c.e.log.Debug("no stale answer", "key", string(c.key), "why", why)
+		return false
+	}
+	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
+	v.Status, v.First, v.Last = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
+	c.out.Status, c.out.Forward, c.out.Why = Stale, ForStale, failure
+	c.out.Upstream, c.out.Collapsed = upstream, collapsed
+	return c.deliver(v)
+}

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"bytes"
+	"strconv"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// deliver answers from the entry that lookup pinned. It reports false, with
+// nothing sent, when a segment of the content is gone.
+func (c *call) deliver(v rfc9111.Verdict) bool {
+	ent := &c.entry
+	whole := ent.Size <= store.WholeMax
+	if !whole && !c.hasSegments(v) {
+		ent.Release()
+		c.e.store.Remove(c.at, c.atKey)
+		return false
+	}
+	c.out.TTL = v.TTL
+	c.startStored(&c.head, v, ent.Size)
+	switch {
+	case c.r.Method == wire.HEAD || v.Status == 304 || v.Status == 412 || v.Status == 416:
+		ent.Release()
+	case whole:
+		body := ent.Body
+		if v.Status == 206 {
+			body = body.Slice(int(v.First), int(v.Last-v.First+1))
+		}
+		if body.N == 0 {
+			ent.Release()
+			break
+		}
+		_ = c.p.Span(body) // carries the pin; the Reply keeps the error
+	default:
+		version, tag := ent.Version, bytes.Clone(c.head.strongValidator())
+		from, to := span(v, ent.Size)
+		ent.Release()
+		c.sendSegments(version, tag, from, to)
+		return true
+	}
+	c.end(nil)
+	return true
+}
+
+// span returns the content bytes [from, to] that an answer carries.
+func span(v rfc9111.Verdict, size int64) (from, to int64) {
+	if v.Status == 206 {
+		return v.First, v.Last
+	}
+	return 0, size - 1
+}
+
+// hasSegments reports whether all the content that the answer needs is there
+// now: a hole that is known is a miss, not an answer cut short.
+func (c *call) hasSegments(v rfc9111.Verdict) bool {
+	if c.r.Method == wire.HEAD || v.Status != 200 && v.Status != 206 && v.Status != c.head.facts.Status {
+		return true
+	}
+	seg := c.e.segment
+	from, to := span(v, c.entry.Size)
+	for n := from / seg; n <= to/seg; n++ {
+		s, ok := c.e.store.Segment(c.entry.Version, int(n))
+		if !ok {
+			return false
+		}
+		s.Release()
+	}
+	return true
+}
+
+func (c *call) sendSegments(version uint64, tag []byte, from, to int64) {
+	for from <= to && c.p.Err == nil {
+		n := c.sendSegment(version, from, to)
+		if n == 0 {
+			c.out.Why = SegmentGone
+			c.resume(tag, from, to)
+			return
+		}
+		from += n
+	}
+	c.end(nil)
+}
+
+// sendSegment sends what the segment at from holds up to to, and returns how
+// many bytes that were: 0 when the segment is gone.
+func (c *call) sendSegment(version uint64, from, to int64) int64 {
+	seg := c.e.segment
+	s, ok := c.e.store.Segment(version, int(from/seg))
+	if !ok {
+		return 0
+	}
+	off := from % seg
+	n := min(int64(s.N)-off, to-from+1)
+	if n <= 0 {
+		s.Release()
+		return 0
+	}
+	_ = c.p.Span(s.Slice(int(off), int(n)))
+	return n
+}
+
+// startStored composes and starts the head of an answer from a stored or
+// growing response of size bytes (Unknown while that is not known).
+func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
+	p := c.p
+	p.Status = v.Status
+	p.Length = size
+	switch v.Status {
+	case 206:
+		p.Fields = h.appendBlock(p.Fields, wire.NameSet{})
+		p.Fields = appendContentRange(p.Fields, v.First, v.Last, size)
+		p.Length = v.Last - v.First + 1
+	case 304:
+		p.Fields = h.appendBlock(p.Fields, notIn304)
+		p.Length = wire.Unknown
+	case 412:
+		p.Length = 0
+	case 416:
+		p.Fields = append(p.Fields, "Content-Range: bytes */"...)
+		p.Fields = append(strconv.AppendInt(p.Fields, size, 10), "\r\n"...)
+		p.Length = 0
+	default:
+		p.Fields = h.appendBlock(p.Fields, wire.NameSet{})
+	}
+	if c.out.Status.FromStore() || h.facts.AgeValue > 0 {
+		p.Fields = append(p.Fields, "Age: "...)
+		p.Fields = strconv.AppendInt(p.Fields, rfc9111.CurrentAge(&h.facts, c.now.UnixMilli()), 10)
+		p.Fields = append(p.Fields, "\r\n"...)
+	}
+	c.begin()
+}
+
+func appendContentRange(dst []byte, first, last, size int64) []byte {
+	dst = append(dst, "Content-Range: bytes "...)
+	dst = strconv.AppendInt(dst, first, 10)
+	dst = append(dst, '-')
+	dst = strconv.AppendInt(dst, last, 10)
+	dst = append(dst, '/')
+	dst = strconv.AppendInt(dst, size, 10)
+	return append(dst, "\r\n"...)
+}
+
+// begin adds what tells of the outcome and starts the answer.
+func (c *call) begin() {
+	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name)
+	c.started = true
+	_ = c.p.Start() // the Reply keeps the error
+}
+
+// end completes the answer.
+func (c *call) end(trailer *wire.Head) {
+	_ = c.p.End(trailer)
+	if c.out.Err == nil {
+		c.out.Err = c.p.Err
+	}
+}
+
+// abort leaves the answer visibly incomplete.
+func (c *call) abort(why Reason, err error) {
+	c.out.Why, c.out.Err = why, err
+	c.p.Abort()
+}

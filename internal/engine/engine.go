@@ -1,0 +1,180 @@
+// Package engine is the cache proper: what happens between a request that was
+// routed and its answer. Two machines share it. Serve looks up, judges and
+// delivers; fetch asks the upstream and stores. Collapsing is many serves
+// reading one fetch while it grows; a refresh is a fetch nobody waits for.
+//
+// It never reads configuration (a Policy comes compiled), knows no connection
+// (wire.Reply in, wire.Exchanger out) and keeps no rule of HTTP caching
+// (rfc9111 judges).
+//
+//	e := engine.New(engine.Options{Store: volume})
+//	defer e.Close()
+//	outcome := e.Serve(req, reply, key, &engine.Policy{Upstream: pool})
+package engine
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// Options are what an Engine is made of.
+type Options struct {
+	Store *store.Memory
+	// Staging bounds the memory of all fetches together, in bytes; 0: 64 MiB.
+	// What does not fit in it is handed through and not stored.
+	Staging int64
+	// MaxObject is the largest content that is stored, in bytes; 0: half of
+	// what the store holds.
+	MaxObject int64
+	// Refreshes bounds the background refreshes that run at once; 0: 64.
+	Refreshes int
+	// Name is the cache's name in Cache-Status and Via; "": opencache.
+	Name string
+	Now  func() time.Time // nil: time.Now
+	Log  *slog.Logger     // nil: nothing is logged
+}
+
+// A Policy is what configuration says about a kind of request. It is made
+// once and only read afterwards.
+type Policy struct {
+	Rules    rfc9111.Policy
+	Upstream wire.Exchanger
+	// Bypass hands every request through, whatever its method.
+	Bypass bool
+	// LockTimeout is how long a request waits for another one's fetch to have
+	// a head before it asks the upstream itself; 0: 15 s.
+	LockTimeout time.Duration
+	// LockAge is how long a fetch may make no progress before the next
+	// request starts another one in its place; 0: 5 s.
+	LockAge time.Duration
+	// HitForMiss is how long it is remembered that responses for a key could
+	// not be shared; 0: 2 s.
+	HitForMiss time.Duration
+	// Site names the site in the store's accounting; may be empty.
+	Site []byte
+}
+
+// An Engine serves requests from a store and from upstreams. Make it with New.
+type Engine struct {
+	store     *store.Memory
+	now       func() time.Time
+	log       *slog.Logger
+	name      string
+	via       [2][]byte // the Via of messages received by HTTP/1.0 and 1.1 (RFC 9110, 7.6.3)
+	maxObject int64
+	segment   int64 // the store's unit of large content
+	staging   staging
+	flights   flights
+	refreshes chan struct{} // a token a background refresh
+
+	ctx     context.Context // of every fetch that may be stored
+	cancel  context.CancelFunc
+	work    sync.WaitGroup // fetches under way
+	calls   sync.Pool      // *call
+	buffers sync.Pool      // *[]byte of blockSize, for copying
+	Stats   Stats
+}
+
+// Stats count what an Engine did; read them with Load.
+type Stats struct {
+	Fetches   atomic.Int64 // upstream exchanges started for the store
+	Passes    atomic.Int64 // upstream exchanges for one client alone
+	Refreshes atomic.Int64 // background refreshes started
+	Waiting   atomic.Int64 // requests that wait for another one's fetch now
+	Deposed   atomic.Int64 // fetches replaced because they stalled
+	Refused   atomic.Int64 // storable responses that the store did not take
+}
+
+// New returns an Engine. Close it.
+func New(o Options) *Engine {
+	e := &Engine{
+		store:     o.Store,
+		now:       o.Now,
+		log:       o.Log,
+		name:      o.Name,
+		maxObject: o.MaxObject,
+		segment:   int64(o.Store.SegmentSize()),
+		refreshes: make(chan struct{}, orInt(o.Refreshes, 64)),
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.name == "" {
+		e.name = "opencache"
+	}
+	if e.maxObject <= 0 {
+		e.maxObject = o.Store.Stats().Capacity / 2
+	}
+	e.staging.max = o.Staging
+	if e.staging.max <= 0 {
+		e.staging.max = 64 << 20
+	}
+	e.flights.init()
+	e.buffers.New = func() any { b := make([]byte, blockSize); return &b }
+	e.calls.New = func() any {
+		c := &call{e: e}
+		c.interim = c.passInterim
+		return c
+	}
+	e.via = [2][]byte{[]byte("1.0 " + e.name), []byte("1.1 " + e.name)}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	return e
+}
+
+// Cancel ends all fetches, those that start later too, and waits for nothing.
+// Who has to wait for requests before Close, which must be the last call,
+// makes sure by it that none of them waits for long.
+func (e *Engine) Cancel() { e.cancel() }
+
+// Close ends all fetches and waits for them. The store is the caller's.
+func (e *Engine) Close() {
+	e.cancel()
+	e.work.Wait()
+}
+
+// StagingInUse returns how many bytes of fetches are in memory now.
+func (e *Engine) StagingInUse() int64 { return e.staging.used.Load() }
+
+// Purge drops what is stored under key with all its variants; soft keeps it
+// for use after validation. It reports whether anything was there.
+func (e *Engine) Purge(key []byte, soft bool) bool {
+	defer e.flights.retire(func(f *fetch) bool { return bytes.Equal(f.key, key) })
+	_, n := e.store.Purge(store.Purge{Key: key, Soft: soft})
+	return n > 0
+}
+
+// Clear drops everything and returns how many stored responses that were.
+func (e *Engine) Clear() int {
+	defer e.flights.retire(func(*fetch) bool { return true })
+	_, n := e.store.Purge(store.Purge{All: true})
+	return n
+}
+
+func orInt(n, def int) int {
+	if n <= 0 {
+		return def
+	}
+	return n
+}
+
+func orDuration(d, def time.Duration) time.Duration {
+	if d <= 0 {
+		return def
+	}
+	return d
+}
+
+func (p *Policy) lockTimeout() time.Duration { return orDuration(p.LockTimeout, 15*time.Second) }
+func (p *Policy) lockAge() time.Duration     { return orDuration(p.LockAge, 5*time.Second) }
+func (p *Policy) hitForMiss() time.Duration  { return orDuration(p.HitForMiss, 2*time.Second) }

@@ -1,0 +1,400 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// A phase is where a fetch stands. It only moves forward:
+//
+//	asking ─┬─▶ growing ─┬─▶ done
+//	        │            ├─▶ handed   the store or staging refused: the rest is one reader's
+//	        │            └─▶ failed   cut short
+//	        ├─▶ handed                may not be shared: all of it is the leader's
+//	        ├─▶ validated             a 304: look again, the stored response is current
+//	        └─▶ failed                no answer
+//
+// The fetch's own goroutine makes every move. Calls wait for moves (await,
+// next) and leave when they like; a fetch goes on without them, except that
+// what was handed is closed when nobody is left to take it.
+type phase uint8
+
+const (
+	asking phase = iota
+	growing
+	done
+	handed
+	validated
+	failed
+)
+
+// old is what a fetch knows of the stored response that it is to
+// validate or replace.
+type old struct {
+	head      storedHead // with memory of its own
+	version   uint64
+	validated store.Seq
+	hash      store.Hash
+	key       []byte
+}
+
+// A fetch asks the upstream once for everybody who wants the same.
+type fetch struct {
+	e    *Engine
+	pol  *Policy
+	key  []byte // primary key
+	hash store.Hash
+	at   store.Hash   // where newcomers find it: hash, or a variant's
+	req  wire.Request // what it sends: the leader's, without conditions of its own
+	ask  rfc9111.Ask  // the leader's
+	old  *old         // nil: nothing usable is stored
+	seq  store.Seq    // taken when it starts, so that a racing purge wins
+
+	mu         sync.Mutex // guards the fields below
+	phase      phase
+	wake       chan struct{} // closed at each move, by publishLocked
+	waiters    int           // goroutines that wait on wake
+	readers    int           // calls attached
+	progressed time.Time     // when anything came last
+	interims   []interim
+	waited     time.Duration // until the head came
+	upstream   int           // status code the upstream answered
+	why        Reason
+	err        error
+
+	// From growing on.
+	head    storedHead
+	varies  bool
+	set     store.Set
+	values  []byte // the leader's normalised values of the varying fields
+	version uint64
+	size    int64 // of the content; Unknown until it ends when no length was said
+	stored  bool  // taken for the store
+
+	// Content in [base, length) is in blocks; below saved it is in the store.
+	// Only the fetch's goroutine moves them.
+	base, length int64
+	saved        int64
+	blocks       []*block
+
+	// Content that can not be asked for again is not fetched far ahead of
+	// the fastest reader: reached is where that is, ahead the distance, and
+	// pace tells the fetch that one of them has moved or left.
+	reached int64
+	ahead   int64 // aheadMax; 0: as fast as it comes
+	pace    chan struct{}
+
+	rest   *wire.Response // handed: what follows length
+	anyone bool           // rest is for the first to ask, else for the leader alone
+	leader *call          // whose request it is; nil for a refresh
+}
+
+// An interim is a 1xx response to be passed on.
+type interim struct {
+	status int
+	fields []byte
+}
+
+// aheadMax is how far content that can not be asked for again is fetched
+// ahead of its fastest reader: a store that is full may drop it as fast.
+const aheadMax = 1 << 20
+
+// maxInterims bounds the interim responses that a fetch keeps.
+const maxInterims = 8
+
+func (f *fetch) attach() {
+	f.mu.Lock()
+	f.readers++
+	f.mu.Unlock()
+}
+
+// leave ends the interest of c, or of a refresh (nil). What was handed and
+// nobody took is closed; blocks go with the last reader of an ended fetch.
+func (f *fetch) leave(c *call) {
+	f.mu.Lock()
+	f.readers--
+	if f.leader == c {
+		f.leader = nil // calls are pooled: another request may be c next
+	}
+	f.quicken()
+	var rest *wire.Response
+	if f.readers == 0 && f.phase == handed {
+		rest, f.rest = f.rest, nil
+	}
+	if f.readers == 0 && f.phase >= done {
+		f.dropBlocksLocked()
+	}
+	f.mu.Unlock()
+	if rest != nil && rest.Body != nil {
+		_ = rest.Body.Close()
+	}
+}
+
+// quicken tells the fetch that readers have moved.
+func (f *fetch) quicken() {
+	select {
+	case f.pace <- struct{}{}:
+	default:
+	}
+}
+
+func (f *fetch) dropBlocksLocked() {
+	for _, b := range f.blocks {
+		f.e.staging.put(b)
+	}
+	f.blocks = nil
+	f.base = f.length
+}
+
+// publishLocked tells everybody who waits that something has changed.
+func (f *fetch) publishLocked() {
+	f.progressed = f.e.now()
+	if f.waiters > 0 {
+		close(f.wake)
+		f.wake = make(chan struct{})
+		f.waiters = 0
+	}
+}
+
+// stalled reports whether f has made no progress for age.
+func (f *fetch) stalled(now time.Time, age time.Duration) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.phase <= growing && now.Sub(f.progressed) >= age
+}
+
+// run is the fetch's goroutine.
+func (f *fetch) run() {
+	e := f.e
+	defer e.work.Done()
+	defer func() {
+		e.flights.remove(f.at, f)
+		e.flights.remove(f.hash, f)
+		f.finish()
+	}()
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("fetch panicked", "key", string(f.key), "panic", p, "stack", string(debug.Stack()))
+			f.fail(Internal, fmt.Errorf("fetch of %q panicked: %v", f.key, p))
+		}
+	}()
+	for again := true; again; {
+		again = f.exchange()
+	}
+}
+
+// finish gives back what an ended fetch without readers holds.
+func (f *fetch) finish() {
+	f.mu.Lock()
+	f.readers++ // leave takes it off again and sees to the rest
+	f.mu.Unlock()
+	f.leave(nil)
+}
+
+// exchange asks the upstream and acts on the answer. It reports whether the
+// upstream has to be asked again, without the conditions: a 304 came for what
+// the store has no more.
+func (f *fetch) exchange() (again bool) {
+	e := f.e
+	e.Stats.Fetches.Add(1)
+	f.req.Interim = f.addInterim
+	asked := e.now()
+	resp, err := f.pol.Upstream.Exchange(e.ctx, &f.req)
+	answered := e.now()
+	if err != nil {
+		f.fail(reasonOf(err), err)
+		return false
+	}
+	f.mu.Lock()
+	f.upstream, f.waited = resp.Status, answered.Sub(asked)
+	f.mu.Unlock()
+	switch {
+	case resp.Status == 304 && f.old != nil:
+		defer closeBody(resp)
+		return !f.validate(resp, asked, answered)
+	case resp.Status == 304:
+		closeBody(resp)
+		f.fail(OriginBroken, &wire.Error{Side: wire.Upstream, Status: 502, Err: errUnasked304})
+		return false
+	}
+	f.receive(resp, asked, answered)
+	return false
+}
+
+// validate freshens the stored response with a 304. When that does not fit or
+// the store has lost it, the request loses its conditions and is sent again.
+func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
+	var answer storedHead
+	answer.digest(resp, asked, answered)
+	fresh := f.old.head.freshened(resp, &answer)
+	if rfc9111.Validates(&f.old.head.facts, &answer.facts) &&
+		f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
+		f.mu.Lock()
+		f.phase, f.version = validated, f.old.version
+		f.publishLocked()
+		f.mu.Unlock()
+		return true
+	}
+	f.old = nil
+	for _, name := range conditions {
+		f.req.Del(name)
+	}
+	return false
+}
+
+// receive decides what becomes of a full response: shared and stored, or
+// handed to one.
+func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
+	f.head.digest(resp, asked, answered)
+	if why := f.admit(resp); why != 0 {
+		f.refuse(resp, why)
+		return
+	}
+	f.mu.Lock()
+	f.size = resp.Length
+	if resp.Body == nil {
+		f.size = 0
+	}
+	f.head.facts.Length = f.size
+	f.version = f.e.store.Version()
+	f.stored = true
+	if f.head.strongValidator() == nil {
+		f.ahead = aheadMax
+	}
+	f.phase = growing
+	f.publishLocked()
+	f.mu.Unlock()
+	f.fill(resp)
+}
+
+// admit returns why the response is not for the store, 0 when it is. It
+// settles under which variant it will be.
+func (f *fetch) admit(resp *wire.Response) Reason {
+	if serverFailed(resp.Status) && f.old != nil {
+		return OriginStatus // what is stored may answer better
+	}
+	// What could only ever stand in for an error is not kept: its fetches
+	// would be waited for in vain.
+	rules := f.pol.Rules
+	rules.StaleIfError = 0
+	if why := rfc9111.Storable(&f.head.facts, &f.ask, &rules); why != rfc9111.OK {
+		if serverFailed(resp.Status) {
+			return OriginStatus
+		}
+		return Reason(why)
+	}
+	if resp.Length > f.e.maxObject {
+		return TooLarge
+	}
+	if !resp.Has(wire.Vary) {
+		return 0
+	}
+	return f.vary(resp)
+}
+
+// vary makes f the fetch of a variant: the marker is there before anybody
+// sees the head, so that requests that it does not fit regroup.
+func (f *fetch) vary(resp *wire.Response) Reason {
+	names, all := rfc9111.VaryNames(slices.Collect(resp.Values("Vary")))
+	if all {
+		return NotShareable
+	}
+	set, ok := f.e.store.Intern(joinNames(names))
+	if !ok {
+		return StoreFull
+	}
+	generation := f.e.mark(f.hash, f.key, set, f.seq)
+	f.mu.Lock()
+	f.varies, f.set = true, set
+	f.values = appendVaried(nil, f.e.store.Fields(set), &f.req)
+	at := f.e.store.Variant(f.hash, generation, set, f.values)
+	f.mu.Unlock()
+	if at != f.at && f.e.flights.add(at, f) {
+		if f.at != f.hash {
+			f.e.flights.remove(f.at, f)
+		}
+		f.at = at
+	}
+	return 0
+}
+
+// refuse hands the response to the leader. What can not be shared is
+// remembered for a moment; what it was to replace is out of date. Where only
+// the leader's request is the reason, others may fare better: nothing changes.
+func (f *fetch) refuse(resp *wire.Response, why Reason) {
+	switch why {
+	case OriginStatus, Reason(rfc9111.WhyAuthorization), Reason(rfc9111.WhyRequestNoStore):
+	default:
+		if f.old != nil {
+			f.e.store.Remove(f.old.hash, f.old.key)
+		}
+		_ = f.e.store.Mark(f.at, store.Marker{ // without it the next requests only wait in vain
+			Kind:    store.HitForMiss,
+			Expires: f.e.now().Add(f.pol.hitForMiss()).UnixMilli(),
+			Born:    f.seq,
+		})
+	}
+	f.mu.Lock()
+	f.phase, f.why, f.rest = handed, why, resp
+	f.publishLocked()
+	f.mu.Unlock()
+}
+
+func (f *fetch) fail(why Reason, err error) {
+	f.mu.Lock()
+	if f.phase < done {
+		f.phase, f.why, f.err = failed, why, err
+	}
+	f.publishLocked()
+	f.mu.Unlock()
+}
+
+func (f *fetch) addInterim(status int, h *wire.Head) {
+	if status == 100 { // for this connection only; h1 answers Expect itself
+		return
+	}
+	f.mu.Lock()
+	if len(f.interims) < maxInterims {
+		f.interims = append(f.interims, interim{status, h.AppendFields(nil, wire.NameSet{})})
+	}
+	f.publishLocked()
+	f.mu.Unlock()
+}
+
+var errUnasked304 = errors.New("status 304 to a request without conditions")
+
+// reasonOf names an Exchange's error.
+func reasonOf(err error) Reason {
+	var e *wire.Error
+	switch {
+	case !errors.As(err, &e):
+		return Internal
+	case e.Status == 504:
+		return OriginTimeout
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return OriginBroken
+	default:
+		return OriginUnreachable
+	}
+}
+
+// serverFailed reports a status for which a stale response is a better answer
+// (RFC 5861, 4; RFC 9111, 4.2.4).
+func serverFailed(status int) bool {
+	return status == 500 || status >= 502 && status <= 504
+}
+
+func closeBody(resp *wire.Response) {
+	if resp.Body != nil {
+		_ = resp.Body.Close()
+	}
+}

@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"errors"
+	"io"
+
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// fill reads the content at the upstream's speed and publishes it as it
+// comes. Each full segment goes to the store and leaves the staging blocks;
+// content of up to store.WholeMax becomes one record at its end.
+func (f *fetch) fill(resp *wire.Response) {
+	for {
+		f.keepPace()
+		b, at := f.room()
+		if b == nil {
+			f.hand(resp, StagingFull)
+			return
+		}
+		n, err := 0, io.EOF
+		if resp.Body != nil {
+			n, err = resp.Body.Read(b.buf[at:])
+		}
+		if n > 0 {
+			f.grow(b, n)
+		}
+		switch {
+		case err == io.EOF:
+			closeBody(resp)
+			f.complete()
+			return
+		case err != nil:
+			closeBody(resp)
+			f.fail(reasonOf(err), err)
+			return
+		}
+		if why := f.storeSegments(); why != 0 {
+			f.hand(resp, why)
+			return
+		}
+		if f.length > f.e.maxObject {
+			f.hand(resp, TooLarge)
+			return
+		}
+	}
+}
+
+// keepPace waits while the content is too far ahead of its fastest reader to
+// be asked for again. Without readers nothing holds it.
+func (f *fetch) keepPace() {
+	for {
+		f.mu.Lock()
+		wait := f.ahead > 0 && f.readers > 0 && f.length-f.reached > f.ahead
+		f.mu.Unlock()
+		if !wait {
+			return
+		}
+		select {
+		case <-f.pace:
+		case <-f.e.ctx.Done():
+			return
+		}
+	}
+}
+
+// room returns a block with free space and where that begins, nil when
+// staging is full.
+func (f *fetch) room() (b *block, at int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.blocks); n > 0 && f.blocks[n-1].n < len(f.blocks[n-1].buf) {
+		return f.blocks[n-1], f.blocks[n-1].n
+	}
+	want := int64(-1)
+	if len(f.blocks) == 0 && f.length == 0 {
+		want = f.size
+	}
+	if b = f.e.staging.get(want); b != nil {
+		f.blocks = append(f.blocks, b)
+	}
+	return b, 0
+}
+
+func (f *fetch) grow(b *block, n int) {
+	f.mu.Lock()
+	b.n += n
+	f.length += int64(n)
+	f.publishLocked()
+	f.mu.Unlock()
+}
+
+// storeSegments moves what fills a segment from staging to the store.
+func (f *fetch) storeSegments() Reason {
+	for f.length-f.saved >= f.e.segment {
+		if why := f.saveSegment(f.e.segment); why != 0 {
+			return why
+		}
+	}
+	f.trim()
+	return 0
+}
+
+// saveSegment stores the next size bytes as a segment.
+func (f *fetch) saveSegment(size int64) Reason {
+	first := (f.saved - f.base) / blockSize
+	blocks := f.blocks[first : first+(size+blockSize-1)/blockSize]
+	if err := f.putSegment(blocks, f.saved/f.e.segment); err != nil {
+		return storeReason(err)
+	}
+	f.saved += size
+	return 0
+}
+
+func (f *fetch) putSegment(blocks []*block, n int64) error {
+	pieces := make([][]byte, len(blocks))
+	for i, b := range blocks {
+		pieces[i] = b.buf[:b.n]
+	}
+	return f.e.store.PutSegment(f.version, int(n), f.e.store.Site(f.pol.Site), pieces)
+}
+
+// trim drops the blocks whose content is in the store; when it can not be
+// asked for again, only those that the fastest reader has left behind.
+func (f *fetch) trim() {
+	f.mu.Lock()
+	to := f.saved
+	if f.ahead > 0 && f.readers > 0 {
+		to = min(to, f.reached)
+	}
+	n := max(0, (to-f.base)/blockSize)
+	gone := f.blocks[:n:n]
+	if n > 0 {
+		f.blocks = append([]*block(nil), f.blocks[n:]...)
+		f.base += n * blockSize
+	}
+	f.mu.Unlock()
+	for _, b := range gone {
+		f.e.staging.put(b)
+	}
+}
+
+// complete stores what is left and the head record, then tells everybody.
+// Readers find the content in staging or, when it is large, in the store.
+func (f *fetch) complete() {
+	large := f.length > store.WholeMax
+	why := f.keep(large)
+	f.mu.Lock()
+	if why != 0 {
+		f.why, f.stored = why, false
+		f.e.Stats.Refused.Add(1)
+	}
+	f.size = f.length
+	f.phase = done
+	if large && why == 0 && f.ahead == 0 {
+		f.dropBlocksLocked()
+	}
+	f.publishLocked()
+	f.mu.Unlock()
+}
+
+// keep makes the record of a complete response.
+func (f *fetch) keep(large bool) Reason {
+	head := f.head // readers look at f.head
+	head.facts.Length = f.length
+	e, rec := f.e, store.Record{
+		Hash: f.hash, Key: f.key, Site: f.e.store.Site(f.pol.Site), Version: f.version,
+		Born: f.seq, Validated: f.seq, Meta: head.appendMeta(nil), Size: f.length,
+	}
+	if f.varies {
+		rec.Hash, rec.Key = f.at, variantKey(f.key, e.store.Fields(f.set), f.values)
+	}
+	if large && f.length > f.saved {
+		if why := f.saveSegment(f.length - f.saved); why != 0 {
+			return why
+		}
+	}
+	if !large {
+		for _, b := range f.blocks {
+			rec.Body = append(rec.Body, b.buf[:b.n])
+		}
+	}
+	if err := e.store.Put(&rec); err != nil {
+		return storeReason(err)
+	}
+	return 0
+}
+
+// hand gives the rest of the response to the first reader that asks for it:
+// from here on nobody stores, and back-pressure reaches the upstream.
+func (f *fetch) hand(resp *wire.Response, why Reason) {
+	f.e.Stats.Refused.Add(1)
+	_ = f.e.store.Mark(f.at, store.Marker{
+		Kind:    store.HitForMiss,
+		Expires: f.e.now().Add(f.pol.hitForMiss()).UnixMilli(),
+		Born:    f.seq,
+	})
+	f.mu.Lock()
+	f.phase, f.why, f.rest, f.stored, f.anyone = handed, why, resp, false, true
+	f.publishLocked()
+	f.mu.Unlock()
+}
+
+func storeReason(err error) Reason {
+	switch {
+	case errors.Is(err, store.ErrTooLarge):
+		return TooLarge
+	case errors.Is(err, store.ErrQuota):
+		return QuotaReached
+	default:
+		return StoreFull
+	}
+}

@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"io"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/wire"
+)
+
+// A step is what a fetch has for a reader at some offset.
+type step struct {
+	data  []byte // content from the offset on; block is held for it
+	block *block
+	// One of these when there is no data:
+	end    bool // the content ends here
+	behind bool // the offset is below the window: the store has it
+	rest   bool // the rest of the response is to be claimed
+	err    error
+	why    Reason
+}
+
+// next returns what follows off. With wait it waits for it; without, the zero
+// step says that nothing is there yet.
+func (f *fetch) next(off int64, wait bool) step {
+	for {
+		f.mu.Lock()
+		if off > f.reached {
+			f.reached = off
+			f.quicken()
+		}
+		s := f.stepLocked(off)
+		if !s.idle() || !wait {
+			f.mu.Unlock()
+			return s
+		}
+		f.waiters++
+		wake := f.wake
+		f.mu.Unlock()
+		<-wake
+	}
+}
+
+// idle reports that nothing is there yet.
+func (s *step) idle() bool {
+	return s.block == nil && !s.end && !s.behind && !s.rest && s.err == nil
+}
+
+func (f *fetch) stepLocked(off int64) (s step) {
+	switch {
+	case off < f.base:
+		s.behind = true
+	case off < f.length:
+		s.block, s.data = f.blockAtLocked(off)
+		s.block.refs.Add(1)
+	case f.phase == done:
+		s.end = true
+	case f.phase == handed:
+		s.rest = true
+	case f.phase == failed:
+		s.err, s.why = f.err, f.why
+	}
+	return s
+}
+
+// blockAtLocked returns the block that holds off and its content from there.
+func (f *fetch) blockAtLocked(off int64) (*block, []byte) {
+	i := int((off - f.base) / blockSize) // all blocks but the last are full
+	b := f.blocks[i]
+	return b, b.buf[int(off-f.base)-i*blockSize : b.n]
+}
+
+// follow answers from a fetch while it grows. It reports false, with nothing
+// sent, when the request has to look again.
+func (c *call) follow(f *fetch, stale *old) bool {
+	// A fetch that breaks before any content was sent can still be answered
+	// otherwise; with a stale response to fall back on that is worth a wait.
+	if s := f.next(0, stale != nil); s.err != nil {
+		c.out.Why, c.out.Err = s.why, s.err
+		return c.serveStale(stale) || c.fail(s.err)
+	} else if s.block != nil {
+		c.e.staging.put(s.block)
+	}
+	f.mu.Lock()
+	size, stored := f.size, f.stored
+	f.mu.Unlock()
+	var v rfc9111.Verdict
+	v.Status, v.First, v.Last = rfc9111.Select(&f.head.facts, &c.ask, size)
+	c.out.Status = Miss
+	if stale != nil {
+		c.out.Status = Expired
+	}
+	c.out.Stored = stored
+	c.startStored(&f.head, v, size)
+	if c.r.Method == wire.HEAD || v.Status != 206 && v.Status != f.head.facts.Status {
+		c.end(nil)
+		return true
+	}
+	from, to := int64(0), int64(-1)
+	if v.Status == 206 {
+		from, to = v.First, v.Last
+	}
+	c.copyGrowing(f, from, to)
+	return true
+}
+
+// copyGrowing sends the content [from, to] (to < 0: to its end) as it comes.
+func (c *call) copyGrowing(f *fetch, from, to int64) {
+	for c.p.Err == nil && (to < 0 || from <= to) {
+		s := f.next(from, false)
+		if s.idle() {
+			_ = c.p.Flush() // what came so far is to be seen while we wait
+			s = f.next(from, true)
+		}
+		switch {
+		case s.block != nil:
+			data := s.data
+			if to >= 0 {
+				data = data[:min(int64(len(data)), to-from+1)]
+			}
+			n, _ := c.p.Write(data)
+			from += int64(n)
+			c.e.staging.put(s.block)
+		case s.end:
+			c.end(nil)
+			return
+		case s.behind:
+			from = c.catchUp(f, from, to)
+			if from < 0 {
+				return
+			}
+		case s.rest:
+			c.takeRest(f, from, to)
+			return
+		default:
+			c.abort(s.why, s.err)
+			return
+		}
+	}
+	c.end(nil)
+}
+
+// catchUp sends a segment that has left the window and returns the next
+// offset, -1 when the answer has ended.
+func (c *call) catchUp(f *fetch, from, to int64) int64 {
+	last := to
+	if last < 0 {
+		last = f.windowStart() - 1
+	}
+	if n := c.sendSegment(f.version, from, last); n > 0 {
+		return from + n
+	}
+	c.out.Why = SegmentGone
+	f.mu.Lock()
+	size := f.size
+	f.mu.Unlock()
+	if to < 0 && size > 0 {
+		to = size - 1
+	}
+	c.resume(f.head.strongValidator(), from, to)
+	return -1
+}
+
+func (f *fetch) windowStart() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.base
+}
+
+// takeRest goes on as the one reader of a handed response. Whoever can not
+// have it asks for the rest under the strong validator.
+func (c *call) takeRest(f *fetch, from, to int64) {
+	rest := f.claim(c)
+	if rest == nil {
+		if to < 0 && f.size > 0 {
+			to = f.size - 1
+		}
+		c.resume(f.head.strongValidator(), from, to)
+		return
+	}
+	defer closeBody(rest)
+	if to >= 0 {
+		c.copyBody(io.LimitReader(rest.Body, to-from+1), nil)
+		return
+	}
+	c.copyBody(rest.Body, rest.Body)
+}

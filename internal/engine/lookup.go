@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// lookup finds what is stored for the request. For an Object it leaves the
+// pinned entry in c.entry; in any case c.at and c.atKey say where a response
+// to this request belongs, and c.out.Forward why it would be fetched.
+func (c *call) lookup() store.Kind {
+	now := c.now.UnixMilli()
+	c.at, c.atKey = c.primary, c.key
+	c.out.Forward = NotForwarded
+	c.e.store.Lookup(c.primary, c.key, now, &c.entry)
+	switch c.entry.Kind {
+	case store.Nothing:
+		c.out.Forward = ForURIMiss
+		return store.Nothing
+	case store.Variants:
+		return c.lookupVariant(now)
+	}
+	return c.entry.Kind
+}
+
+// lookupVariant tries the field sets of a marker, newest first. What is
+// missing would be stored under the newest.
+func (c *call) lookupVariant(now int64) store.Kind {
+	marker := c.entry
+	for i := range marker.NumSets {
+		c.place(&marker, i)
+		c.e.store.Lookup(c.at, c.atKey, now, &c.entry)
+		if k := c.entry.Kind; k == store.Object || k == store.HitForMiss {
+			return k
+		}
+	}
+	c.place(&marker, 0)
+	c.out.Forward = ForVaryMiss
+	return store.Nothing
+}
+
+// place sets where this request's response belongs by the marker's set i.
+func (c *call) place(marker *store.Entry, i int) {
+	set := marker.Sets[i]
+	fields := c.e.store.Fields(set)
+	values := appendVaried(c.scratch[:0], fields, c.r)
+	c.at = c.e.store.Variant(c.primary, marker.Generation, set, values)
+	// The full key goes behind the values in the same scratch.
+	c.scratch = appendVariantKey(values, c.key, fields, values)
+	c.atKey = c.scratch[len(values):]
+}
+
+// variantKey is the full key of a variant: no primary key holds a NUL, and
+// lengths keep the parts apart.
+func variantKey(key, fields, values []byte) []byte {
+	return appendVariantKey(nil, key, fields, values)
+}
+
+func appendVariantKey(dst, key, fields, values []byte) []byte {
+	dst = append(dst, key...)
+	dst = append(dst, 0)
+	dst = binary.AppendUvarint(dst, uint64(len(fields)))
+	dst = append(dst, fields...)
+	return append(dst, values...)
+}
+
+// appendVaried appends the request's normalised values of fields, a list of
+// lower-case names joined by commas.
+func appendVaried(dst, fields []byte, r *wire.Request) []byte {
+	var lines [8][]byte
+	for len(fields) > 0 {
+		name, rest, _ := bytes.Cut(fields, []byte{','})
+		fields = rest
+		values := lines[:0]
+		id := wire.Lookup(name)
+		for i := range r.Len() {
+			if got, as, v, ok := r.At(i); ok && got == id && (id != wire.Other || wire.EqualFold(as, name)) {
+				values = append(values, v)
+			}
+		}
+		if id == wire.Host { // hidden in the head, and what the key has
+			values = append(values, r.Authority())
+		}
+		dst = rfc9111.AppendVaried(dst, name, values)
+	}
+	return dst
+}
+
+func joinNames(names []string) []byte { return []byte(strings.Join(names, ",")) }
+
+// mark writes the marker that responses under key vary by set, beside what
+// they varied by before, and returns its generation.
+func (e *Engine) mark(primary store.Hash, key []byte, set store.Set, born store.Seq) uint32 {
+	now := e.now()
+	m := store.Marker{
+		Kind: store.Variants, Generation: uint32(e.store.Version()), Born: born,
+		Expires: now.AddDate(10, 0, 0).UnixMilli(), // it goes when a response without Vary replaces it, or is evicted
+	}
+	m.Sets[0], m.NumSets = set, 1
+	var was store.Entry
+	e.store.Lookup(primary, key, now.UnixMilli(), &was)
+	switch was.Kind {
+	case store.Object:
+		was.Release()
+	case store.Variants:
+		m.Generation = was.Generation
+		for _, s := range was.Sets[:was.NumSets] {
+			if s != set && m.NumSets < len(m.Sets) {
+				m.Sets[m.NumSets] = s
+				m.NumSets++
+			}
+		}
+		if was.NumSets > 0 && was.Sets[0] == set {
+			return m.Generation
+		}
+	}
+	_ = e.store.Mark(primary, m) // unmarked, the variant is just not found again
+	return m.Generation
+}

@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"strconv"
+	"time"
+
+	"opencache/internal/rfc9111"
+)
+
+// A Status says where an answer came from, in nginx's words.
+type Status uint8
+
+const (
+	NoStatus    Status = iota // the cache was not asked
+	Hit                       // from the store, fresh
+	Miss                      // from the upstream: nothing usable was stored
+	Expired                   // from the upstream: what was stored was stale
+	Revalidated               // from the store: the upstream said it is current
+	Stale                     // from the store, stale
+	Updating                  // from the store, stale, while a refresh runs
+	Bypass                    // handed through
+	NumStatus   int    = iota
+)
+
+var statuses = [NumStatus]string{"", "HIT", "MISS", "EXPIRED", "REVALIDATED", "STALE", "UPDATING", "BYPASS"}
+
+// String returns the value of X-Cache-Status.
+func (s Status) String() string { return statuses[s] }
+
+// FromStore reports whether the content came out of the store.
+func (s Status) FromStore() bool {
+	return s == Hit || s == Revalidated || s == Stale || s == Updating
+}
+
+// A Forward says why a request went to the upstream (RFC 9211, 2.2).
+type Forward uint8
+
+const (
+	NotForwarded Forward = iota
+	ForBypass            // the policy says so
+	ForMethod            // the method's semantics require it
+	ForURIMiss           // nothing is stored under the key
+	ForVaryMiss          // what is stored was selected by other request fields
+	ForMiss              // something is stored that this request can not use
+	ForRequest           // a request directive asks for it
+	ForStale             // what is stored is stale
+	ForPartial           // a part of what is stored is missing
+)
+
+var forwards = [...]string{"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
+
+// String returns the value of Cache-Status's fwd parameter.
+func (f Forward) String() string { return forwards[f] }
+
+// A Reason says why something went as it did: a rule of rfc9111 (below 256)
+// or a circumstance of the engine's own.
+type Reason uint16
+
+const (
+	OriginUnreachable Reason = iota + 256
+	OriginTimeout
+	OriginBroken
+	OriginStatus
+	LockTimedOut
+	WasHitForMiss
+	TooLarge
+	StagingFull
+	StoreFull
+	QuotaReached
+	ContentInGet
+	TunnelAsked
+	PolicyBypass
+	MethodNotCached
+	Conditional
+	SegmentGone
+	NotShareable
+	SoftPurged
+	Internal
+)
+
+var reasons = [...]string{
+	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-status", "lock-timeout",
+	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "get-with-content", "upgrade",
+	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",
+}
+
+// String returns the words that logs and Cache-Status's detail carry.
+func (r Reason) String() string {
+	if r < 256 {
+		return rfc9111.Reason(r).String()
+	}
+	return reasons[r-256]
+}
+
+// An Outcome is what became of a request, for headers, logs and metrics.
+type Outcome struct {
+	Status    Status
+	Forward   Forward
+	Why       Reason        // 0: nothing remarkable
+	Stored    bool          // the response was taken for the store
+	Collapsed bool          // another request's fetch answered it
+	TTL       int64         // freshness left in seconds, negative when stale; of Hit and its kin
+	Upstream  int           // status code that the upstream answered, 0 when it did not
+	Waited    time.Duration // for the upstream
+	Err       error         // what failed, nil when nothing did
+}
+
+// appendFields appends the field lines that tell the client of it:
+// X-Cache-Status, X-Cache and Cache-Status (RFC 9211).
+func (o *Outcome) appendFields(dst []byte, name string) []byte {
+	dst = append(dst, "X-Cache-Status: "...)
+	dst = append(dst, o.Status.String()...)
+	if o.Status.FromStore() {
+		dst = append(dst, "\r\nX-Cache: HIT\r\nCache-Status: "...)
+	} else {
+		dst = append(dst, "\r\nX-Cache: MISS\r\nCache-Status: "...)
+	}
+	dst = append(dst, name...)
+	if o.Forward == NotForwarded {
+		dst = append(dst, "; hit"...)
+	} else {
+		dst = append(dst, "; fwd="...)
+		dst = append(dst, o.Forward.String()...)
+		if o.Upstream != 0 {
+			dst = append(dst, "; fwd-status="...)
+			dst = strconv.AppendInt(dst, int64(o.Upstream), 10)
+		}
+	}
+	if o.Status.FromStore() {
+		dst = append(dst, "; ttl="...)
+		dst = strconv.AppendInt(dst, o.TTL, 10)
+	}
+	if o.Stored {
+		dst = append(dst, "; stored"...)
+	}
+	if o.Collapsed {
+		dst = append(dst, "; collapsed"...)
+	}
+	if o.Why != 0 {
+		dst = append(dst, `; detail="`...)
+		dst = append(dst, o.Why.String()...)
+		dst = append(dst, '"')
+	}
+	return append(dst, "\r\n"...)
+}

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/wire"
+)
+
+// pass hands the request to the upstream and its response to this client
+// alone. It runs on the client's context.
+func (c *call) pass(fwd Forward, why Reason) {
+	e := c.e
+	e.Stats.Passes.Add(1)
+	c.out.Status, c.out.Forward, c.out.Why = Bypass, fwd, why
+	if why == WasHitForMiss || why == LockTimedOut || fwd == ForURIMiss || fwd == ForVaryMiss || fwd == ForStale {
+		c.out.Status = Miss // the cache was asked
+	}
+	c.out.Collapsed, c.out.Stored, c.out.Upstream = false, false, 0
+	c.send.CopyFrom(c.r)
+	c.send.Body, c.send.Upgrade = c.r.Body, c.r.Upgrade && why == TunnelAsked
+	c.send.Interim = c.interim
+	c.send.Add(wire.Via, e.via[c.r.Minor&1])
+	asked := e.now()
+	resp, err := c.pol.Upstream.Exchange(c.r.Context(), &c.send)
+	c.now = e.now()
+	c.out.Waited = c.now.Sub(asked)
+	if err != nil {
+		c.out.Why = reasonOf(err)
+		c.fail(err)
+		return
+	}
+	c.out.Upstream = resp.Status
+	c.afterUnsafe(resp.Status)
+	c.relay(resp)
+}
+
+// passInterim passes an interim response on; 100 is for one connection only,
+// and h1 answers Expect itself.
+func (c *call) passInterim(status int, h *wire.Head) {
+	if status != 100 {
+		_ = c.p.Interim(status, h.AppendFields(nil, wire.NameSet{})) // a client that is gone shows at Start
+	}
+}
+
+// afterUnsafe drops what an unsafe request has put out of date (RFC 9111, 4.4).
+func (c *call) afterUnsafe(status int) {
+	if c.r.Method.Safe() || !rfc9111.Invalidates(rfc9111.Unsafe, status) {
+		return
+	}
+	c.e.Purge(c.key, false)
+}
+
+// relay gives a response to this client and closes it.
+func (c *call) relay(resp *wire.Response) {
+	defer closeBody(resp)
+	p := c.p
+	p.Status, p.Length = resp.Status, resp.Length
+	p.Fields = resp.AppendFields(p.Fields, notPassed)
+	if resp.Status == 101 {
+		c.tunnel(resp)
+		return
+	}
+	c.out.Stored = false
+	if c.out.Status == NoStatus {
+		c.out.Status = Miss
+		if c.out.Forward == ForStale {
+			c.out.Status = Expired
+		}
+	}
+	c.begin()
+	if resp.Body == nil || c.r.Method == wire.HEAD {
+		c.end(nil)
+		return
+	}
+	c.copyBody(resp.Body, resp.Body)
+}
+
+// copyBody copies content to the client as it comes and ends the answer, with
+// the trailer of body when that is not nil. Content cut short is left cut short.
+func (c *call) copyBody(from io.Reader, body wire.Body) {
+	buf := c.e.buffers.Get().(*[]byte)
+	defer c.e.buffers.Put(buf)
+	left := c.p.Length
+	for c.p.Err == nil {
+		n, err := from.Read(*buf)
+		if n > 0 {
+			_, _ = c.p.Write((*buf)[:n])
+			left -= int64(n)
+			if left != 0 && err == nil {
+				_ = c.p.Flush()
+			}
+		}
+		if err == io.EOF || left == 0 && c.p.Length >= 0 {
+			break
+		}
+		if err != nil {
+			c.abort(reasonOf(err), err)
+			return
+		}
+	}
+	var trailer *wire.Head
+	if body != nil {
+		trailer = body.Trailer()
+	}
+	c.end(trailer)
+}
+
+// resume asks the upstream for the content [from, to] that an answer under
+// way still needs, under the strong validator of what was sent before. Without
+// one, or when other content comes, the answer is cut short.
+func (c *call) resume(tag []byte, from, to int64) {
+	resp, err := c.askRange(tag, from, to)
+	if err != nil {
+		c.abort(SegmentGone, err)
+		return
+	}
+	defer closeBody(resp)
+	c.copyBody(io.LimitReader(resp.Body, to-from+1), nil)
+}
+
+func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
+	if tag == nil || to < from {
+		return nil, errors.New("segment evicted, and no strong validator to ask for it again")
+	}
+	c.send.CopyFrom(c.r)
+	c.send.SetMethod(wire.GET)
+	c.send.Upgrade, c.send.Body, c.send.Length = false, nil, 0
+	for _, name := range conditions {
+		c.send.Del(name)
+	}
+	c.send.Add(wire.Range, fmt.Appendf(nil, "bytes=%d-%d", from, to))
+	c.send.Add(wire.IfRange, tag)
+	c.send.Add(wire.Via, c.e.via[c.r.Minor&1])
+	c.e.Stats.Passes.Add(1)
+	resp, err := c.pol.Upstream.Exchange(c.r.Context(), &c.send)
+	if err != nil {
+		return nil, err
+	}
+	want := fmt.Sprintf("bytes %d-%d/", from, to)
+	got, gotTag := string(resp.Get(wire.ContentRange)), string(resp.Get(wire.ETag))
+	if tag[0] != '"' {
+		gotTag = string(resp.Get(wire.LastModified))
+	}
+	if resp.Status != 206 || gotTag != string(tag) || !strings.HasPrefix(got, want) {
+		closeBody(resp)
+		return nil, fmt.Errorf("asked for %s* of %s: status %d, Content-Range %q, validator %q", want, tag, resp.Status, got, gotTag)
+	}
+	return resp, nil
+}
+
+// tunnel joins client and upstream after a 101 until both sides are done.
+func (c *call) tunnel(resp *wire.Response) {
+	up := resp.Tunnel
+	defer func() { _ = up.Close() }()
+	c.p.Fields = wire.AppendField(c.p.Fields, wire.Upgrade, resp.Protocol())
+	c.begin()
+	down, err := c.p.Hijack()
+	if err != nil {
+		c.out.Err = err
+		return
+	}
+	defer func() { _ = down.Close() }()
+	ctx, stop := context.WithCancel(c.e.ctx)
+	defer stop()
+	defer context.AfterFunc(ctx, func() { _ = up.Close(); _ = down.Close() })()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		c.e.copyHalf(up, down)
+	}()
+	c.p.Sent += c.e.copyHalf(down, up)
+	<-sent
+}
+
+// copyHalf copies one direction of a tunnel and passes its end on.
+func (e *Engine) copyHalf(dst io.WriteCloser, src io.Reader) int64 {
+	buf := e.buffers.Get().(*[]byte)
+	defer e.buffers.Put(buf)
+	n, _ := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, *buf)
+	if half, ok := dst.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	} else {
+		_ = dst.Close()
+	}
+	return n
+}
+
+// statusClientGone is what an upstream's error carries when the exchange was
+// given up for a client that had left.
+const statusClientGone = 499
+
+// fail answers with the error of an upstream. It always answers.
+func (c *call) fail(err error) bool {
+	var e *wire.Error
+	if !errors.As(err, &e) {
+		e = &wire.Error{Side: wire.Us, Status: 500, Err: err}
+	}
+	c.out.Err = err
+	if e.Status == statusClientGone || errors.Is(err, context.Canceled) {
+		c.p.Abort()
+		return true
+	}
+	return c.failStatus(e.Status)
+}
+
+// failStatus answers with a status and a short body that says why.
+func (c *call) failStatus(status int) bool {
+	if c.out.Status == NoStatus {
+		c.out.Status = Miss
+	}
+	c.refuseWith(status)
+	return true
+}
+
+// refuse answers 504 to a request that wanted only what is stored (RFC 9111,
+// 5.2.1.7).
+func (c *call) refuse(why Reason) {
+	c.out.Status, c.out.Why = Miss, why
+	c.refuseWith(504)
+}
+
+func (c *call) refuseWith(status int) {
+	p := c.p
+	p.Status = status
+	body := strconv.AppendInt(c.scratch[:0], int64(status), 10)
+	body = append(body, ' ')
+	body = append(body, c.out.Why.String()...)
+	body = append(body, '\n')
+	c.scratch = body
+	p.Length = int64(len(body))
+	p.Fields = append(p.Fields, "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"...)
+	c.begin()
+	if c.r.Method != wire.HEAD {
+		_, _ = p.Write(body)
+	}
+	c.end(nil)
+}

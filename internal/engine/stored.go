@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/wire"
+)
+
+// fieldOf maps the names of wire to the fields that the rules read.
+var fieldOf = [wire.NumNames]rfc9111.Field{
+	wire.CacheControl:      rfc9111.CacheControl,
+	wire.Age:               rfc9111.Age,
+	wire.Date:              rfc9111.Date,
+	wire.Expires:           rfc9111.Expires,
+	wire.ETag:              rfc9111.ETag,
+	wire.LastModified:      rfc9111.LastModified,
+	wire.Vary:              rfc9111.Vary,
+	wire.SetCookie:         rfc9111.SetCookie,
+	wire.ContentRange:      rfc9111.ContentRange,
+	wire.Pragma:            rfc9111.Pragma,
+	wire.Authorization:     rfc9111.Authorization,
+	wire.Range:             rfc9111.Range,
+	wire.IfRange:           rfc9111.IfRange,
+	wire.IfMatch:           rfc9111.IfMatch,
+	wire.IfNoneMatch:       rfc9111.IfNoneMatch,
+	wire.IfModifiedSince:   rfc9111.IfModifiedSince,
+	wire.IfUnmodifiedSince: rfc9111.IfUnmodifiedSince,
+}
+
+// Sets of names that heads lose on their way.
+var (
+	// notStored: Age is computed anew for each answer, ours replace the
+	// upstream's, and Proxy-* are for one hop (RFC 9111, 3.1).
+	notStored = wire.NamesOf(wire.Age, wire.XCache, wire.XCacheStatus, wire.ProxyAuthenticate,
+		wire.ProxyAuthenticationInfo, wire.ProxyAuthorization)
+	// notPassed is what a response that is handed through loses.
+	notPassed = wire.NamesOf(wire.XCache, wire.XCacheStatus)
+	// notIn304 describes content that a 304 does not carry (RFC 9110, 15.4.5).
+	notIn304 = wire.NamesOf(wire.ContentType, wire.ContentEncoding, wire.ContentLanguage,
+		wire.ContentRange, wire.AcceptRanges)
+	// notUpdated is what a 304 does not change in a stored response: it
+	// belongs to the stored content (RFC 9111, 3.2).
+	notUpdated = wire.NamesOf(wire.ContentType, wire.ContentEncoding, wire.ContentRange, wire.ContentLength)
+	// conditions are taken from a request whose answer is for everybody.
+	conditions = []wire.Name{wire.IfMatch, wire.IfNoneMatch, wire.IfModifiedSince,
+		wire.IfUnmodifiedSince, wire.IfRange, wire.Range}
+)
+
+// A stored head is what a record's Meta holds: the digest for the rules, the
+// set of names in the block, the field lines in wire form.
+type storedHead struct {
+	facts rfc9111.Facts
+	names wire.NameSet
+	block []byte
+}
+
+const namesSize = 16
+
+// appendMeta appends h as a record's Meta.
+func (h *storedHead) appendMeta(dst []byte) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, rfc9111.FactsSize+namesSize)...)
+	h.facts.Put(dst[at:])
+	binary.LittleEndian.PutUint64(dst[at+rfc9111.FactsSize:], h.names[0])
+	binary.LittleEndian.PutUint64(dst[at+rfc9111.FactsSize+8:], h.names[1])
+	return append(dst, h.block...)
+}
+
+// read makes h what meta holds; h.block points into it.
+func (h *storedHead) read(meta []byte) error {
+	if len(meta) < rfc9111.FactsSize+namesSize {
+		return fmt.Errorf("stored head: %d bytes, at least %d expected", len(meta), rfc9111.FactsSize+namesSize)
+	}
+	h.names[0] = binary.LittleEndian.Uint64(meta[rfc9111.FactsSize:])
+	h.names[1] = binary.LittleEndian.Uint64(meta[rfc9111.FactsSize+8:])
+	h.block = meta[rfc9111.FactsSize+namesSize:]
+	return h.facts.Get(meta[:rfc9111.FactsSize])
+}
+
+// digest makes h the stored form of a response whose exchange took from
+// asked to answered.
+func (h *storedHead) digest(resp *wire.Response, asked, answered time.Time) {
+	h.facts.Reset(resp.Status, asked.UnixMilli(), answered.UnixMilli())
+	for name, value := range resp.All() {
+		if f := fieldOf[name]; f != rfc9111.None {
+			h.facts.Field(f, value)
+		}
+	}
+	h.facts.Done()
+	h.names = resp.Names()
+	h.block = resp.AppendFields(nil, notStored)
+	// A recipient with a clock adds the Date that is missing (RFC 9110, 6.6.1).
+	if !resp.Has(wire.Date) {
+		h.block = append(h.block, "Date: "...)
+		h.block = append(wire.AppendDate(h.block, answered.Unix()), "\r\n"...)
+		h.names.Add(wire.Date)
+	}
+	if resp.Status == 200 && !resp.Has(wire.AcceptRanges) {
+		h.block = wire.AppendField(h.block, wire.AcceptRanges, "bytes")
+		h.names.Add(wire.AcceptRanges)
+	}
+	for name := range wire.NumNames {
+		if notStored.Has(wire.Name(name)) {
+			h.names.Remove(wire.Name(name))
+		}
+	}
+}
+
+// freshened returns h as the 304 resp, digested into answer, changes it (RFC
+// 9111, 3.2 and 4.3.4).
+func (h *storedHead) freshened(resp *wire.Response, answer *storedHead) storedHead {
+	fresh := storedHead{facts: h.facts}
+	rfc9111.Freshen(&fresh.facts, &answer.facts)
+	add := func(id wire.Name, name, value []byte) {
+		fresh.block = wire.AppendNamed(fresh.block, name, value)
+		fresh.names.Add(id)
+	}
+	for id, line := range wire.Lines(h.block) {
+		replaced := answer.names.Has(id) && !notUpdated.Has(id)
+		if id == wire.Other {
+			replaced = hasNamed(resp, line.Name)
+		}
+		if !replaced {
+			add(id, line.Name, line.Value)
+		}
+	}
+	for id, line := range wire.Lines(answer.block) {
+		if !notUpdated.Has(id) {
+			add(id, line.Name, line.Value)
+		}
+	}
+	return fresh
+}
+
+func hasNamed(resp *wire.Response, name []byte) bool {
+	if !resp.Names().Has(wire.Other) {
+		return false
+	}
+	for i := range resp.Len() {
+		if id, n, _, ok := resp.At(i); ok && id == wire.Other && wire.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// strongValidator returns the field value under which bytes of two fetches
+// may be joined (RFC 9110, 13.1.5): a strong entity tag, or a Last-Modified
+// that is strong by its age; nil when there is neither.
+func (h *storedHead) strongValidator() []byte {
+	if tag := h.value(wire.ETag); len(tag) > 1 && tag[0] == '"' {
+		return tag
+	}
+	if h.facts.StrongLastModified() && !h.names.Has(wire.ETag) {
+		return h.value(wire.LastModified)
+	}
+	return nil
+}
+
+// value returns the first value of a named field of the block, nil when it
+// has none.
+func (h *storedHead) value(name wire.Name) []byte {
+	if !h.names.Has(name) {
+		return nil
+	}
+	for id, line := range wire.Lines(h.block) {
+		if id == name {
+			return line.Value
+		}
+	}
+	return nil
+}
+
+// appendBlock appends the field lines without those named in drop.
+func (h *storedHead) appendBlock(dst []byte, drop wire.NameSet) []byte {
+	if !h.names.Overlaps(drop) {
+		return append(dst, h.block...)
+	}
+	for id, line := range wire.Lines(h.block) {
+		if !drop.Has(id) {
+			dst = wire.AppendNamed(dst, line.Name, line.Value)
+		}
+	}
+	return dst
+}

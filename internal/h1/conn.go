@@ -1,0 +1,413 @@
+package h1
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"opencache/internal/wire"
+)
+
+// The phases of a connection, for Drain and Stats. The connection's own
+// goroutine moves it, but Drain moves an idle one to ending.
+const (
+	phaseBusy   int32 = iota
+	phaseIdle         // waits for the first byte of a request
+	phaseEnding       // no further request is taken
+)
+
+// A fate is what becomes of the connection behind the exchange at hand.
+type fate uint8
+
+const (
+	keep   fate = iota
+	finish      // close
+	linger      // close so that a client which still sends gets the reply
+	reset       // close so that nobody takes what came for whole
+	away        // hijacked: somebody else closes it
+)
+
+// What the connection reads, which says how long it may take.
+const (
+	readIdle  uint8 = iota // the first byte of a request
+	readUntil              // a head, or what is dropped: until a moment
+	readBody               // content
+)
+
+// A conn is the state of one connection. It is used again for another after
+// free, so that a connection costs no allocation of its own.
+//
+// Three goroutines may use it while the Handler serves: the connection's (the
+// Handler's: writes), one that reads the request's content (in, body, rd) and,
+// only once that is complete, the watcher (in, rd).
+type conn struct {
+	srv    *Server
+	o      settings
+	nc     net.Conn
+	raw    syscall.RawConn // of a plain TCP connection, to write on by system calls; nil: nc's Write
+	secure bool
+	remote netip.AddrPort
+	served bool // a request was
+	fate   fate
+	phase  atomic.Int32
+	count  count
+
+	rd, wr  deadline
+	reading uint8
+	by      time.Time // the limit for readUntil
+
+	desk  *desk      // nil while parked
+	in    wire.Input // on the desk, but for
+	grown []byte     // a head that is longer, and
+	stage []byte     // content that was not there with the head
+
+	out    []byte // what is to be written: on the desk, but for
+	bigOut []byte // content that is copied
+
+	date     []byte // a Date field line
+	dateUnix int64  // and its moment
+
+	req     wire.Request
+	rep     wire.Reply
+	reply   reply
+	body    body
+	watcher watcher
+	cargo   cargo
+	writes  func(fd uintptr) bool // cargo.writeTo
+	reads   func(fd uintptr) bool // readFirst
+	readErr error                 // of that
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c, ok := s.spare.Get().(*conn)
+	if !ok {
+		c = &conn{}
+		c.in.Src = (*source)(c)
+		c.reply.c, c.body.c, c.watcher.c = c, c, c
+		c.body.content.Side = wire.Client
+		c.reply.before = c.reply.beforeContent
+		c.watcher.watch = c.watcher.context
+		c.cargo.c = c
+		c.writes, c.reads = c.cargo.writeTo, c.readFirst
+	}
+	c.srv, c.o, c.nc = s, s.settings(), nc
+	c.sit()
+	c.rd.reset(nc.SetReadDeadline)
+	c.wr.reset(nc.SetWriteDeadline)
+	c.phase.Store(phaseBusy)
+	c.fate, c.served = keep, false
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		p := a.AddrPort()
+		c.remote = netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	_, c.secure = nc.(*tls.Conn)
+	c.raw = rawOf(nc)
+	return c
+}
+
+// free gives c back for another connection. Nobody else may know it any more.
+func (c *conn) free() {
+	s := c.srv
+	c.lend(&c.grown)
+	c.lend(&c.stage)
+	c.shrinkOut()
+	c.rise()
+	c.srv, c.o, c.nc, c.raw, c.remote = nil, settings{}, nil, nil, netip.AddrPort{}
+	c.rd.reset(nil)
+	c.wr.reset(nil)
+	c.req.Reset()
+	c.req.Body, c.req.Watch = nil, nil
+	c.rep = wire.Reply{Fields: c.rep.Fields[:0]}
+	if cap(c.rep.Fields) > len(desk{}.out) {
+		c.rep.Fields = nil
+	}
+	s.spare.Put(c)
+}
+
+// serve runs the connection to its end.
+func (c *conn) serve() {
+	if c.handshake() {
+		for c.next() && c.exchange() {
+		}
+	}
+	c.end()
+}
+
+func (c *conn) handshake() bool {
+	tc, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	limit := time.Time{}
+	if c.o.head > 0 {
+		limit = time.Now().Add(c.o.head)
+	}
+	c.rd.until(limit)
+	c.wr.until(limit)
+	if err := tc.Handshake(); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			c.srv.tally.handshake.Add(1)
+		}
+		c.srv.log().Debug("TLS handshake", "remote", c.remote, "err", err)
+		c.fate = reset
+		return false
+	}
+	return true
+}
+
+// next parses the next request's head into c.req. When there is none it
+// returns false and the connection ends by c.fate.
+func (c *conn) next() bool {
+	c.recycle()
+	c.by = time.Time{}
+	c.skipEmptyLine()
+	for seen := 0; ; {
+		u := c.in.Unread()
+		// A head that is not complete can become so by a line feed only, and
+		// its first line too long without one.
+		if bytes.IndexByte(u[seen:], '\n') >= 0 || seen <= c.o.limits.Line && len(u) > c.o.limits.Line {
+			n, err := wire.ParseRequest(&c.req, u, c.o.limits)
+			if err != nil {
+				c.refuse(err)
+				return false
+			}
+			if n > 0 {
+				c.in.R += n
+				return true
+			}
+		}
+		seen = len(u)
+		if !c.more() {
+			return false
+		}
+		if seen == 0 {
+			c.skipEmptyLine()
+		}
+	}
+}
+
+// skipEmptyLine drops an empty line in front of a request line (RFC 9112,
+// 2.2), so that a connection with nothing else to read counts as idle.
+func (c *conn) skipEmptyLine() {
+	if u := c.in.Unread(); len(u) >= 2 && u[0] == '\r' && u[1] == '\n' {
+		c.in.R += 2
+	}
+}
+
+// more reads more of a head. What was held back goes out before it may block.
+func (c *conn) more() bool {
+	if err := c.flush(); err != nil {
+		c.lost(err)
+		return false
+	}
+	if len(c.in.Unread()) == 0 {
+		return c.first()
+	}
+	if !c.grow() {
+		c.refuse(&wire.Error{Side: wire.Client, Status: 431, Err: errLongHead})
+		return false
+	}
+	if c.by.IsZero() && c.o.head > 0 {
+		c.by = time.Now().Add(c.o.head)
+	}
+	c.reading = readUntil
+	err := c.in.Fill()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.srv.tally.head.Add(1)
+		c.refuse(&wire.Error{Side: wire.Client, Status: 408, Err: errSlowHead})
+		return false
+	}
+	if err != nil {
+		c.fate = finish // half a head and then nothing: nobody waits for an answer
+		return false
+	}
+	return true
+}
+
+// first waits for the first bytes of a request. This is where a connection
+// parks.
+func (c *conn) first() bool {
+	c.shrinkOut()
+	c.in.R, c.in.W = 0, 0
+	c.reading = readIdle
+	c.phase.Store(phaseIdle)
+	if c.srv.draining.Load() {
+		if c.served {
+			c.fate = finish
+			return false
+		}
+		// Its request may be on its way: it has come before the drain began.
+		c.reading, c.by = readUntil, time.Now().Add(min(drainFresh, either(c.o.head, drainFresh)))
+	}
+	err := c.await()
+	if !c.phase.CompareAndSwap(phaseIdle, phaseBusy) {
+		c.fate = finish // Drain was faster
+		return false
+	}
+	c.by = time.Time{}
+	if err == nil {
+		return true
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.srv.tally.idle.Add(1)
+	}
+	c.fate = finish
+	return false
+}
+
+// drainFresh is how long a connection that has not sent anything yet is waited
+// for while the Server drains.
+const drainFresh = time.Second
+
+// grow makes room behind a head that fills its buffer; false: it is too long.
+func (c *conn) grow() bool {
+	if c.in.R > 0 || c.in.W < len(c.in.Buf) {
+		return true
+	}
+	most := max(c.o.limits.Head, len(desk{}.in))
+	if len(c.in.Buf) >= most {
+		return false
+	}
+	bigger := c.srv.borrow(most)
+	copy(bigger, c.in.Unread())
+	c.lend(&c.grown)
+	c.grown, c.in.Buf = bigger, bigger
+	return true
+}
+
+// recycle brings what is unread into the smallest buffer that takes it. No
+// request borrows from the buffers any more.
+func (c *conn) recycle() {
+	rest := c.in.Unread()
+	if c.grown == nil && c.stage == nil {
+		return
+	}
+	if d := c.desk.in[:]; len(rest) <= len(d) {
+		c.in.W = copy(d, rest)
+		c.in.Buf, c.in.R = d, 0
+		c.lend(&c.grown)
+		c.lend(&c.stage)
+		return
+	}
+	if c.stage != nil {
+		c.lend(&c.grown)
+		c.grown, c.stage = c.stage, nil
+	}
+}
+
+// A source is a conn as its Input reads it.
+type source conn
+
+func (s *source) Read(p []byte) (int, error) {
+	c := (*conn)(s)
+	now, ok := c.limit()
+	if !ok || c.reading == readBody && c.body.closed.Load() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := c.nc.Read(p)
+	if n > 0 {
+		c.count.in.Add(uint64(n))
+		err = nil // it comes again
+	}
+	if c.reading == readBody && err == nil {
+		if err = c.body.pace(n, time.Since(now)); err != nil {
+			n = 0
+		}
+	}
+	return n, err
+}
+
+// limit puts the limit of time in force for what is read next. It returns now
+// when that is content, and whether reading was not stopped.
+func (c *conn) limit() (now time.Time, ok bool) {
+	switch c.reading {
+	case readIdle:
+		return c.rd.within(c.o.idle)
+	case readBody:
+		return c.rd.within(c.o.body)
+	}
+	return now, c.rd.until(c.by)
+}
+
+// end closes the connection the way that its fate says.
+func (c *conn) end() {
+	c.phase.Store(phaseEnding)
+	if c.fate == away {
+		return
+	}
+	if err := c.flush(); err != nil {
+		c.fate = reset
+	}
+	switch c.fate {
+	case reset:
+		cut(c.nc)
+	case linger:
+		c.linger()
+		_ = c.nc.Close()
+	default:
+		_ = c.nc.Close()
+	}
+}
+
+// The bounds of lingering, and of dropping content to keep a connection.
+const (
+	lingerTime = 2 * time.Second
+	dropTime   = 5 * time.Second
+)
+
+// linger ends the sending side and reads what the client still sends, since
+// closing with unread bytes would reset the connection and take the reply
+// from the client (RFC 9112, 9.6).
+func (c *conn) linger() {
+	if tc, ok := c.nc.(*tls.Conn); ok {
+		_ = tc.CloseWrite()
+	}
+	half, ok := transport(c.nc).(interface {
+		io.Reader
+		CloseWrite() error
+	})
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.rd.resume()
+	c.rd.until(time.Now().Add(lingerTime))
+	for dropped := int64(0); dropped <= c.o.drain; {
+		n, err := half.Read(c.in.Buf)
+		dropped += int64(n)
+		c.count.in.Add(uint64(n))
+		if err != nil {
+			return
+		}
+	}
+}
+
+// cut closes nc without the signs of an orderly end: RST on TCP, no
+// close_notify on TLS. Without it, content that ends with the connection
+// would look whole.
+func cut(nc net.Conn) {
+	nc = transport(nc)
+	if l, ok := nc.(interface{ SetLinger(int) error }); ok {
+		_ = l.SetLinger(0)
+	}
+	_ = nc.Close()
+}
+
+// transport returns what carries nc: under TLS the connection below.
+func transport(nc net.Conn) net.Conn {
+	if tc, ok := nc.(*tls.Conn); ok {
+		return tc.NetConn()
+	}
+	return nc
+}
+
+var (
+	errLongHead = errors.New("request head: longer than allowed")
+	errSlowHead = errors.New("request head: not complete in time")
+)

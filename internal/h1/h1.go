@@ -1,0 +1,201 @@
+// Package h1 serves HTTP/1.0 and HTTP/1.1 connections: it reads requests off a
+// net.Conn, gives each to a wire.Handler in order, and puts the replies onto
+// the connection, with keep-alive, pipelining, interim responses, full duplex,
+// upgrades, time limits and draining (RFC 9112).
+//
+// It does not accept connections, terminate TLS or know what a request means:
+// sockets are listen's, syntax is wire's, answers are the Handler's. It serves
+// a *tls.Conn like any other.
+//
+//	s := &h1.Server{Handler: engine}
+//	for {
+//		c, err := ln.Accept()
+//		if err != nil {
+//			break
+//		}
+//		go s.ServeConn(c)
+//	}
+//	s.Drain() // no further requests: connections end behind the reply in flight
+//	s.Close() // and now the rest
+package h1
+
+import (
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"opencache/internal/wire"
+)
+
+// A Server serves connections. Its fields are set before the first ServeConn
+// and not changed afterwards; the zero value of each but Handler means its
+// default. A negative duration or count means that there is no such limit.
+type Server struct {
+	Handler wire.Handler
+	Limits  wire.Limits // of a request head; zero: wire.DefaultLimits
+
+	HeadTimeout  time.Duration // from the first byte of a head to its end, and for a TLS handshake; 0: 10 s
+	IdleTimeout  time.Duration // without a request; 0: 75 s
+	BodyTimeout  time.Duration // between two reads of request content; 0: 60 s
+	WriteTimeout time.Duration // between two progresses of a write; 0: 60 s
+
+	// MinRate is how many bytes per second a client must take of a response,
+	// and send of request content, on average over the time that it was
+	// waited for, once that is more than 10 s; 0: 240.
+	MinRate int
+	// MaxDrain is how many bytes of request content that the Handler did not
+	// read are read and dropped to keep the connection; 0: 256 KiB.
+	MaxDrain int64
+	// MaxPipeline is how many bytes of replies are held back while further
+	// pipelined requests are complete; 0: 64 KiB.
+	MaxPipeline int
+	// MaxConns is how many connections are served at a time; up to as many
+	// more are told so by 503 and closed, others closed at once; 0: no limit.
+	MaxConns int
+
+	Now func() time.Time // for the Date field; nil: time.Now
+	Log *slog.Logger     // nil: discards
+
+	draining atomic.Bool
+	tally    tally
+	spare    sync.Pool // of *conn
+	blocks   sync.Pool // of *block
+	desks    sync.Pool // of *desk
+
+	mu      sync.Mutex // guards the fields below
+	closed  bool
+	conns   map[*conn]struct{}
+	tunnels map[*tunnel]struct{}
+}
+
+// grace is how long a client may be slower than MinRate.
+const grace = 10 * time.Second
+
+// The sizes from which on content is sent in another way (measured: copying
+// costs less than a second vector below 16 KiB, sendfile pays from 64 KiB up).
+const (
+	copyMax = 16 << 10
+	fileMin = 64 << 10
+)
+
+// ServeConn serves c until its end and closes it. It returns when the
+// connection is done; when a Handler has hijacked it, when that Handler's
+// Serve returns, and c is then closed by whoever has it.
+func (s *Server) ServeConn(nc net.Conn) {
+	c := newConn(s, nc)
+	switch n, ok := s.enter(c); {
+	case !ok, s.MaxConns > 0 && n > 2*s.MaxConns:
+		_ = nc.Close()
+	case s.MaxConns > 0 && n > s.MaxConns:
+		c.turnAway()
+	default:
+		c.serve()
+	}
+	s.leave(c)
+	c.free()
+}
+
+// Drain ends all connections without breaking an exchange: idle ones close
+// now, others behind the response in flight, which says so (Connection:
+// close). Tunnels go on. It does not wait.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.phase.CompareAndSwap(phaseIdle, phaseEnding) {
+			c.rd.stop()
+		}
+	}
+}
+
+// Close closes all connections and tunnels now; connections given to ServeConn
+// later are closed at once. It does not wait.
+func (s *Server) Close() {
+	s.draining.Store(true)
+	s.mu.Lock()
+	s.closed = true
+	open := make([]net.Conn, 0, len(s.conns)+len(s.tunnels))
+	for c := range s.conns {
+		open = append(open, c.nc)
+	}
+	for t := range s.tunnels {
+		open = append(open, t.nc)
+	}
+	s.mu.Unlock()
+	for _, nc := range open {
+		_ = transport(nc).Close()
+	}
+}
+
+// enter registers c and returns how many connections there are with it; ok is
+// false after Close.
+func (s *Server) enter(c *conn) (n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, false
+	}
+	if s.conns == nil {
+		s.conns = map[*conn]struct{}{}
+	}
+	s.conns[c] = struct{}{}
+	return len(s.conns), true
+}
+
+func (s *Server) leave(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.tally.add(&c.count)
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Log
+}
+
+// settings are a Server's options with the defaults filled in; durations and
+// counts that are negative there are 0 here: no limit.
+type settings struct {
+	limits                  wire.Limits
+	head, idle, body, write time.Duration
+	rate                    int64
+	drain                   int64
+	pipeline                int
+	now                     func() time.Time
+}
+
+func (s *Server) settings() settings {
+	o := settings{
+		limits:   s.Limits,
+		head:     either(s.HeadTimeout, 10*time.Second),
+		idle:     either(s.IdleTimeout, 75*time.Second),
+		body:     either(s.BodyTimeout, 60*time.Second),
+		write:    either(s.WriteTimeout, 60*time.Second),
+		rate:     int64(either(s.MinRate, 240)),
+		drain:    either(s.MaxDrain, 256<<10),
+		pipeline: either(s.MaxPipeline, 64<<10),
+		now:      s.Now,
+	}
+	o.limits.Line = either(o.limits.Line, wire.DefaultLimits.Line)
+	o.limits.Head = either(o.limits.Head, wire.DefaultLimits.Head)
+	o.limits.Fields = either(o.limits.Fields, wire.DefaultLimits.Fields)
+	o.limits.Chunk = either(o.limits.Chunk, wire.DefaultLimits.Chunk)
+	if o.now == nil {
+		o.now = time.Now
+	}
+	return o
+}
+
+// either returns v, or def when v is zero, or zero when v is negative.
+func either[T ~int | ~int64](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return max(v, 0)
+}

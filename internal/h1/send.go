@@ -1,0 +1,270 @@
+package h1
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"opencache/internal/wire"
+)
+
+// A write that blocks is looked at after firstSlice, then every laterSlice:
+// its reader may be too slow for what it holds.
+const (
+	firstSlice = 250 * time.Millisecond
+	laterSlice = time.Second
+)
+
+// record is the most that one TLS record carries. A TLS write that timed out
+// can not be continued, so each gets a whole WriteTimeout.
+const record = 16 << 10
+
+// A cargo is what is on its way out: bytes that are the connection's own, then
+// a span that is lent. What is copied out of the span moves over to own.
+type cargo struct {
+	c     *conn
+	own   []byte
+	span  wire.Span // the rest; Owner is nil once it is released
+	fd    int       // of the file that has the span, -1: none
+	block []byte    // that own is in after copying
+
+	began time.Time // when the client was first waited for; zero: not yet
+	moved time.Time // the last progress since
+	past  int       // slices that passed
+	tick  int       // rest when the last slice passed
+	armed bool      // the slice is running
+	err   error
+	vec   vector
+}
+
+func (g *cargo) rest() int { return len(g.own) + g.span.N }
+
+// advance notes that n bytes are out.
+func (g *cargo) advance(n int) {
+	g.c.count.out.Add(uint64(n))
+	g.c.reply.sent += int64(n)
+	k := min(n, len(g.own))
+	g.own = g.own[k:]
+	if n -= k; n > 0 {
+		g.span = g.span.Slice(n, g.span.N-n)
+	}
+}
+
+// release ends the loan.
+func (g *cargo) release() {
+	g.span.Release()
+	g.span, g.fd = wire.Span{}, -1
+}
+
+// copyOut moves all of the span that a block takes to own, which is empty,
+// and releases the loan when that was all.
+func (g *cargo) copyOut() error {
+	if g.block == nil {
+		g.block = g.c.srv.borrow(len(block{}))
+	}
+	n := min(g.span.N, len(g.block))
+	if g.span.Mem != nil {
+		copy(g.block, g.span.Mem[:n])
+	} else if err := preadFull(g.fd, g.block[:n], g.span.Off); err != nil {
+		return fmt.Errorf("span of %d bytes at %d: %w", n, g.span.Off, err)
+	}
+	g.own = g.block[:n]
+	if n == g.span.N {
+		g.release()
+	} else {
+		g.span = g.span.Slice(n, g.span.N-n)
+	}
+	return nil
+}
+
+// flush sends what is buffered.
+func (c *conn) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	_, err := c.send(wire.Span{})
+	return err
+}
+
+// send sends what is buffered, then s, which it releases. It returns how many
+// bytes of s are out.
+func (c *conn) send(s wire.Span) (n int, err error) {
+	size := s.N
+	if c.secure && s.Mem != nil {
+		k := min(record-len(c.out)%record, s.N) // a full record rather than two
+		c.reserve(k)
+		c.out = append(c.out, s.Mem[:k]...)
+		s = s.Slice(k, s.N-k)
+	}
+	g := &c.cargo
+	g.own, g.span, g.fd = c.out, s, -1
+	g.began, g.moved, g.past, g.tick, g.err = time.Time{}, time.Time{}, 0, 0, nil
+	if s.N > 0 && s.Owner != nil && (s.Mem == nil || c.raw != nil && s.N >= fileMin) {
+		g.fd = s.Owner.Expose()
+	}
+	switch {
+	case s.N > 0 && s.Mem == nil && g.fd < 0:
+		err = errNowhere
+	case c.raw != nil:
+		err = c.sendRaw()
+	default:
+		err = c.sendConn()
+	}
+	if err == nil && !g.began.IsZero() {
+		err = c.pace(time.Now())
+	}
+	if !g.began.IsZero() {
+		c.reply.waited += time.Since(g.began)
+	}
+	rest := g.rest()
+	g.release()
+	g.own = nil
+	if g.block != nil {
+		c.lend(&g.block)
+	}
+	c.out, c.reply.mark = c.out[:0], 0
+	return size - min(size, rest), err
+}
+
+// sendRaw sends the cargo on a TCP socket by system calls of its own.
+func (c *conn) sendRaw() error {
+	for {
+		c.cargo.armed = false
+		c.wr.within(c.o.write)
+		err := c.raw.Write(c.writes)
+		switch {
+		case err == nil:
+			return c.cargo.err
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		}
+		if err := c.slow(); err != nil {
+			return err
+		}
+	}
+}
+
+// arm limits the wait for a reader that takes no more to a slice. Its caller
+// has seen that the write would block.
+func (g *cargo) arm() {
+	if g.armed {
+		return
+	}
+	g.armed = true
+	now := time.Now()
+	if g.began.IsZero() {
+		g.began, g.moved, g.tick = now, now, g.rest()
+	}
+	g.c.wr.until(now.Add(g.slice()))
+}
+
+func (g *cargo) slice() time.Duration {
+	d := laterSlice
+	if g.past == 0 {
+		d = firstSlice
+	}
+	if w := g.c.o.write; w > 0 {
+		d = min(d, w)
+	}
+	return d
+}
+
+// sendConn sends the cargo through the connection's Write.
+func (c *conn) sendConn() error {
+	g := &c.cargo
+	for g.rest() > 0 {
+		if len(g.own) == 0 && g.span.Mem == nil {
+			if err := g.copyOut(); err != nil {
+				return err
+			}
+		}
+		p := g.own
+		if len(p) == 0 {
+			p = g.span.Mem[:g.span.N]
+		}
+		if c.secure {
+			p = p[:min(len(p), record)]
+		}
+		n, err := c.writeSlice(p)
+		g.advance(n)
+		switch {
+		case err != nil && (c.secure || !errors.Is(err, os.ErrDeadlineExceeded)):
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				c.srv.tally.write.Add(1)
+			}
+			return err
+		case err != nil || c.secure && time.Since(g.moved) > g.slice():
+			if err := c.slow(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeSlice writes p within the time that it may take.
+func (c *conn) writeSlice(p []byte) (int, error) {
+	g := &c.cargo
+	var now time.Time
+	if c.secure || g.span.Owner == nil && g.past == 0 {
+		now, _ = c.wr.within(c.o.write)
+	} else {
+		now = time.Now()
+		c.wr.until(now.Add(g.slice()))
+	}
+	if g.began.IsZero() {
+		g.began, g.moved, g.tick = now, now, g.rest()
+	}
+	n, err := c.nc.Write(p)
+	if n == 0 && err == nil && len(p) > 0 {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+// slow decides, after a slice in which the cargo did not get out, whether to
+// go on: for the client's sake and for the sake of whose memory it holds.
+func (c *conn) slow() error {
+	g, now := &c.cargo, time.Now()
+	g.past++
+	if rest := g.rest(); rest < g.tick {
+		g.tick, g.moved = rest, now
+	} else if c.o.write > 0 && now.Sub(g.moved) >= c.o.write {
+		c.srv.tally.write.Add(1)
+		return errStalled
+	}
+	if err := c.pace(now); err != nil {
+		return err
+	}
+	if g.span.Owner == nil {
+		return nil
+	}
+	if g.span.N <= len(block{}) && len(g.own) == 0 {
+		return g.copyOut()
+	}
+	if g.span.Owner.Pressure() == wire.Yield {
+		c.srv.tally.slow.Add(1)
+		return errYield
+	}
+	return nil
+}
+
+// pace judges the client as a reader.
+func (c *conn) pace(now time.Time) error {
+	r := &c.reply
+	d := r.waited + now.Sub(c.cargo.began)
+	if d > grace && tooSlow(r.sent, d, c.o.rate) {
+		c.srv.tally.slow.Add(1)
+		return fmt.Errorf("%w: %d bytes in %s", errSlow, r.sent, d.Round(time.Millisecond))
+	}
+	return nil
+}
+
+var (
+	errStalled = errors.New("slow reader: no progress in time")
+	errSlow    = errors.New("slow reader: below the minimum rate")
+	errYield   = errors.New("slow reader: holds memory that is needed")
+	errNowhere = errors.New("span without memory and without file")
+)

@@ -1,0 +1,28 @@
+//go:build !linux
+
+package h1
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// rawOf returns nil: only Linux has a way past nc's Write here.
+func rawOf(net.Conn) syscall.RawConn { return nil }
+
+type vector struct{}
+
+func (g *cargo) writeTo(uintptr) bool {
+	g.err = errors.ErrUnsupported
+	return true
+}
+
+func (c *conn) await() error { return c.in.Fill() }
+
+func (c *conn) readFirst(uintptr) bool {
+	c.readErr = errors.ErrUnsupported
+	return true
+}
+
+func preadFull(int, []byte, int64) error { return errors.ErrUnsupported }

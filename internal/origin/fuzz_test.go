@@ -1,0 +1,63 @@
+package origin
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"testing"
+
+	"opencache/internal/wire"
+)
+
+// FuzzAnswer lets an upstream say anything and then close. Whatever it is, the
+// exchange ends, no place is lost, content with a length is as long as that
+// when it is whole, and a connection is kept only at the end of what was said.
+func FuzzAnswer(f *testing.F) {
+	for _, s := range []string{
+		ok2, ok2 + ok2, "HTTP/1.1 200 OK\r\n\r\nx", "HTTP/1.1 204 No Content\r\n\r\n",
+		"HTTP/1.1 103 x\r\nLink: y\r\n\r\n" + ok2, "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\ny",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nETag: x\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nok",
+	} {
+		f.Add([]byte(s), false)
+		f.Add([]byte(s), true)
+	}
+	f.Fuzz(func(t *testing.T, said []byte, upgrade bool) {
+		if len(said) > flowSize {
+			return
+		}
+		c, s := pipe()
+		c.blind = true // or the end would be seen before the request is sent
+		_, _ = s.Write(said)
+		_ = s.CloseWrite()
+		u := &Upstream{Scheme: "http", Addr: "origin:80", Dial: func(context.Context, string, string) (net.Conn, error) { return c, nil }}
+		defer func() { _ = u.Close() }()
+		r := get(t)
+		r.Upgrade = upgrade
+		r.Interim = func(status int, h *wire.Head) { h.AppendFields(nil, wire.NameSet{}) }
+		resp, err := u.Exchange(context.Background(), r)
+		switch {
+		case err != nil:
+		case resp.Tunnel != nil:
+			_, _ = io.ReadAll(resp.Tunnel)
+			_ = resp.Tunnel.Close()
+		case resp.Body != nil:
+			b, err := io.ReadAll(resp.Body)
+			if err == nil && resp.Length >= 0 && int64(len(b)) != resp.Length {
+				t.Errorf("said %q: %d bytes are whole, want %d", said, len(b), resp.Length)
+			}
+			if !bytes.Contains(said, b) && resp.Length >= 0 {
+				t.Errorf("said %q: content %q is not in it", said, b)
+			}
+			_ = resp.Body.Close()
+		}
+		st := u.Stats()
+		if st.Open != st.Idle {
+			t.Errorf("said %q: %d open, %d kept", said, st.Open, st.Idle)
+		}
+		if left := len(c.in.data); st.Idle == 1 && left > 0 {
+			t.Errorf("said %q: kept with %d bytes left", said, left)
+		}
+	})
+}

@@ -1,0 +1,158 @@
+// Package origin talks to the servers behind the cache: an HTTP/1.1 client on
+// wire's parser and a bounded pool of connections per upstream. It believes
+// nothing that an upstream sends: surplus, early, short and malformed answers
+// are told apart, and what can not be told apart closes the connection.
+//
+// It does not choose between upstreams, keep answers or change fields: Via,
+// Forwarded and what may be sent at all are its caller's. HTTP/2 is not here.
+//
+//	up, err := origin.Parse("https://example.org/base")
+//	...
+//	resp, err := up.Exchange(ctx, req)
+//	if err != nil {
+//		var fault origin.Fault // why, for logs and Cache-Status
+//		errors.As(err, &fault)
+//		return err // *wire.Error: side and status
+//	}
+//	defer resp.Body.Close() // when it is not nil
+package origin
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"time"
+
+	"opencache/internal/wire"
+)
+
+// An Upstream is one origin server and the connections to it. Scheme and Addr
+// are needed, zero in any other field means its default. Fields are not
+// changed after the first Exchange. All methods may be called at any time
+// from any goroutine.
+type Upstream struct {
+	Scheme string // "http" or "https"
+	Addr   string // host:port to dial
+	// Host is what the Host field says and, without its port, what TLS asks
+	// for (SNI) and verifies. Empty: Host is the request's own authority, TLS
+	// asks for the host in Addr.
+	Host string
+	Base string // path put before every target, without a slash at its end; empty: none
+	// TLS is copied at the first dial. nil: the system's roots. Empty
+	// ServerName, NextProtos and ClientSessionCache are filled in: from Host
+	// or Addr, with http/1.1, with a cache of 64 sessions.
+	TLS *tls.Config
+	// Dial makes a connection; nil: a net.Dialer. A connection with neither
+	// SyscallConn nor a method Readable() bool (bytes, an end or an error can
+	// be read without waiting) is not looked at before it is used again.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	DialTimeout time.Duration // to connect; 0: 5 s
+	TLSTimeout  time.Duration // for the TLS handshake; 0: 5 s
+	// HeadTimeout is how long the head of the final response may take, counted
+	// from the last byte of the request; 0: 60 s.
+	HeadTimeout time.Duration
+	// BodyTimeout is how long content may stand still, in either direction,
+	// while the upstream is the one waited for; 0: 60 s. When sending it may
+	// end up to a third early.
+	BodyTimeout     time.Duration
+	KeepAlive       time.Duration // how long an unused connection is kept; 0: 30 s
+	QueueTimeout    time.Duration // how long to wait for one of MaxConns; 0: 10 s
+	ContinueTimeout time.Duration // how long to wait for 100 (Continue) before sending content; 0: 1 s
+
+	MaxIdle    int // unused connections kept; 0: 256, negative: none
+	MaxConns   int // connections open at once, being dialled included; 0: 1024
+	MaxQueue   int // exchanges waiting for a connection; 0: 4096, negative: none
+	MaxInterim int // interim (1xx) responses before a final one; 0: 16
+
+	Limits wire.Limits      // of response heads and chunk lines; zero fields: wire's defaults
+	Now    func() time.Time // dates the unused connections; nil: time.Now
+
+	buffers sync.Pool // of *buffer
+	pieces  sync.Pool // of *piece
+	secure  struct {
+		sync.Once
+		config *tls.Config
+	}
+	counts counts
+	pool
+}
+
+var _ wire.Exchanger = (*Upstream)(nil)
+
+// Exchange sends r and returns the response to it. r is not changed. The
+// request target is Base and r's target, Host is u.Host or r's authority.
+//
+// The fields of a response with a Body live until that is closed, and are gone
+// then; all else in it, and a response without Body, is the caller's for good.
+// Content not read to its end costs the connection. When ctx ends before that, the connection is closed
+// and the exchange fails with its cause.
+//
+// Errors are *wire.Error with a Fault inside. A request is sent a second time
+// only on a new connection after a kept one failed before the first byte of an
+// answer, and only when none of it was written, or it has no content and an
+// idempotent method (RFC 9110, 9.2.2; RFC 9112, 9.3.1).
+func (u *Upstream) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+	if err := u.check(r); err != nil {
+		return nil, err
+	}
+	c, err := u.get(ctx)
+	if err != nil {
+		return nil, u.report(err)
+	}
+	resp, err := c.do(ctx, r)
+	if err != nil && c.again(ctx, r, err) {
+		u.counts.retries.Add(1)
+		sent := err.Sent
+		// The failed connection's place among MaxConns is taken over.
+		if c, err = u.dial(ctx); err != nil {
+			u.free()
+			err.Sent = sent
+			return nil, u.report(err)
+		}
+		resp, err = c.do(ctx, r)
+	}
+	if err != nil {
+		u.free()
+		return nil, u.report(err)
+	}
+	return resp, nil
+}
+
+// again reports whether the exchange that failed with err is to be repeated.
+func (c *conn) again(ctx context.Context, r *wire.Request, err *wire.Error) bool {
+	if !c.reused || c.answered || ctx.Err() != nil || err.Side != wire.Upstream || faultOf(err) != Closed {
+		return false
+	}
+	return c.wrote == 0 || r.Length == 0 && r.Method.Idempotent()
+}
+
+// check refuses what this client can not send.
+func (u *Upstream) check(r *wire.Request) error {
+	switch {
+	case r.Method == wire.CONNECT:
+		return &wire.Error{Side: wire.Us, Status: 501, Err: u.named("CONNECT is not sent to an origin")}
+	case r.Length != 0 && r.Body == nil:
+		return &wire.Error{Side: wire.Us, Status: 500, Err: u.named("a request with a length needs a Body")}
+	}
+	return nil
+}
+
+// Close closes the unused connections, and those in use when their exchange
+// ends. Exchanges may go on and begin; none of their connections is kept.
+func (u *Upstream) Close() error {
+	u.drain()
+	return nil
+}
+
+func (u *Upstream) headTimeout() time.Duration { return cmp.Or(u.HeadTimeout, time.Minute) }
+func (u *Upstream) bodyTimeout() time.Duration { return cmp.Or(u.BodyTimeout, time.Minute) }
+
+func (u *Upstream) now() time.Time {
+	if u.Now != nil {
+		return u.Now()
+	}
+	return time.Now()
+}

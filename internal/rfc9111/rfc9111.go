@@ -1,0 +1,77 @@
+// Package rfc9111 decides what a cache may do with a response. It is pure:
+// what RFC 9111 derives from a response is digested once into Facts, what it
+// derives from a request becomes an Ask, the time is an argument, and
+// functions over those return values. It knows no message type, does no I/O,
+// keeps no state and allocates nothing on the way of a hit.
+//
+// The cache is a shared one. It is not decided here what the key of a stored
+// response is, nor what becomes of a request once the verdict is known.
+//
+//	var f rfc9111.Facts
+//	f.Reset(200, requestTime, responseTime)
+//	f.Field(rfc9111.CacheControl, []byte("max-age=60"))
+//	f.Done()
+//	why := rfc9111.Storable(&f, &ask, policy)
+//	…
+//	v := rfc9111.Judge(&f, &ask, policy, now)
+//
+// Times are Unix milliseconds, spans of time are seconds, as the fields have
+// them, unless a comment says otherwise.
+package rfc9111
+
+// A Field is a field that the rules read; the caller maps names to it.
+type Field uint8
+
+// The fields; None is all others.
+const (
+	None Field = iota
+
+	// Of responses.
+
+	CacheControl // of requests too
+	Age
+	Date
+	Expires
+	ETag
+	LastModified
+	Vary
+	SetCookie
+	ContentRange
+
+	// Of requests.
+
+	Pragma
+	Authorization
+	Range
+	IfRange
+	IfMatch
+	IfNoneMatch
+	IfModifiedSince
+	IfUnmodifiedSince
+
+	// NumFields is the number of fields, None included.
+	NumFields int = iota
+)
+
+// Absent marks a number that no field gave.
+const Absent = -1
+
+// A Policy is what configuration may say about the rules. The zero Policy is
+// a shared cache that does what RFC 9111 requires and nothing it only allows.
+type Policy struct {
+	// Heuristic is the part of the time since Last-Modified that a response
+	// without explicit freshness is fresh, in percent (RFC 9111, 4.2.2
+	// suggests 10). 0: no heuristic freshness.
+	Heuristic int
+	// HeuristicMax bounds it, in seconds; 0: a day.
+	HeuristicMax int64
+	// DefaultTTL is the freshness lifetime in seconds of a 200 that carries
+	// no explicit freshness; it goes before a heuristic one. 0: none.
+	DefaultTTL int64
+	// StaleIfError is for how many seconds past its freshness a response may
+	// be served when the upstream fails and no directive says so or forbids
+	// it (RFC 9111, 4.2.4). 0: not without a directive.
+	StaleIfError int64
+	// NoSetCookie refuses to store responses with Set-Cookie.
+	NoSetCookie bool
+}

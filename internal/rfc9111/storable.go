@@ -1,0 +1,159 @@
+package rfc9111
+
+// Storable returns OK when the response may be stored by a shared cache, else
+// why not (RFC 9111, 3). a is of the request that was sent for it: a Range or
+// a HEAD that the cache replaced by a plain GET is the cache's own matter.
+//
+// OK does not mean that the response may answer another request before it has
+// been validated: that is what Judge says, also of a response that is still
+// being received.
+func Storable(f *Facts, a *Ask, p *Policy) Reason {
+	if why := refused(f, a); why != OK {
+		return why
+	}
+	switch {
+	// RFC 9111, 3.5: to requests with credentials only by leave.
+	case a.has(askAuthorization) && !f.has(mustRevalidate|public) && f.SMaxAge == Absent:
+		return WhyAuthorization
+	// RFC 9111, 4.1: it never matches.
+	case f.has(varyAny):
+		return WhyVary
+	case p.NoSetCookie && f.has(sawSetCookie):
+		return WhySetCookie
+	// RFC 9111, 3, last item: something must allow it.
+	case !f.has(public|sawExpires) && f.MaxAge == Absent && f.SMaxAge == Absent && !heuristic(f.Status):
+		return WhyStatus
+	}
+	return useful(f, p)
+}
+
+// refused returns what forbids to store the response, whatever else it says.
+func refused(f *Facts, a *Ask) Reason {
+	switch {
+	case a.Method != Get:
+		return WhyMethod
+	// The answer to a Range is about a part; only a 200 is the whole.
+	case a.has(askRange) && f.Status != 200:
+		return WhyRangeRequest
+	case !final(f.Status):
+		return WhyStatus
+	// What a quoted-string without end hides may be a no-store.
+	case f.has(broken):
+		return WhySyntax
+	case f.has(mustUnderstand) && !understood(f.Status):
+		return WhyMustUnderstand
+	case f.has(noStore):
+		return WhyNoStore
+	case f.has(private):
+		return WhyPrivate
+	case a.has(askNoStore):
+		return WhyRequestNoStore
+	}
+	return OK
+}
+
+// useful returns why a response that may be stored would never be used: it is
+// not fresh on arrival, cannot be validated and must not be used stale.
+func useful(f *Facts, p *Policy) Reason {
+	if f.HasValidator() {
+		return OK
+	}
+	lifetime, from := Lifetime(f, p)
+	switch {
+	case f.has(noCache):
+		return WhyNoCache
+	case lifetime > CurrentAge(f, f.ResponseTime):
+		return OK
+	case forbidsStale(f) == OK && (f.StaleWhileRevalidate > 0 || f.StaleIfError > 0 || p.StaleIfError > 0):
+		return OK
+	case from == WhyNoFreshness:
+		return WhyNoFreshness
+	}
+	return WhyStale
+}
+
+// Lifetime returns how many seconds the response is fresh after it was
+// generated, and what says so (RFC 9111, 4.2.1): WhySMaxAge, WhyMaxAge,
+// WhyExpires, WhyHeuristic, WhyDefaultTTL, or 0 and WhyNoFreshness.
+func Lifetime(f *Facts, p *Policy) (seconds int64, from Reason) {
+	switch {
+	case f.SMaxAge != Absent:
+		return f.SMaxAge, WhySMaxAge
+	case f.MaxAge != Absent:
+		return f.MaxAge, WhyMaxAge
+	case f.has(sawExpires):
+		return clamp((f.Expires - f.generated()) / 1000), WhyExpires
+	}
+	// What an operator says outright counts more than a guess.
+	if p.DefaultTTL > 0 && f.Status == 200 {
+		return clamp(p.DefaultTTL), WhyDefaultTTL
+	}
+	if s := heuristicLifetime(f, p); s > 0 {
+		return s, WhyHeuristic
+	}
+	return 0, WhyNoFreshness
+}
+
+// heuristicLifetime is a part of the time since Last-Modified (RFC 9111,
+// 4.2.2), 0 where there is none.
+func heuristicLifetime(f *Facts, p *Policy) int64 {
+	if p.Heuristic <= 0 || !f.has(hasLastModified) || !heuristic(f.Status) && !f.has(public) {
+		return 0
+	}
+	limit := p.HeuristicMax
+	if limit <= 0 {
+		limit = 24 * 60 * 60
+	}
+	since := max(0, f.generated()-f.LastModified) / 1000
+	return min(since*int64(min(p.Heuristic, 100))/100, limit, MaxDelta)
+}
+
+// generated is when the response was generated: without a Date when it was
+// received (RFC 9110, 6.6.1).
+func (f *Facts) generated() int64 {
+	if f.has(hasDate) {
+		return f.Date
+	}
+	return f.ResponseTime
+}
+
+// clamp bounds seconds to what delta-seconds can say.
+func clamp(seconds int64) int64 { return min(max(seconds, 0), MaxDelta) }
+
+// final reports whether a response with that status may be stored at all.
+func final(status int) bool {
+	switch status {
+	case 206, 304, // RFC 9111, 3: understood, but combining is not done here
+		412, 416, // they answer a precondition or a range, which no key holds
+		428, 429, 431, 511: // RFC 6585: "MUST NOT be stored by a cache"
+		return false
+	}
+	// RFC 9110, 15: interim ones are not final; what is no status code is
+	// an error of the server.
+	return status >= 200 && status <= 599
+}
+
+// understood reports whether the cache knows what the status code means to
+// it: the final ones of RFC 9110, 15 that are stored.
+func understood(status int) bool {
+	switch {
+	case !final(status):
+		return false
+	case status <= 205, status >= 300 && status <= 308 && status != 306,
+		status >= 400 && status <= 417,
+		status == 421, status == 422, status == 426,
+		status >= 500 && status <= 505:
+		return true
+	}
+	return false
+}
+
+// heuristic reports whether the status code is defined as heuristically
+// cacheable (RFC 9110, 15.1). Partial responses (206) are not stored here.
+func heuristic(status int) bool {
+	switch status {
+	case 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,123 @@
+package rfc9111
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func values(s ...string) (v [][]byte) {
+	for _, x := range s {
+		v = append(v, []byte(x))
+	}
+	return v
+}
+
+func TestVaryNames(t *testing.T) {
+	tests := []struct {
+		values [][]byte
+		want   string
+		any    bool
+	}{
+		{nil, "", false},
+		{values(""), "", false},
+		{values("Accept-Encoding"), "accept-encoding", false},
+		{values("b, A ,,\tb", "C"), "a,b,c", false},
+		{values("*"), "", true},
+		{values("a, *"), "", true},
+		{values("a", "*"), "", true},
+		{values("*a"), "*a", false}, // a token: "*" is one only alone
+		{values("a b"), "", true},
+		{values("a;q=1"), "", true},
+		{values("\"a\""), "", true},
+		{values("a:"), "", true},
+	}
+	for _, tt := range tests {
+		names, any := VaryNames(tt.values)
+		if got := strings.Join(names, ","); got != tt.want || any != tt.any {
+			t.Errorf("9111 4.1: %q: got %q, %v, want %q, %v", tt.values, got, any, tt.want, tt.any)
+		}
+	}
+}
+
+// TestVariedMatch: which values of a field match (RFC 9111, 4.1).
+func TestVariedMatch(t *testing.T) {
+	const ae = "accept-encoding"
+	tests := []struct {
+		section, name string
+		a, b          [][]byte
+		want          bool
+	}{
+		{"absent", "x", nil, nil, true},
+		{"absent is not empty", "x", nil, values(""), false},
+		{"absent is not empty", ae, nil, values(""), false},
+		{"equal", "x", values("a"), values("a"), true},
+		{"case matters", "x", values("a"), values("A"), false},
+		{"OWS at the ends", "x", values("a"), values(" a\t"), true},
+		{"lines are joined", "x", values("a", "b"), values("a, b"), true},
+		{"whitespace inside may matter", "x", values("a,b"), values("a, b"), false},
+		{"order may matter", "accept", values("a, b"), values("b, a"), false},
+		{"order may matter", "accept-language", values("de, en"), values("en, de"), false},
+		{"case", ae, values("GZIP"), values("gzip"), true},
+		{"order", ae, values("gzip, br"), values("br,gzip"), true},
+		{"lines", ae, values("gzip", "br"), values("br,gzip"), true},
+		{"empty members", ae, values(",gzip,,"), values("gzip"), true},
+		{"q=1 is the default", ae, values("gzip;q=1"), values("gzip"), true},
+		{"q=1 is the default", ae, values("gzip ; Q=1.000"), values("gzip"), true},
+		{"how a weight is spelt", ae, values("gzip;q=0.5"), values("gzip;q=0.500"), true},
+		{"how a weight is spelt", ae, values("gzip;q=0."), values("gzip;q=0"), true},
+		{"weights", ae, values("gzip;q=0.5"), values("gzip;q=0.501"), false},
+		{"weights", ae, values("gzip;q=0"), values("gzip"), false},
+		{"weights", ae, values("gzip;q=0, br"), values("br"), false},
+		{"weight of another", ae, values("gzip;q=0.5, br"), values("gzip, br;q=0.5"), false},
+		{"not a weight", ae, values("gzip;q=1.001"), values("gzip"), false},
+		{"not a weight", ae, values("gzip;q=2"), values("gzip"), false},
+		{"not a weight", ae, values("gzip;q=0.5555"), values("gzip;q=0.555"), false},
+		{"not a weight", ae, values("gzip;x=1"), values("gzip"), false},
+		{"no coding", ae, values("gzip br"), values("gzip, br"), false},
+		{"twice", ae, values("gzip, gzip"), values("gzip"), false},
+		{"twice, order", ae, values("a;q=0.2, a;q=0.1"), values("a;q=0.1, a;q=0.2"), true},
+		{"a name within another, order", ae, values("ab, a"), values("a, ab"), true},
+		{"empty is the same in all forms", ae, values(""), values(" ,"), true},
+		{"another coding", ae, values("gzip"), values("br"), false},
+		{"a longer name", ae, values("gzip"), values("gzip2"), false},
+	}
+	for _, tt := range tests {
+		a, b := AppendVaried(nil, tt.name, tt.a), AppendVaried(nil, []byte(tt.name), tt.b)
+		if got := slices.Equal(a, b); got != tt.want {
+			t.Errorf("9111 4.1: %s: %s: %q and %q: got %v, want %v", tt.section, tt.name, tt.a, tt.b, got, tt.want)
+		}
+	}
+	many := strings.Repeat("a,", 20)
+	if slices.Equal(AppendVaried(nil, ae, values(many)), AppendVaried(nil, ae, values(many+"a"))) {
+		t.Errorf("%q: matches with one member more", many)
+	}
+}
+
+// TestVariedInjective: fields one after another cannot be taken for others.
+func TestVariedInjective(t *testing.T) {
+	names := []string{"a", "ab", "accept-encoding"}
+	fields := [][][]byte{nil, values(""), values("a"), values("b"), values("gzip"), values("\x01\x00"), values("a", "b"), values("gzip, br")}
+	seen := map[string]string{}
+	for _, n1 := range names {
+		for _, v1 := range fields {
+			for _, n2 := range names {
+				for _, v2 := range fields {
+					key := string(AppendVaried(AppendVaried(nil, n1, v1), n2, v2))
+					what := strings.Join([]string{n1, str(v1), n2, str(v2)}, "|")
+					if was, ok := seen[key]; ok {
+						t.Fatalf("%q and %q have the same key", was, what)
+					}
+					seen[key] = what
+				}
+			}
+		}
+	}
+}
+
+func str(v [][]byte) string {
+	if v == nil {
+		return "absent"
+	}
+	return string(slices.Concat(v...)) + "!" + strings.Repeat("+", len(v))
+}

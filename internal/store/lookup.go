@@ -1,0 +1,120 @@
+package store
+
+import "opencache/internal/wire"
+
+// Lookup fills e with what is stored under h and the full key: an Object
+// pinned, Variants or HitForMiss unless expired at now (Unix milliseconds), or
+// Nothing. It does not allocate.
+func (m *Memory) Lookup(h Hash, key []byte, now int64, e *Entry) {
+	*e = Entry{}
+	var c cell
+	for range lookupTries {
+		if !m.index.load(h, &c) {
+			return
+		}
+		switch c.kind() {
+		case Object:
+			if m.object(h, key, &c, e) {
+				return
+			}
+		case Variants, HitForMiss:
+			e.marker(&c, now)
+			return
+		default:
+			return
+		}
+	}
+}
+
+// object fills e from the record that c points to. It is false when the
+// record was moved meanwhile: look again.
+func (m *Memory) object(h Hash, key []byte, c *cell, e *Entry) bool {
+	s := m.pin(c)
+	if s == nil {
+		return false
+	}
+	off := c.off()
+	b := s.mem[off:]
+	var r header
+	if !r.decode(b) || string(r.keyOf(b)) != string(key) {
+		s.Release()
+		return true
+	}
+	soft := c.soft()
+	if bans := m.bans.Load(); c.checked() != bans.newest {
+		var hard, softer bool
+		if hard, softer = bans.judge(&r, key, c.checked(), c.checked()); hard {
+			m.checked(h, c, bans.newest, true, false)
+			s.Release()
+			return true
+		}
+		soft = soft || softer
+		m.checked(h, c, bans.newest, false, soft)
+	}
+	m.index.touch(c)
+	e.Kind = Object
+	e.Meta = r.metaOf(b)
+	e.Size, e.Version, e.Born, e.Validated, e.Soft = r.size, r.version, r.born, r.validated, soft
+	if r.body > 0 {
+		e.Body = s.span(off+headerSize+r.key+r.meta, r.body)
+	}
+	e.owner = s
+	return true
+}
+
+// checked notes in the entry what the purges up to newest did to it.
+func (m *Memory) checked(h Hash, was *cell, newest Seq, hard, soft bool) {
+	var c cell
+	mu := m.index.lock(h)
+	defer mu.Unlock()
+	switch {
+	case !m.index.findLocked(h, &c) || c.place != was.place:
+	case hard:
+		m.dropLocked(&c, Purged)
+	default:
+		c.state = stateOf(max(newest, c.checked()), soft || c.soft(), c.freq())
+		m.index.setLocked(h, &c)
+	}
+}
+
+func (e *Entry) marker(c *cell, now int64) {
+	if expires := int64(c.extra); expires != 0 && now >= expires {
+		return
+	}
+	mk := c.unmarker()
+	e.Kind, e.Sets, e.NumSets, e.Generation, e.Born = mk.Kind, mk.Sets, mk.NumSets, mk.Generation, mk.Born
+}
+
+// Release gives up an Object whose Body was not handed on. A second call, and
+// one on an Entry without an Object, does nothing.
+func (e *Entry) Release() {
+	if e.owner != nil {
+		e.owner.Release()
+		*e = Entry{}
+	}
+}
+
+// Segment returns segment n of the content named by version, pinned: the
+// caller releases the Span.
+func (m *Memory) Segment(version uint64, n int) (wire.Span, bool) {
+	h := m.segmentHash(version, n)
+	var c cell
+	for range lookupTries {
+		if !m.index.load(h, &c) || c.kind() != kindSegment {
+			return wire.Span{}, false
+		}
+		s := m.pin(&c)
+		if s == nil {
+			continue
+		}
+		// The index knows 48 bits of the hash, the directory all of it.
+		var l listing
+		if !l.decode(m.directory(s.n).at(c.listing()), m.space.size) || l.hash != h || l.off != c.off() {
+			s.Release()
+			return wire.Span{}, false
+		}
+		m.index.touch(&c)
+		return s.span(l.off, l.n), true
+	}
+	return wire.Span{}, false
+}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// errKind: Mark was given something else than a marker.
+var errKind = errors.New("marker: its kind is neither Variants nor HitForMiss")
+
+// Mark puts a marker under h in place of what is there, unless that is
+// younger (ErrOlder) or a purge of the key since mk.Born hits it (ErrPurged).
+//
+// Variants: with the Generation of the marker that is there, or 0, the sets of
+// both are joined, mk's first, and at most 4 are kept. Generation 0 where no
+// marker is starts a new one; Lookup tells which. Another Generation makes all
+// variants there are unreachable. It must come from a Lookup after Seq was
+// noted as Born, or be new and random.
+func (m *Memory) Mark(h Hash, mk Marker) error {
+	if mk.Kind != Variants && mk.Kind != HitForMiss {
+		return errKind
+	}
+	mk.NumSets = min(max(mk.NumSets, 0), len(mk.Sets))
+	for _, s := range mk.Sets[:mk.NumSets] {
+		if s >= maxSets {
+			return fmt.Errorf("marker: set %d was not interned", s)
+		}
+	}
+	mu := m.index.lock(h)
+	defer mu.Unlock()
+	if m.hard.since(h, mk.Born) || mk.Born > m.Seq() {
+		return m.counts.refused(ErrPurged)
+	}
+	var old cell
+	found := m.index.findLocked(h, &old)
+	switch {
+	case found && mk.joins(&old):
+	case found && m.bornLocked(&old, nil) > mk.Born:
+		return m.counts.refused(ErrOlder)
+	case mk.Generation == 0:
+		mk.Generation = max(uint32(m.Version()), 1)
+	}
+	e := mk.cell()
+	m.enterLocked(h, &e, &old, found)
+	return nil
+}
+
+// joins takes over the sets of the marker c, if that is of the same generation.
+func (k *Marker) joins(c *cell) bool {
+	if k.Kind != Variants || c.kind() != Variants {
+		return false
+	}
+	old := c.unmarker()
+	if k.Generation != 0 && k.Generation != old.Generation {
+		return false
+	}
+	k.Generation, k.Born = old.Generation, max(k.Born, old.Born)
+	for _, s := range old.Sets[:old.NumSets] {
+		if !k.has(s) && k.NumSets < len(k.Sets) {
+			k.Sets[k.NumSets] = s
+			k.NumSets++
+		}
+	}
+	return true
+}
+
+func (k *Marker) has(s Set) bool { return slices.Contains(k.Sets[:k.NumSets], s) }
+
+// cell is the index entry for k.
+func (k *Marker) cell() cell {
+	place := uint64(k.Kind)<<kindShift | uint64(k.NumSets)<<48
+	for i, s := range k.Sets[:k.NumSets] {
+		place |= uint64(s) << (12 * i)
+	}
+	return cell{place: place, state: uint64(k.Generation)<<32 | uint64(k.Born), extra: uint64(k.Expires)}
+}
+
+// unmarker is the marker that c is.
+func (c *cell) unmarker() (k Marker) {
+	k.Kind, k.NumSets = c.kind(), int(c.place>>48&7)
+	for i := range k.Sets[:k.NumSets] {
+		k.Sets[i] = Set(c.place >> (12 * i) & (maxSets - 1))
+	}
+	k.Generation, k.Born, k.Expires = uint32(c.state>>32), Seq(c.state), int64(c.extra)
+	return k
+}

@@ -1,0 +1,260 @@
+package store
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// maxBans bounds the purges that are remembered one by one.
+const maxBans = 1000
+
+// Unknown is Purge's count where counting would cost a walk over the volume.
+const Unknown = -1
+
+// A Purge says what to drop: All of it, one Key, the keys with a Prefix, or a
+// Site; a Prefix together with a Site is that prefix in that site.
+type Purge struct {
+	All    bool
+	Key    []byte // a primary key; its variants go with it
+	Hash   Hash   // of Key; zero: computed
+	Prefix []byte // of full keys
+	Site   uint64 // Memory.Site; 0: whatever the site
+	// Soft keeps what is hit, to be validated before it is used.
+	Soft bool
+}
+
+// A ban is a purge that is evaluated when a record is met the next time.
+// Hard ones hit records born before it, soft ones those validated before it.
+type ban struct {
+	seq  Seq
+	soft bool
+	kind banKind
+	site uint64 // 0: any
+	text []byte
+}
+
+type banKind uint8
+
+const (
+	banAll    banKind = iota // everything, or everything of a site
+	banPrefix                // keys that begin with text
+	banKey                   // the key text and its variants
+)
+
+// bans are the purges in force, oldest first. A list is never changed, it is
+// replaced.
+type bans struct {
+	newest Seq
+	list   []ban
+}
+
+// judge evaluates the bans after the given sequences on the record h with its
+// full key: hard ones since hardFrom, soft ones since softFrom.
+func (b *bans) judge(h *header, key []byte, hardFrom, softFrom Seq) (hard, soft bool) {
+	hardFrom, softFrom = max(hardFrom, h.born), max(softFrom, h.validated)
+	from := min(hardFrom, softFrom)
+	for i := len(b.list) - 1; i >= 0 && b.list[i].seq > from; i-- {
+		d := &b.list[i]
+		switch {
+		case !d.hits(h.site, key):
+		case !d.soft && d.seq > hardFrom:
+			return true, soft
+		case d.soft && d.seq > softFrom:
+			soft = true
+		}
+	}
+	return false, soft
+}
+
+func (d *ban) hits(site uint64, key []byte) bool {
+	if d.site != 0 && d.site != site {
+		return false
+	}
+	switch d.kind {
+	case banPrefix:
+		return bytes.HasPrefix(key, d.text)
+	case banKey:
+		return ofKey(key, d.text)
+	}
+	return true
+}
+
+// ofKey reports whether key is the primary key itself or, behind a zero byte,
+// that of one of its variants.
+func ofKey(key, primary []byte) bool {
+	return bytes.HasPrefix(key, primary) && (len(key) == len(primary) || key[len(primary)] == 0)
+}
+
+// covers reports whether whatever old hits is hit by d as well, and as hard.
+func (d *ban) covers(old *ban) bool {
+	switch {
+	case d.soft && !old.soft, d.seq < old.seq:
+		return false
+	case d.site != 0 && d.site != old.site:
+		return false
+	case d.kind == banAll:
+		return true
+	}
+	return d.kind == old.kind && bytes.Equal(d.text, old.text)
+}
+
+// with returns b with d added. When the list gets too long its oldest entries
+// become purges of their whole site, and these in the end of everything. They
+// keep their sequence: records checked since are not touched, and none that
+// was purged comes back.
+func (b *bans) with(d ban) *bans {
+	n := &bans{newest: d.seq, list: append(slices.Clip(b.list), d)}
+	n.list = slices.Clone(n.list)
+	n.merge(len(n.list) - 1)
+	for len(n.list) > maxBans {
+		n.widen()
+	}
+	return n
+}
+
+// merge drops the bans that number i covers.
+func (b *bans) merge(i int) {
+	d := b.list[i]
+	b.list = slices.DeleteFunc(b.list, func(old ban) bool {
+		return old.seq != d.seq && d.covers(&old)
+	})
+}
+
+// widen makes the oldest ban one of its site; when all are, the oldest one of
+// everything. It drops what that covers, itself when a younger one covers it.
+func (b *bans) widen() {
+	i := slices.IndexFunc(b.list, func(d ban) bool { return d.kind != banAll })
+	if i >= 0 {
+		b.list[i].kind, b.list[i].text = banAll, nil
+	} else {
+		i = slices.IndexFunc(b.list, func(d ban) bool { return d.site != 0 })
+		b.list[i].site = 0
+	}
+	d := b.list[i]
+	if slices.ContainsFunc(b.list[i+1:], func(young ban) bool { return young.covers(&d) }) {
+		b.list = slices.Delete(b.list, i, i+1)
+		return
+	}
+	b.merge(i)
+}
+
+// recent remembers the newest purges of single keys by a part of their hash.
+// Two keys that share a slot only make a racing fetch's response not be
+// stored, or be validated once more.
+type recent [1 << 16]atomic.Uint32
+
+func (r *recent) slot(h Hash) *atomic.Uint32 { return &r[h[0]>>48] }
+
+func (r *recent) since(h Hash, s Seq) bool { return Seq(r.slot(h).Load()) > s }
+
+// purges is the order of purges and what is remembered of them.
+type purges struct {
+	seq  atomic.Uint32
+	bans atomic.Pointer[bans]
+	hard *recent // of single keys
+	soft *recent
+
+	mu sync.Mutex // serialises purges
+}
+
+// Seq returns the newest sequence. Note it when a fetch starts, and before
+// the Lookup that led to it: then whatever a purge in between has dropped
+// cannot come back with what that Lookup returned.
+func (m *Memory) Seq() Seq { return Seq(m.seq.Load()) }
+
+// Purge drops what p names, effective for the very next Lookup. It returns its
+// sequence, and how many objects it hit: 0 or 1 for a key (a marker counts),
+// the live objects for All, Unknown otherwise.
+func (m *Memory) Purge(p Purge) (Seq, int) {
+	m.purges.mu.Lock()
+	defer m.purges.mu.Unlock()
+	m.counts.purges.Add(1)
+	seq := m.nextSeqLocked()
+	switch {
+	case p.All && p.Soft:
+		m.banLocked(ban{seq: seq, soft: true})
+		return seq, int(m.counts.objects.Load())
+	case p.All:
+		m.banLocked(ban{seq: seq})
+		return seq, m.clear()
+	case len(p.Key) > 0:
+		return seq, m.purgeKeyLocked(&p, seq)
+	case len(p.Prefix) > 0:
+		m.banLocked(ban{seq: seq, soft: p.Soft, kind: banPrefix, site: p.Site, text: bytes.Clone(p.Prefix)})
+	case p.Site != 0:
+		m.banLocked(ban{seq: seq, soft: p.Soft, site: p.Site})
+	default:
+		return seq, 0
+	}
+	return seq, Unknown
+}
+
+// nextSeqLocked takes the next sequence. After four billion of them the order
+// starts again: on an empty volume, with everything on its way refused.
+func (m *Memory) nextSeqLocked() Seq {
+	if m.seq.Load() < math.MaxUint32 {
+		return Seq(m.seq.Add(1))
+	}
+	m.seq.Store(1)
+	m.bans.Store(&bans{newest: 1, list: []ban{{seq: 1}}})
+	m.clear()
+	for i := range m.hard {
+		m.hard[i].Store(0)
+		m.soft[i].Store(0)
+	}
+	return Seq(m.seq.Add(1))
+}
+
+func (m *Memory) banLocked(d ban) { m.bans.Store(m.bans.Load().with(d)) }
+
+// clear drops every entry and returns how many objects were among them.
+func (m *Memory) clear() (objects int) {
+	m.index.each(func(c *cell) {
+		if c.kind() == Object {
+			objects++
+		}
+		m.dropLocked(c, Purged)
+	})
+	return objects
+}
+
+// purgeKeyLocked first lets racing writers know, then looks what is there: a
+// writer holds the shard's lock while it asks for purges and publishes, so it
+// either is refused or has its record dropped here.
+func (m *Memory) purgeKeyLocked(p *Purge, seq Seq) int {
+	h := p.Hash
+	if h == (Hash{}) {
+		h = m.Hash(p.Key)
+	}
+	if p.Soft {
+		m.soft.slot(h).Store(uint32(seq))
+	} else {
+		m.hard.slot(h).Store(uint32(seq))
+	}
+	mu := m.index.lock(h)
+	defer mu.Unlock()
+	var c cell
+	if !m.index.findLocked(h, &c) || c.kind() == Object && !m.holdsLocked(&c, p.Key) {
+		return 0
+	}
+	switch {
+	case !p.Soft:
+		m.dropLocked(&c, Purged)
+	case c.kind() == Object:
+		c.state |= softBit
+		m.index.setLocked(h, &c)
+	case c.kind() == Variants:
+		m.banLocked(ban{seq: seq, soft: true, kind: banKey, text: bytes.Clone(p.Key)})
+	}
+	return 1
+}
+
+// holdsLocked reports whether the object c is stored under key.
+func (m *Memory) holdsLocked(c *cell, key []byte) bool {
+	var h header
+	b := m.slabs[c.slab()].mem[c.off():]
+	return h.decode(b) && string(h.keyOf(b)) == string(key)
+}

@@ -1,0 +1,299 @@
+package store
+
+import "errors"
+
+// errSize: a Record whose Body is not what its Size says.
+var errSize = errors.New("record: Body is not Size bytes (none above WholeMax)")
+
+// roomTries bounds how often a writer looks for room that others take away.
+const roomTries = 64
+
+// Put stores r in place of what is under r.Hash. It is refused (ErrTooLarge,
+// ErrQuota, ErrFull), when what is there is younger (ErrOlder), or when a
+// purge since r.Born hits it (ErrPurged); then nothing has changed. When a
+// soft purge since r.Validated hits it, it is stored to be validated. A
+// variant's Key is the primary key, or that, a zero byte and anything: by this
+// purges find it.
+func (m *Memory) Put(r *Record) error {
+	h, err := r.header()
+	if err != nil {
+		return m.counts.refused(err)
+	}
+	if h.version == 0 {
+		h.version = m.Version()
+	}
+	account := m.sites.number(r.Site)
+	n := aligned(h.length())
+	if !m.sites.admit(account, n) {
+		return m.counts.refused(ErrQuota)
+	}
+	c, err := m.room(m.popular(r.Hash, account), n)
+	if err != nil {
+		m.sites.add(account, -n)
+		return m.counts.refused(err)
+	}
+	defer c.done()
+	m.write(&c, r, &h)
+	c.list(r.Hash, account, false)
+	if err = c.err; err == nil {
+		err = m.publish(r, &h, &c)
+	}
+	if err != nil {
+		m.sites.add(account, -n)
+	}
+	return m.counts.refused(err)
+}
+
+func (m *Memory) write(c *claim, r *Record, h *header) {
+	var fixed [headerSize]byte
+	h.encode(&fixed)
+	c.write(fixed[:])
+	c.write(r.Key)
+	c.write(r.Meta)
+	for _, p := range r.Body {
+		c.write(p)
+	}
+}
+
+// popular reports whether a newcomer goes into the main queue: it fell out
+// of the small one not long ago, or replaces something in the main queue.
+func (m *Memory) popular(h Hash, account uint16) bool {
+	var c cell
+	switch {
+	case m.sites.above(account):
+		return false
+	case m.index.load(h, &c) && c.stored():
+		return m.slabs[c.slab()].main.Load()
+	case m.ghost.take(h):
+		m.counts.ghostHits.Add(1)
+		return true
+	}
+	return false
+}
+
+// room claims n bytes of a queue, and evicts when the background is behind.
+func (m *Memory) room(main bool, n int) (claim, error) {
+	for range roomTries {
+		c, low, ok := m.space.claim(main, n, reserve)
+		if low {
+			select {
+			case m.wake <- struct{}{}:
+			default:
+			}
+		}
+		if ok {
+			return c, nil
+		}
+		m.reclaiming.Lock()
+		ok = m.space.numFree() > reserve || m.reclaimLocked()
+		m.reclaiming.Unlock()
+		if !ok {
+			break
+		}
+	}
+	return claim{}, ErrFull
+}
+
+// publish lets the index point to what was written into c.
+func (m *Memory) publish(r *Record, h *header, c *claim) error {
+	mu := m.index.lock(r.Hash)
+	defer mu.Unlock()
+	b := m.bans.Load()
+	hard, soft := b.judge(h, r.Key, 0, 0)
+	if hard || m.hard.since(r.Hash, r.Born) || r.Born > m.Seq() {
+		return ErrPurged
+	}
+	soft = soft || m.soft.since(r.Hash, r.Validated)
+	var old cell
+	found := m.index.findLocked(r.Hash, &old)
+	freq := 0
+	if found {
+		if m.bornLocked(&old, r.Key) > r.Born {
+			return ErrOlder
+		}
+		if old.stored() {
+			freq = old.freq()
+		}
+	}
+	e := c.cell(Object, stateOf(b.newest, soft, freq))
+	m.enterLocked(r.Hash, &e, &old, found)
+	return nil
+}
+
+// bornLocked returns when the fetch of what c is started, 0 for an object
+// under another key.
+func (m *Memory) bornLocked(c *cell, key []byte) Seq {
+	if c.kind() != Object {
+		return c.unmarker().Born
+	}
+	var h header
+	b := m.slabs[c.slab()].mem[c.off():]
+	if h.decode(b) && (key == nil || string(h.keyOf(b)) == string(key)) {
+		return h.born
+	}
+	return 0
+}
+
+// enterLocked puts e into the index: in place of old when that was found,
+// else where there is room.
+func (m *Memory) enterLocked(h Hash, e, old *cell, found bool) {
+	why := Superseded
+	if !found {
+		m.index.roomLocked(h, old)
+		found, why = old.tag&^versionMask != 0, Crowded
+	}
+	if found {
+		m.forgetLocked(old, why)
+	}
+	e.at = old.at
+	m.index.setLocked(h, e)
+	if !e.stored() {
+		m.counts.markers.Add(1)
+		return
+	}
+	n := aligned(e.length())
+	m.slabs[e.slab()].live.Add(int64(n))
+	m.counts.admitted.Add(1)
+	m.counts.admittedBytes.Add(uint64(n))
+	if e.kind() == Object {
+		m.counts.objects.Add(1)
+	} else {
+		m.counts.segments.Add(1)
+	}
+}
+
+// PutSegment stores segment n of the content named by version: at most
+// m.SegmentSize bytes. One that is there already stays.
+func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte) error {
+	size := total(pieces)
+	if size == 0 || size > m.SegmentSize() || n < 0 {
+		return m.counts.refused(ErrTooLarge)
+	}
+	h := m.segmentHash(version, n)
+	var old cell
+	if m.index.load(h, &old) {
+		return nil
+	}
+	account := m.sites.number(site)
+	if !m.sites.admit(account, aligned(size)) {
+		return m.counts.refused(ErrQuota)
+	}
+	c, err := m.room(m.popular(h, account), size)
+	if err != nil {
+		m.sites.add(account, -aligned(size))
+		return m.counts.refused(err)
+	}
+	defer c.done()
+	for _, p := range pieces {
+		c.write(p)
+	}
+	c.list(h, account, true)
+	if c.err != nil {
+		m.sites.add(account, -aligned(size))
+		return c.err
+	}
+	mu := m.index.lock(h)
+	defer mu.Unlock()
+	e := c.cell(kindSegment, 0)
+	m.enterLocked(h, &e, &old, m.index.findLocked(h, &old))
+	return nil
+}
+
+// Freshen replaces the Meta of a record after a validation (RFC 9111, 4.3.4)
+// that started at validated; version, content, born and frequency stay. It is
+// ErrGone when the record is no longer there with that version, ErrOlder when
+// it was validated later than this; other errors are Put's.
+func (m *Memory) Freshen(h Hash, key []byte, version uint64, meta []byte, validated Seq) error {
+	var e Entry
+	site, ok := m.pinned(h, key, &e)
+	if !ok {
+		return ErrGone
+	}
+	defer e.Release()
+	switch {
+	case e.Version != version:
+		return ErrGone
+	case e.Validated > validated:
+		return m.counts.refused(ErrOlder)
+	}
+	r := Record{
+		Hash: h, Key: key, Site: site, Version: version, Born: e.Born, Validated: validated,
+		Meta: meta, Size: e.Size,
+	}
+	if e.Body.N > 0 {
+		r.Body = [][]byte{e.Body.Mem}
+	}
+	hd, err := r.header()
+	if err != nil {
+		return m.counts.refused(err)
+	}
+	return m.counts.refused(m.replace(&r, &hd))
+}
+
+// pinned fills e with the object under key, and returns its site.
+func (m *Memory) pinned(h Hash, key []byte, e *Entry) (site uint64, ok bool) {
+	var c cell
+	for range lookupTries {
+		if !m.index.load(h, &c) || c.kind() != Object {
+			return 0, false
+		}
+		if !m.object(h, key, &c, e) {
+			continue
+		}
+		var r header
+		ok = e.Kind == Object && r.decode(m.slabs[c.slab()].mem[c.off():])
+		return r.site, ok
+	}
+	return 0, false
+}
+
+// replace writes r where a record with the same key and version is. The hard
+// limit of the site does not count: as much as comes goes.
+func (m *Memory) replace(r *Record, h *header) error {
+	account := m.sites.number(r.Site)
+	c, err := m.room(m.popular(r.Hash, account), h.length())
+	if err != nil {
+		return err
+	}
+	defer c.done()
+	m.write(&c, r, h)
+	c.list(r.Hash, account, false)
+	if c.err != nil {
+		return c.err
+	}
+	mu := m.index.lock(r.Hash)
+	defer mu.Unlock()
+	var old cell
+	var was header
+	if !m.index.findLocked(r.Hash, &old) || old.kind() != Object {
+		return ErrGone
+	}
+	rec := m.slabs[old.slab()].mem[old.off():]
+	if !was.decode(rec) || was.version != r.Version || string(was.keyOf(rec)) != string(r.Key) {
+		return ErrGone
+	}
+	if was.validated > r.Validated || r.Validated > m.Seq() {
+		return ErrOlder
+	}
+	b := m.bans.Load()
+	hard, soft := b.judge(h, r.Key, old.checked(), 0)
+	if hard {
+		m.dropLocked(&old, Purged)
+		return ErrPurged
+	}
+	soft = soft || m.soft.since(r.Hash, r.Validated)
+	e := c.cell(Object, stateOf(b.newest, soft, old.freq()))
+	m.sites.add(account, aligned(h.length()))
+	m.enterLocked(r.Hash, &e, &old, true)
+	return nil
+}
+
+// Remove drops the object under key, or the marker under h.
+func (m *Memory) Remove(h Hash, key []byte) {
+	var c cell
+	mu := m.index.lock(h)
+	defer mu.Unlock()
+	if m.index.findLocked(h, &c) && (c.kind() != Object || m.holdsLocked(&c, key)) {
+		m.dropLocked(&c, Removed)
+	}
+}

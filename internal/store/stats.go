@@ -1,0 +1,129 @@
+package store
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// A Loss is why a record left the volume.
+type Loss uint8
+
+// The losses, in the order in which Stats.Lost counts them; number 0 is none.
+const (
+	kept       Loss = iota
+	Cold            // not hit while it stood in the small queue
+	Aged            // not hit while it stood in the main queue
+	Behind          // hit, but copying forward did not keep up
+	OverShare       // hit, but its site is above its share
+	Crowded         // the coldest of a full bucket of the index
+	Superseded      // by a younger record
+	Purged
+	Removed       // by its user
+	Damaged       // its slab's directory was not what had been written
+	NumLosses int = iota
+)
+
+func (l Loss) String() string {
+	return [NumLosses]string{
+		"kept", "cold", "aged", "behind", "over-share", "crowded", "superseded", "purged", "removed", "damaged",
+	}[l]
+}
+
+// Stats is a look at a volume. Its numbers are not of one instant.
+type Stats struct {
+	Objects, Segments, Markers int64 // in the index, purged ones included until they are met
+
+	Live     int64 // bytes of records in the index
+	Capacity int64 // bytes of slabs
+	Resident int64 // bytes of slabs, index and directories that have memory
+	Overhead int64 // bytes of index, directories and ghosts at most
+
+	SlabSize                                      int
+	Slabs, Free, Open, Sealed, Small, Aside, Lent int // Small: of the small queue; Lent: pinned
+	Exposed                                       int
+	Pins                                          int64
+	Retired                                       uint64 // slabs lost because they could not be punched
+	Punched                                       uint64
+	IndexEntries                                  int64 // that fit
+	Admitted, AdmittedBytes                       uint64
+	Forwarded, ForwardedBytes                     uint64
+	GhostHits, Purges                             uint64
+	Lost                                          [NumLosses]uint64 // by Loss
+	RefusedLarge, RefusedQuota, RefusedFull       uint64
+	RefusedPurged, RefusedOlder                   uint64
+	Bans                                          int // purges remembered one by one
+}
+
+// counts are the parts of Stats that are counted.
+type counts struct {
+	objects, segments, markers  atomic.Int64
+	admitted, admittedBytes     atomic.Uint64
+	forwarded, forwardedBytes   atomic.Uint64
+	ghostHits, purges, damaged  atomic.Uint64
+	punched, retired            atomic.Uint64
+	lost                        [NumLosses]atomic.Uint64
+	large, quota, full          atomic.Uint64
+	refusedPurged, refusedOlder atomic.Uint64
+}
+
+// refused counts err, and returns it.
+func (c *counts) refused(err error) error {
+	for _, r := range []struct {
+		err   error
+		count *atomic.Uint64
+	}{
+		{ErrTooLarge, &c.large}, {ErrQuota, &c.quota}, {ErrFull, &c.full},
+		{ErrPurged, &c.refusedPurged}, {ErrOlder, &c.refusedOlder},
+	} {
+		if err != nil && errors.Is(err, r.err) {
+			r.count.Add(1)
+		}
+	}
+	return err
+}
+
+// Stats returns the numbers of the volume. It looks at every slab: for once a
+// second, not for every request.
+func (m *Memory) Stats() Stats {
+	c := &m.counts
+	st := Stats{
+		Objects: c.objects.Load(), Segments: c.segments.Load(), Markers: c.markers.Load(),
+		Capacity: int64(len(m.slabMemory.b)), Overhead: int64(len(m.tables.b)),
+		Resident: m.slabMemory.resident() + m.tables.resident(),
+		SlabSize: m.space.size, Slabs: len(m.slabs),
+		Retired: c.retired.Load(), Punched: c.punched.Load(),
+		IndexEntries: int64(len(m.index.words) / 4),
+		Admitted:     c.admitted.Load(), AdmittedBytes: c.admittedBytes.Load(),
+		Forwarded: c.forwarded.Load(), ForwardedBytes: c.forwardedBytes.Load(),
+		GhostHits: c.ghostHits.Load(), Purges: c.purges.Load(),
+		RefusedLarge: c.large.Load(), RefusedQuota: c.quota.Load(), RefusedFull: c.full.Load(),
+		RefusedPurged: c.refusedPurged.Load(), RefusedOlder: c.refusedOlder.Load(),
+		Bans: len(m.bans.Load().list),
+	}
+	for i := range st.Lost {
+		st.Lost[i] = c.lost[i].Load()
+	}
+	for i := range m.slabs {
+		s := &m.slabs[i]
+		st.Live += s.live.Load()
+		pins := int64(s.pins.Load())
+		st.Pins += pins
+		if pins > 0 {
+			st.Lent++
+		}
+		if s.exposed.Load() {
+			st.Exposed++
+		}
+	}
+	m.space.describe(&st)
+	return st
+}
+
+func (p *space) describe(st *Stats) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st.Free, st.Aside = len(p.free), len(p.aside)
+	st.Open = len(p.small.open) + len(p.main.open)
+	st.Sealed = len(p.small.sealed) + len(p.main.sealed)
+	st.Small = p.small.slabs()
+}

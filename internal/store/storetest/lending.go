@@ -1,0 +1,176 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// budget: whatever goes in, the volume stays as large as it is.
+func budget(t *testing.T, v Volume) {
+	st := v.Stats()
+	for round := range 6 {
+		churn(t, v, fmt.Sprint("budget", round), st.Capacity/2)
+		version := v.Version()
+		for n := range 3 {
+			if err := v.PutSegment(version, n, 0, [][]byte{make([]byte, v.SegmentSize())}); err != nil {
+				t.Fatalf("round %d: segment %d: %v", round, n, err)
+			}
+		}
+		now := v.Stats()
+		if now.Capacity != st.Capacity || now.Live > now.Capacity || now.Resident > now.Capacity+now.Overhead {
+			t.Errorf("round %d: got %d live and %d resident of %d, want no more than %d and %d",
+				round, now.Live, now.Resident, now.Capacity, st.Capacity, st.Capacity+now.Overhead)
+		}
+		if now.Free+now.Open+now.Sealed+now.Aside > now.Slabs {
+			t.Errorf("round %d: got %d free, %d open, %d sealed, %d aside of %d slabs",
+				round, now.Free, now.Open, now.Sealed, now.Aside, now.Slabs)
+		}
+	}
+	if v.Stats().Lost[store.Cold] == 0 {
+		t.Errorf("got nothing evicted")
+	}
+}
+
+// ghost: what comes back soon after it fell out stays longer than strangers.
+func ghost(t *testing.T, v Volume) {
+	hot := make([]item, 20)
+	for n := range hot {
+		hot[n] = item{key: fmt.Sprint("hot", n), version: 1, size: 10 << 10}
+		hot[n].put(t, v)
+	}
+	capacity := v.Stats().Capacity
+	churn(t, v, "out", capacity)
+	for _, i := range hot {
+		absent(t, v, i.key)
+		i.put(t, v)
+	}
+	if got := v.Stats().GhostHits; got < 18 {
+		t.Errorf("got %d ghost hits, want most of %d", got, len(hot))
+	}
+	churn(t, v, "through", capacity/2)
+	for _, i := range hot[:10] {
+		i.has(t, v)
+	}
+}
+
+// pinned: bytes that are lent do not change while all around them is evicted.
+func pinned(t *testing.T, v Volume) {
+	var items []item
+	var lent []store.Entry
+	var large []wire.Span
+	capacity := v.Stats().Capacity
+	for n := range 12 {
+		i := item{key: fmt.Sprint("pinned", n), version: uint64(n + 1), size: 1000 + 5000*n}
+		i.put(t, v)
+		items = append(items, i)
+		lent = append(lent, i.want(t, v))
+	}
+	version := v.Version()
+	seed := item{key: "large", version: version}
+	if err := v.PutSegment(version, 0, 0, [][]byte{item{key: "large", version: version, size: v.SegmentSize()}.body()}); err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := v.Segment(version, 0); ok {
+		large = append(large, s)
+	}
+	churn(t, v, "around", 4*capacity)
+	if v.Stats().Aside == 0 {
+		t.Errorf("got no slab set aside, want those that are pinned")
+	}
+	for n := range lent {
+		items[n].check(t, &lent[n])
+		if n%2 == 0 {
+			lent[n].Body.Release() // the pin went with the Body
+			lent[n] = store.Entry{}
+		}
+		lent[n].Release()
+	}
+	for _, s := range large {
+		if at := wrong(s.Mem, seed.seed()); at >= 0 {
+			t.Errorf("segment: differs at %d", at)
+		}
+		s.Release()
+	}
+	churn(t, v, "after", capacity)
+	if st := v.Stats(); st.Aside != 0 || st.Pins != 0 {
+		t.Errorf("after the last release: got %d slabs aside and %d pins, want none", st.Aside, st.Pins)
+	}
+}
+
+// lendAll puts segments until every slab's bytes may be lent, and borrows one
+// of each.
+func lendAll(t *testing.T, v Volume, slabs int) (spans []wire.Span) {
+	t.Helper()
+	version := v.Version()
+	for n := range slabs {
+		err := v.PutSegment(version, n, 0, [][]byte{make([]byte, v.SegmentSize())})
+		if errors.Is(err, store.ErrFull) {
+			return spans
+		}
+		if err != nil {
+			t.Fatalf("segment %d: %v", n, err)
+		}
+		if s, ok := v.Segment(version, n); ok {
+			spans = append(spans, s)
+		}
+	}
+	return spans
+}
+
+// pressure: borrowers of victims are asked to leave, and when there are too
+// many those that are in the way longest to yield.
+func pressure(t *testing.T, v Volume) {
+	slabs := v.Stats().Slabs
+	spans := lendAll(t, v, slabs/2)
+	if got := spans[0].Owner.Pressure(); got != wire.Keep {
+		t.Errorf("in nobody's way: got pressure %d, want Keep", got)
+	}
+	capacity := v.Stats().Capacity
+	churn(t, v, "press", capacity)
+	var asked [3]int
+	for _, s := range spans {
+		asked[s.Owner.Pressure()]++
+	}
+	st := v.Stats()
+	tenth := max(slabs/10, 1)
+	if asked[wire.Leave] == 0 || asked[wire.Yield] != st.Aside-tenth || asked[wire.Leave] != tenth {
+		t.Errorf("got %d to leave and %d to yield with %d of %d slabs aside, want %d and %d",
+			asked[wire.Leave], asked[wire.Yield], st.Aside, slabs, tenth, st.Aside-tenth)
+	}
+	left := spans[:0]
+	for _, s := range spans {
+		if s.Owner.Pressure() == wire.Yield {
+			s.Release()
+		} else {
+			left = append(left, s)
+		}
+	}
+	churn(t, v, "yielded", capacity/16)
+	for _, s := range left {
+		s.Release()
+	}
+	churn(t, v, "free", capacity)
+	if st := v.Stats(); st.Aside != 0 {
+		t.Errorf("got %d slabs aside, want none", st.Aside)
+	}
+}
+
+// full: when everything is lent nothing is overwritten; it is refused.
+func full(t *testing.T, v Volume) {
+	spans := lendAll(t, v, 2*v.Stats().Slabs)
+	var err error
+	for n := 0; n < 10000 && err == nil; n++ {
+		err = v.Put(item{key: fmt.Sprint("more", n), version: 1, size: 8 << 10}.record(v, 0))
+	}
+	if !errors.Is(err, store.ErrFull) {
+		t.Errorf("got %v, want ErrFull", err)
+	}
+	for _, s := range spans {
+		s.Release()
+	}
+	item{key: "again", version: 1, size: 100}.put(t, v)
+}

@@ -1,0 +1,110 @@
+package telemetry
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"opencache/internal/wire"
+)
+
+func sample() *Record {
+	return &Record{
+		Time:        time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.FixedZone("", 3600)),
+		Remote:      netip.MustParseAddrPort("192.0.2.7:1234"),
+		Method:      wire.GET,
+		Host:        []byte("example.org"),
+		Target:      []byte(`/a?b="c"\d`),
+		Proto:       HTTP11,
+		UserAgent:   []byte("curl/8"),
+		RequestID:   []byte("0123"),
+		Status:      200,
+		Bytes:       1024,
+		Duration:    12345 * time.Microsecond,
+		CacheStatus: "HIT",
+		Reason:      "fresh",
+	}
+}
+
+func TestAppendJSON(t *testing.T) {
+	full := sample()
+	full.Method, full.MethodText = wire.OtherMethod, []byte("BREW")
+	full.Remote = netip.MustParseAddrPort("[2001:db8::1]:9")
+	full.Proto, full.Collapsed, full.Key = HTTP2, true, []byte("k")
+	full.UpstreamStatus, full.UpstreamTime = 304, 2*time.Second+3*time.Microsecond
+	full.Referer, full.CacheStatus = []byte("é\xff\x00\n"), "REVALIDATED"
+	for name, c := range map[string]struct {
+		rec  *Record
+		want string
+	}{
+		"hit": {sample(), `{"time_iso8601":"2026-03-04T04:06:07.089Z","remote_addr":"192.0.2.7","request_method":"GET",` +
+			`"host":"example.org","request_uri":"/a?b=\"c\"\\d","server_protocol":"HTTP/1.1","status":200,` +
+			`"body_bytes_sent":1024,"request_time":0.012345,"upstream_cache_status":"HIT","cache_reason":"fresh",` +
+			`"request_id":"0123","http_user_agent":"curl/8","http_referer":""}`},
+		"all fields": {full, `{"time_iso8601":"2026-03-04T04:06:07.089Z","remote_addr":"2001:db8::1","request_method":"BREW",` +
+			`"host":"example.org","request_uri":"/a?b=\"c\"\\d","server_protocol":"HTTP/2.0","status":200,` +
+			`"body_bytes_sent":1024,"request_time":0.012345,"upstream_cache_status":"REVALIDATED","cache_reason":"fresh",` +
+			`"cache_collapsed":true,"cache_key":"k","upstream_status":304,"upstream_response_time":2.000003,` +
+			`"request_id":"0123","http_user_agent":"curl/8","http_referer":"é` + "\ufffd" + `\u0000\u000a"}`},
+		"zero": {&Record{Duration: -1}, `{"time_iso8601":"0001-01-01T00:00:00.000Z","remote_addr":"","request_method":"",` +
+			`"host":"","request_uri":"","server_protocol":"HTTP/1.1","status":0,"body_bytes_sent":0,"request_time":0.000000,` +
+			`"upstream_cache_status":"","cache_reason":"","request_id":"","http_user_agent":"","http_referer":""}`},
+	} {
+		if got := string(AppendJSON(nil, c.rec)); got != c.want+"\n" {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
+	}
+}
+
+// A line fits a block whatever a client sends.
+func TestAppendJSONBound(t *testing.T) {
+	for name, text := range map[string]string{
+		"plain": "a", "control": "\x01", "invalid": "\xff", "wide": "𝄞", "quote": `"`, "cut wide": "\xf0\x9d",
+	} {
+		long := []byte(strings.Repeat(text, 64<<10))
+		line := AppendJSON(nil, &Record{MethodText: long, Host: long, Target: long, UserAgent: long, Referer: long,
+			RequestID: long, Key: long, Reason: string(long)})
+		if len(line) > blockSize {
+			t.Errorf("%s: got a line of %d bytes, want at most %d", name, len(line), blockSize)
+		}
+		if !json.Valid(line) {
+			t.Errorf("%s: not JSON", name)
+		}
+		if !bytes.Contains(line, []byte("…")) {
+			t.Errorf("%s: a value was cut without saying so", name)
+		}
+	}
+}
+
+// FuzzAppendJSON: any bytes give one line of valid JSON, from which the text
+// comes back with U+FFFD where it was not UTF-8.
+func FuzzAppendJSON(f *testing.F) {
+	for _, s := range []string{"", "/a b", "\"\\\n\r\t\x00\x1f\x7f", "é\xff\xc3", "\xed\xa0\x80", "\u2028", "\xf4\x90\x80\x80"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		line := AppendJSON(nil, &Record{Target: text, Host: text, UserAgent: text})
+		if n := bytes.IndexByte(line, '\n'); n != len(line)-1 {
+			t.Fatalf("%q: newline at %d of %d", text, n, len(line))
+		}
+		if !utf8.Valid(line) {
+			t.Fatalf("%q: line is not UTF-8: %q", text, line)
+		}
+		var got struct {
+			Target string `json:"request_uri"`
+		}
+		if err := json.Unmarshal(line, &got); err != nil {
+			t.Fatalf("%q: %v in %q", text, err, line)
+		}
+		if len(text) > fieldMax/6 {
+			return // it may have been cut
+		}
+		if want := string([]rune(string(text))); got.Target != want {
+			t.Fatalf("%q: got %q, want %q", text, got.Target, want)
+		}
+	})
+}

@@ -1,0 +1,122 @@
+package telemetry
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"opencache/internal/wire"
+)
+
+const (
+	numMethods = int(wire.QUERY) + 1
+	numClasses = 6 // 1xx to 5xx, and 0: no answer was given
+	numCache   = len(cacheStatuses)
+	numProtos  = len(protos)
+	numCodes   = 600
+	maxShards  = 64
+)
+
+// bounds are the upper bounds of the duration histogram's buckets. They begin
+// where a hit on a fast machine ends.
+var bounds = [...]time.Duration{
+	50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
+}
+
+// A shard is one processor's share of the counts. All of it is added to
+// atomically, by one processor nearly always, so that no cache line travels.
+type shard struct {
+	_        [128]byte
+	requests [numMethods][numClasses][numCache][numProtos]atomic.Uint64
+	codes    [numCodes]atomic.Uint64
+	duration [numCache]histogram
+	bytes    [3]atomic.Uint64 // by source
+	_        [128]byte
+}
+
+type histogram struct {
+	buckets [len(bounds) + 1]atomic.Uint64
+	nanos   atomic.Uint64
+}
+
+// Where the content of an answer came from.
+const (
+	sourceCache  = iota // it was here, or another request's fetch brought it
+	sourceOrigin        // fetched for this request
+	sourceSelf          // made by this process: errors, administration
+)
+
+var sources = [...]string{"cache", "origin", "self"}
+
+// Metrics count requests and show the counts to Prometheus, together with
+// what a Source tells. Make them with NewMetrics. All methods may be called at
+// any time from any goroutine.
+type Metrics struct {
+	shards   []*shard
+	own      sync.Pool // of *shard: keeps one at hand per processor
+	turn     atomic.Uint32
+	upstream upstreamCounts
+	source   Source
+	desc     descs
+	registry *prometheus.Registry
+}
+
+// NewMetrics returns Metrics that read their gauges from s. The functions of s
+// are called for each exposition, never before the first.
+func NewMetrics(s Source) *Metrics {
+	n := min(runtime.GOMAXPROCS(0), maxShards)
+	m := &Metrics{shards: make([]*shard, n), source: s, desc: newDescs()}
+	for i := range m.shards {
+		m.shards[i] = new(shard)
+	}
+	m.own.New = func() any { return m.shards[int(m.turn.Add(1))%n] }
+	m.registry = newRegistry(m)
+	return m
+}
+
+// Observe counts r. It does not allocate; nothing of r is kept.
+func (m *Metrics) Observe(r *Record) {
+	cell := cacheCell(r.CacheStatus)
+	source := sourceSelf
+	switch {
+	case fromCache(cell, r.Collapsed):
+		source = sourceCache
+	case cell != cellNone || r.UpstreamStatus != 0:
+		source = sourceOrigin
+	}
+	class := r.Status / 100
+	if class < 0 || class >= numClasses {
+		class = 0
+	}
+	method := int(r.Method)
+	if method >= numMethods {
+		method = int(wire.OtherMethod)
+	}
+
+	s := m.own.Get().(*shard)
+	s.requests[method][class][cell][r.Proto&3].Add(1)
+	if r.Status >= 0 && r.Status < numCodes {
+		s.codes[r.Status].Add(1)
+	}
+	s.duration[cell].observe(r.Duration)
+	if r.Bytes > 0 {
+		s.bytes[source].Add(uint64(r.Bytes))
+	}
+	m.own.Put(s)
+}
+
+func (h *histogram) observe(d time.Duration) {
+	d = max(d, 0) // the wall clock was set back
+	i := 0
+	for i < len(bounds) && d > bounds[i] {
+		i++
+	}
+	h.buckets[i].Add(1)
+	h.nanos.Add(uint64(d))
+}
