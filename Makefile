@@ -22,6 +22,8 @@ SHOW_TIMEOUT ?= 3600
 # detector, which allocates on its own; they run a second time without it.
 NORACE := Alloc
 
+.NOTPARALLEL:
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,7 +81,7 @@ alloc: need-go ## the tests that the race detector skips
 
 .PHONY: plays
 plays: need-cc ## the scenario plays alone, each by name
-	go test -race -timeout $(TEST_TIMEOUT) -v ./internal/script/...
+	go test -race -timeout $(TEST_TIMEOUT) -v -run '^TestPlays$$' ./cmd/opencache
 
 .PHONY: fuzz
 fuzz: need-go ## every fuzz target, FUZZTIME each

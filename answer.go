@@ -16,10 +16,10 @@ import (
 type stage uint8
 
 const (
-	fresh stage = iota // no final head yet
-	open               // content comes
-	ended              // complete
-	broken             // will never be complete
+	fresh  stage = iota // no final head yet
+	open                // content comes
+	ended               // complete
+	broken              // will never be complete
 )
 
 // An answer is a http.ResponseWriter as the engine writes to it.
@@ -28,9 +28,9 @@ type answer struct {
 	pieces  *sync.Pool // *[]byte, for Span
 	w       http.ResponseWriter
 	control *http.ResponseController
-	old     bool // the client speaks HTTP/1.0
-	head    bool // the request is a HEAD
-	bare    bool // no content follows the head; what is written is dropped
+	old     bool  // the client speaks HTTP/1.0
+	head    bool  // the request is a HEAD
+	bare    bool  // no content follows the head; what is written is dropped
 	left    int64 // content still to come, negative when only End tells
 	stage   stage
 }

@@ -20,18 +20,20 @@ const (
 	holdMax = 4 << 10
 	// pipeMax is how far next may be ahead of who reads.
 	pipeMax = 64 << 10
+	// sniffLen is what http.DetectContentType looks at.
+	sniffLen = 512
 )
 
 // An exchange is one call of next: the http.ResponseWriter that next has, and
 // the content of the response as the engine reads it. Its life:
 //
-//	held ──▶ out ──▶ returned
-//	  └─────────────────▲
+//		held ──▶ out ──▶ returned
+//		  └─────────────────▲
 //
-//   - held: next runs, its head can still change. Exchange waits.
-//   - out: holdMax was exceeded, or next flushed: the head is the response's
-//     and Exchange returns. next may be pipeMax ahead of Read.
-//   - returned: next has, and err says how: io.EOF when the response is whole.
+//	  - held: next runs, its head can still change. Exchange waits.
+//	  - out: holdMax was exceeded, or next flushed: the head is the response's
+//	    and Exchange returns. next may be pipeMax ahead of Read.
+//	  - returned: next has, and err says how: io.EOF when the response is whole.
 //
 // next's goroutine makes each move. Exchange, when it returns without content
 // to read, and Close wait until next has returned: whoever asked is not left
@@ -175,14 +177,14 @@ func (x *exchange) Header() http.Header { return x.header }
 // WriteHeader fixes the head, or sends an interim one; see
 // http.ResponseWriter.
 func (x *exchange) WriteHeader(status int) {
-	if status < 100 || status > 999 {
-		panic(fmt.Sprintf("opencache: WriteHeader of %d", status)) // as net/http does
+	// net/http panics too. A request that may switch protocols is not here.
+	if status < 100 || status > 999 || status == http.StatusSwitchingProtocols {
+		panic(fmt.Sprintf("opencache: WriteHeader of %d", status))
 	}
 	x.mu.Lock()
-	interim := status < 200 && status != http.StatusSwitchingProtocols
-	if !interim || x.status != 0 {
+	interim := status < 200 && x.status == 0
+	if status >= 200 {
 		x.fixLocked(status)
-		interim = false
 	}
 	x.mu.Unlock()
 	if interim && x.interim != nil {
@@ -194,11 +196,8 @@ func (x *exchange) WriteHeader(status int) {
 
 // fixLocked fixes the head, unless it is.
 func (x *exchange) fixLocked(status int) {
-	if x.status != 0 {
+	if x.status != 0 || x.returned {
 		return
-	}
-	if status == http.StatusSwitchingProtocols {
-		panic("opencache: WriteHeader of 101 for a request that does not upgrade")
 	}
 	x.status = status
 	x.resp.Status, x.resp.Minor = status, 1
@@ -244,14 +243,12 @@ func write[T ~string | ~[]byte](x *exchange, p T) (n int, err error) {
 		return 0, http.ErrContentLength
 	}
 	x.written += int64(len(p))
+	if x.head { // what the type is guessed by is kept
+		x.buf = append(x.buf, p[:min(len(p), max(sniffLen-len(x.buf), 0))]...)
+		return len(p), nil
+	}
 	for len(p) > 0 && x.given == nil {
 		room := pipeMax - (len(x.buf) - x.off)
-		if x.head {
-			room = max(holdMax+1-len(x.buf), 0) // enough to guess its type by
-			k := min(len(p), room)
-			x.buf = append(x.buf, p[:k]...)
-			return n + len(p), nil
-		}
 		if room == 0 {
 			x.moved.Wait()
 			continue
@@ -274,31 +271,30 @@ func write[T ~string | ~[]byte](x *exchange, p T) (n int, err error) {
 func (x *exchange) Flush() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.fixLocked(http.StatusOK)
 	x.sendLocked(false)
 }
 
 // sendLocked lets the head out, unless it is. last says that no more content
 // comes, so that its length is known.
 func (x *exchange) sendLocked(last bool) {
-	if x.out {
+	if x.out || x.returned {
 		return
 	}
 	x.fixLocked(http.StatusOK)
-	content := x.buf[x.off:]
-	if x.sniff && len(content) > 0 && hasContent(x.status) {
-		x.resp.Add(wire.ContentType, []byte(http.DetectContentType(content)))
-	}
-	// As net/http counts what fits in its buffer. What a HEAD leaves
-	// unwritten says nothing of what GET would have.
-	if last && x.length < 0 && len(x.declared) == 0 && (!x.head || x.written > 0 && x.written <= holdMax) {
+	x.out = true
+	switch {
+	case x.status == http.StatusNoContent:
+		x.length = 0
+	case x.status == http.StatusNotModified:
+	// As net/http counts what fits in its buffer. That a HEAD leaves
+	// content unwritten says nothing of what GET would have.
+	case last && x.length < 0 && len(x.declared) == 0 && (!x.head || x.written > 0 && x.written <= holdMax):
 		x.length = x.written
 	}
-	x.resp.Length = x.length
-	if !hasContent(x.status) && x.status != http.StatusNotModified {
-		x.resp.Length = 0
+	if x.sniff && len(x.buf) > 0 {
+		x.resp.Add(wire.ContentType, []byte(http.DetectContentType(x.buf)))
 	}
-	x.out = true
+	x.resp.Length = x.length
 	close(x.ready)
 }
 

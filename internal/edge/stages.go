@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"opencache/internal/wire"
 )
@@ -100,8 +101,8 @@ func (v *visit) method() bool {
 	case wire.CONNECT, wire.TRACE: // TRACE would show an origin's request to a script
 		v.p.Fields = wire.AppendField(v.p.Fields, wire.Allow, allowed)
 		return v.answer(405, plain, "this method is not for a reverse cache\n")
-	case wire.OPTIONS: // RFC 9110, 7.6.2: the last hop answers
-		if string(v.r.Path()) != "*" && string(v.r.Get(wire.MaxForwards)) != "0" {
+	case wire.OPTIONS:
+		if string(v.r.Path()) != "*" && v.mayForward() {
 			return false
 		}
 		v.p.Fields = wire.AppendField(v.p.Fields, wire.Allow, allowed)
@@ -111,6 +112,21 @@ func (v *visit) method() bool {
 		return true
 	}
 	return false
+}
+
+// mayForward counts a hop of Max-Forwards; at the last one we answer ourselves
+// (RFC 9110, 7.6.2).
+func (v *visit) mayForward() bool {
+	value := v.r.Get(wire.MaxForwards)
+	n, err := strconv.ParseUint(string(value), 10, 31)
+	if value == nil || err != nil {
+		return true
+	}
+	v.r.Del(wire.MaxForwards)
+	if n > 0 {
+		v.r.Add(wire.MaxForwards, strconv.AppendUint(nil, n-1, 10))
+	}
+	return n > 0
 }
 
 const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, PURGE"

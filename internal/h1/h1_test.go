@@ -46,6 +46,10 @@ func play(r *wire.Request, p *wire.Reply) {
 	name, arg, _ := strings.Cut(strings.TrimPrefix(string(r.Path()), "/"), "/")
 	switch name {
 	case "echo":
+		if r.Body == nil {
+			answer(p, 200, "")
+			return
+		}
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
 			answer(p, 499, err.Error())

@@ -190,18 +190,32 @@ func TestSpans(t *testing.T) {
 	l.lent.Wait()
 }
 
-// TestQuickClient: no request is lost, whether it is there before the server
-// looks for it or behind.
+// TestQuickClient: a request that is there before the server looks for it is
+// as good as one that comes later.
 func TestQuickClient(t *testing.T) {
-	nc := connect(t, &Server{Handler: handlerFunc(play), Now: clock}, false)
+	enter, leave := make(chan struct{}), make(chan struct{})
+	nc := connect(t, &Server{Now: clock, Handler: handlerFunc(func(r *wire.Request, p *wire.Reply) {
+		enter <- struct{}{}
+		<-leave
+		play(r, p)
+	})}, false)
 	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
-	req := []byte("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
 	want := ok("a")
 	buf := make([]byte, len(want))
-	for i := range 2000 {
-		trip(t, nc, req, buf, len(want), 0)
-		if string(buf) != want {
-			t.Fatalf("answer %d: got %q, want %q", i, buf, want)
+	send := func() {
+		if _, err := io.WriteString(nc, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+			t.Error(err)
+		}
+	}
+	send()
+	for i := range 4 {
+		<-enter
+		if i < 3 {
+			send()
+		}
+		leave <- struct{}{}
+		if _, err := io.ReadFull(nc, buf); err != nil || string(buf) != want {
+			t.Fatalf("answer %d: got %q (%v), want %q", i, buf, err, want)
 		}
 	}
 }
@@ -276,6 +290,61 @@ func TestSlowReaderOnSocket(t *testing.T) {
 	got, err := io.ReadAll(res.Body)
 	if err != nil || !bytes.Equal(got, l.data[:2<<20]) {
 		t.Errorf("got %d bytes (%v), or others, want %d", len(got), err, 2<<20)
+	}
+}
+
+// TestSlowReaderTLS: a TLS write can not be continued, so a reader that stands
+// still goes after WriteTimeout, and one that reads slowly gets all.
+func TestSlowReaderTLS(t *testing.T) {
+	server, client := certificate(t)
+	l := newLibrary(t, 20<<20)
+	s := &Server{Handler: l, WriteTimeout: 300 * time.Millisecond}
+	addr := listen(t, s, server)
+	nc := tls.Client(small(t, addr), client)
+	if _, err := fmt.Fprintf(nc, "GET /mem/0/%d HTTP/1.1\r\nHost: h\r\n\r\n", len(l.data)); err != nil {
+		t.Fatal(err)
+	}
+	<-l.seen
+	l.lent.Wait()
+	if got := s.Stats().Timeouts.Write; got != 1 {
+		t.Errorf("%d writes timed out, want 1", got)
+	}
+	_ = nc.Close()
+	nc = tls.Client(small(t, addr), client)
+	if _, err := fmt.Fprintf(nc, "GET /mem/0/%d HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(nc)
+	if err != nil || !bytes.HasSuffix(got, l.data[:1<<20]) {
+		t.Errorf("got %d bytes (%v), or others, want %d and a head", len(got), err, 1<<20)
+	}
+	_ = nc.Close()
+}
+
+// TestDrainSocket: a parked connection ends, and a reply on its way does not.
+func TestDrainSocket(t *testing.T) {
+	l := newLibrary(t, 4<<20)
+	s := &Server{Handler: l}
+	addr := listen(t, s, nil)
+	parked, busy := small(t, addr), small(t, addr)
+	if _, err := fmt.Fprintf(parked, "GET /mem/0/1 HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := http.ReadResponse(bufio.NewReader(parked), nil); err != nil {
+		t.Fatal(err)
+	}
+	<-l.seen
+	if _, err := fmt.Fprintf(busy, "GET /both/0/%d HTTP/1.1\r\nHost: h\r\n\r\n", len(l.data)); err != nil {
+		t.Fatal(err)
+	}
+	<-l.seen
+	s.Drain()
+	if _, err := io.Copy(io.Discard, parked); err != nil {
+		t.Errorf("parked: got %v, want the end", err)
+	}
+	got, err := io.ReadAll(busy)
+	if err != nil || !bytes.HasSuffix(got, l.data) {
+		t.Errorf("busy: got %d bytes (%v), or others, want %d and a head", len(got), err, len(l.data))
 	}
 }
 

@@ -137,7 +137,7 @@ func (c *conn) readFirst(fd uintptr) bool {
 	case n == 0:
 		c.readErr = io.EOF
 	default:
-		c.in.W = n
+		c.in.R, c.in.W = 0, n
 		c.count.in.Add(uint64(n))
 	}
 	return true

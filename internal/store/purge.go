@@ -21,7 +21,7 @@ type Purge struct {
 	Key    []byte // a primary key; its variants go with it
 	Hash   Hash   // of Key; zero: computed
 	Prefix []byte // of full keys
-	Site   uint64 // Memory.Site; 0: whatever the site
+	Site   uint64 // Memory.Site; 0: whatever the site. Worth giving with a Key or a Prefix
 	// Soft keeps what is hit, to be validated before it is used.
 	Soft bool
 }
@@ -247,7 +247,7 @@ func (m *Memory) purgeKeyLocked(p *Purge, seq Seq) int {
 		c.state |= softBit
 		m.index.setLocked(h, &c)
 	case c.kind() == Variants:
-		m.banLocked(ban{seq: seq, soft: true, kind: banKey, text: bytes.Clone(p.Key)})
+		m.banLocked(ban{seq: seq, soft: true, kind: banKey, site: p.Site, text: bytes.Clone(p.Key)})
 	}
 	return 1
 }

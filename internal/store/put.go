@@ -210,11 +210,8 @@ func (m *Memory) Freshen(h Hash, key []byte, version uint64, meta []byte, valida
 		return ErrGone
 	}
 	defer e.Release()
-	switch {
-	case e.Version != version:
+	if e.Version != version {
 		return ErrGone
-	case e.Validated > validated:
-		return m.counts.refused(ErrOlder)
 	}
 	r := Record{
 		Hash: h, Key: key, Site: site, Version: version, Born: e.Born, Validated: validated,

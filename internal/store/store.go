@@ -1,6 +1,28 @@
 // Package store keeps stored responses: slab volumes, the index over them,
 // variants, purges. It knows nothing of HTTP: what a record's Meta holds is
-// its user's. See Memory.
+// its user's. Nor does it fetch, or decide what is fresh.
+//
+//	m, err := store.NewMemory(store.Options{Size: 1 << 30})
+//	born := m.Seq() // before the Lookup: a purge from here on wins
+//	h := m.Hash(key)
+//	var e store.Entry
+//	switch m.Lookup(h, key, now, &e); e.Kind {
+//	case store.Object: // pinned: use e.Meta, hand on e.Body or e.Release()
+//	case store.Variants: // look again under m.Variant(h, e.Generation, e.Sets[0], values)
+//	case store.Nothing:
+//		err = m.Put(&store.Record{Hash: h, Key: key, Born: born, Validated: born, …})
+//	}
+//
+// A volume is an array of slabs (slab). A record is appended to an open slab
+// of one of two queues (space), listed in the slab's directory (listing) and
+// found through the index (index). Slabs are emptied whole, by S3-FIFO
+// (reclaim.go); who reads a record pins its slab, and a pinned slab is not
+// used again. Of a purge either the entry is dropped at once or it is
+// remembered and each entry is checked against it when it is met (bans).
+//
+// Locks, outermost first: Memory.reclaiming or purges.mu; a shard of the
+// index, or space.mu. None is held while records are copied but reclaiming,
+// and Lookup takes none.
 package store
 
 import (

@@ -77,16 +77,13 @@ func appendCache(dst []byte, r *Record) []byte {
 	return dst
 }
 
-// appendString appends s in quotes and stops after fieldMax bytes of output.
+// appendString appends s in quotes, cut after fieldMax bytes of output or a
+// few more.
 func appendString[T []byte | string](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	limit := len(dst) + fieldMax
-	start := 0 // s[start:i] needs no escape and is not appended yet
-	for i := 0; i < len(s); {
-		if len(dst)+i-start >= limit {
-			dst = append(dst, s[start:i]...)
-			return append(dst, `…"`...)
-		}
+	start := 0 // s[start:i] stands for itself and is not appended yet
+	for i := 0; i < len(s) && len(dst) < limit; {
 		c := s[i]
 		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
 			i++
@@ -98,13 +95,20 @@ func appendString[T []byte | string](dst []byte, s T) []byte {
 				continue
 			}
 		}
-		dst = append(dst, s[start:i]...)
-		dst = appendEscape(dst, c)
+		dst = appendEscape(append(dst, s[start:i]...), c)
 		i++
 		start = i
 	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
+	room := limit - len(dst)
+	if room >= len(s)-start {
+		return append(append(dst, s[start:]...), '"')
+	}
+	// What is left is whole characters, or anything when there is no room.
+	for room > 0 && !utf8.RuneStart(s[start+room]) {
+		room--
+	}
+	dst = append(dst, s[start:start+max(room, 0)]...)
+	return append(dst, `…"`...)
 }
 
 // appendEscape appends one byte that can not stand for itself.

@@ -233,3 +233,36 @@ func purgeMany(t *testing.T, v Volume) {
 		e.Release()
 	}
 }
+
+// purgeUnseen: what a purge hit and nobody looked at since is still hit after
+// the volume moved it; it is not worth moving when the purge was a hard one.
+func purgeUnseen(t *testing.T, v Volume) {
+	const records = 20
+	for _, prefix := range []string{"hard/", "soft/", "key/"} {
+		for n := range records {
+			i := item{key: fmt.Sprint(prefix, n), version: 1, size: 5000}
+			i.put(t, v)
+			i.has(t, v)
+			if prefix == "key/" {
+				v.Purge(store.Purge{Key: []byte(i.key), Soft: true})
+			}
+		}
+	}
+	v.Purge(store.Purge{Prefix: []byte("hard/")})
+	v.Purge(store.Purge{Prefix: []byte("soft/"), Soft: true})
+	churn(t, v, "move", v.Stats().Capacity)
+	if st := v.Stats(); st.Lost[store.Purged] != records || st.Forwarded < 2*records {
+		t.Errorf("got %d dropped as purged and %d copied forward, want %d and at least %d",
+			st.Lost[store.Purged], st.Forwarded, records, 2*records)
+	}
+	for n := range records {
+		absent(t, v, fmt.Sprint("hard/", n))
+		for _, prefix := range []string{"soft/", "key/"} {
+			e := item{key: fmt.Sprint(prefix, n), version: 1, size: 5000}.want(t, v)
+			if !e.Soft {
+				t.Errorf("%s%d: got soft false after it was moved", prefix, n)
+			}
+			e.Release()
+		}
+	}
+}

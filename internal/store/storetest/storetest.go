@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t testing.TB) Volume) {
 		{"purge soft", purgeSoft},
 		{"purge variants", purgeVariants},
 		{"purge many", purgeMany},
+		{"purge unseen", purgeUnseen},
 		{"purge wins", purgeWins},
 		{"budget", budget},
 		{"ghost", ghost},

@@ -172,6 +172,8 @@ func neverMissed(t *testing.T, v Volume) {
 	hot.put(t, v)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(stop)
 	for range 2 {
 		wg.Go(func() {
 			for {
@@ -196,8 +198,6 @@ func neverMissed(t *testing.T, v Volume) {
 			hot.has(t, v) // so that it was hit however the others are scheduled
 		}
 	}
-	close(stop)
-	wg.Wait()
 	if v.Stats().Forwarded == 0 {
 		t.Errorf("got nothing copied forward, want the hot record")
 	}

@@ -1,0 +1,177 @@
+package edge
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"opencache/internal/wire"
+)
+
+// at returns a visit of a request with the given head lines.
+func at(t testing.TB, o Options, head string) *visit {
+	t.Helper()
+	if o.Origin == "" {
+		o.Origin = "http://origin.test/base"
+	}
+	head = strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n"
+	r := &wire.Request{}
+	if n, err := wire.ParseRequest(r, []byte(head), wire.Limits{}); err != nil || n != len(head) {
+		t.Fatalf("request %q: %d, %v", head, n, err)
+	}
+	return &visit{e: &Edge{o: o}, r: r, p: &wire.Reply{}}
+}
+
+func TestCacheKey(t *testing.T) {
+	const base = "http://origin.test/base"
+	tests := []struct{ name, target, want string }{
+		{"plain", "/a", base + "/a"},
+		{"query", "/a?x=1", base + "/a?x=1"},
+		{"empty query is another resource", "/a?", base + "/a?"},
+		{"sorted by name", "/a?b=1&a=2", base + "/a?a=2&b=1"},
+		{"values of a name keep their order", "/a?x=2&x=1&a", base + "/a?a&x=2&x=1"},
+		{"empty parameters stay", "/a?&b&&a", base + "/a?&&a&b"},
+		{"double slash", "//a", base + "//a"},
+		{"encoded slash", "/a%2Fb", base + "/a%2Fb"},
+		{"dot segments", "/a/./b/../c", base + "/a/c"},
+		{"not above the base", "/../../etc", base + "/etc"},
+		{"encoded dots", "/%2e%2E/x", base + "/x"},
+		{"dots in a query", "/a?x=/../b", base + "/a?x=/../b"},
+		{"absolute form", "http://other.test/a?b=1", base + "/a?b=1"},
+		{"absolute form without path", "http://other.test", base + "/"},
+	}
+	for _, tt := range tests {
+		v := at(t, Options{}, "GET "+tt.target+" HTTP/1.1\nHost: cache.test")
+		v.cleanTarget()
+		if got := string(v.cacheKey()); got != tt.want {
+			t.Errorf("%s: %s: got %q, want %q", tt.name, tt.target, got, tt.want)
+		}
+		if sent, want := string(v.r.Target()), tt.want[len(base):]; len(sent) != len(want) || sent[0] != '/' {
+			t.Errorf("%s: %s: target sent is %q, keyed as %q", tt.name, tt.target, sent, want)
+		}
+	}
+}
+
+func TestCacheKeyOptions(t *testing.T) {
+	head := "GET /a?b&a HTTP/1.1\nHost: WWW.Cache.Test:8080"
+	for _, tt := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{PreserveHost: true}, "http://www.cache.test:8080/a?a&b"},
+		{Options{KeepQueryOrder: true}, "http://origin.test/base/a?b&a"},
+	} {
+		if got := string(at(t, tt.o, head).cacheKey()); got != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.o, got, tt.want)
+		}
+	}
+}
+
+// FuzzCacheKey: requests share a key only if path and parameters are the same,
+// but for the order of parameters of different names.
+func FuzzCacheKey(f *testing.F) {
+	f.Add("/a?b=1&a=2", "/a?a=2&b=1")
+	f.Add("/a?x=1&x=2", "/a?x=2&x=1")
+	f.Add("/a/../b", "/b")
+	f.Add("//a", "/a")
+	f.Add("/a%2fb", "/a/b")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		ka, ta, oka := keyOf(a)
+		kb, tb, okb := keyOf(b)
+		if !oka || !okb {
+			return
+		}
+		if (ka == kb) != (canonical(ta) == canonical(tb)) {
+			t.Errorf("%q (sent as %q) and %q (sent as %q): keys %q and %q", a, ta, b, tb, ka, kb)
+		}
+	})
+}
+
+func keyOf(target string) (key, sent string, ok bool) {
+	r := &wire.Request{}
+	head := "GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n"
+	if n, err := wire.ParseRequest(r, []byte(head), wire.Limits{}); err != nil || n != len(head) {
+		return "", "", false
+	}
+	v := &visit{e: &Edge{o: Options{Origin: "http://o"}}, r: r, p: &wire.Reply{}}
+	v.cleanTarget()
+	return string(v.cacheKey()), string(r.Target()), true
+}
+
+// canonical is the sorted form, written in another way than the edge's.
+func canonical(target string) string {
+	path, query, has := strings.Cut(target, "?")
+	if !has {
+		return path
+	}
+	params := strings.Split(query, "&")
+	if len(params) > maxSorted {
+		return target
+	}
+	byName := map[string][]string{}
+	var names []string
+	for _, p := range params {
+		name, _, _ := strings.Cut(p, "=")
+		if byName[name] == nil {
+			names = append(names, name)
+		}
+		byName[name] = append(byName[name], p)
+	}
+	slices.Sort(names)
+	var out []string
+	for _, n := range names {
+		out = append(out, byName[n]...)
+	}
+	return path + "?" + strings.Join(out, "&")
+}
+
+func TestTrusted(t *testing.T) {
+	const token = "a-token-of-some-length"
+	tests := []struct {
+		name, from, fields string
+		want               bool
+	}{
+		{"loopback", "127.0.0.1", "", true},
+		{"loopback 6", "::1", "", true},
+		{"mapped", "::ffff:127.0.0.1", "", true},
+		{"elsewhere", "192.0.2.7", "", false},
+		{"forwarded for", "127.0.0.1", "\nX-Forwarded-For: 127.0.0.1", false},
+		{"forwarded", "127.0.0.1", "\nForwarded: for=127.0.0.1", false},
+		{"through a proxy", "127.0.0.1", "\nVia: 1.1 p", false},
+		{"a page", "127.0.0.1", "\nOrigin: http://evil.test", false},
+		{"token", "192.0.2.7", "\nAuthorization: Bearer " + token, true},
+		{"token through a proxy", "192.0.2.7", "\nX-Forwarded-For: 1.1.1.1\nAuthorization: Bearer " + token, true},
+		{"wrong token", "192.0.2.7", "\nAuthorization: Bearer x", false},
+		{"part of the token", "192.0.2.7", "\nAuthorization: Bearer " + token[:5], false},
+	}
+	for _, tt := range tests {
+		v := at(t, Options{AdminToken: token}, "PURGE / HTTP/1.1\nHost: h"+tt.fields)
+		v.r.Remote = netip.AddrPortFrom(netip.MustParseAddr(tt.from), 1)
+		if got := v.trusted(); got != tt.want {
+			t.Errorf("%s: got %t, want %t", tt.name, got, tt.want)
+		}
+	}
+	v := at(t, Options{}, "PURGE / HTTP/1.1\nHost: h\nAuthorization: Bearer ")
+	v.r.Remote = netip.MustParseAddrPort("192.0.2.7:1")
+	if v.trusted() {
+		t.Error("an empty token is no token")
+	}
+}
+
+func TestMaxForwards(t *testing.T) {
+	for _, tt := range []struct {
+		value, left string
+		may         bool
+	}{{"", "", true}, {"0", "", false}, {"1", "0", true}, {"70", "69", true}, {"x", "x", true}} {
+		head := "OPTIONS /a HTTP/1.1\nHost: h"
+		if tt.value != "" {
+			head += "\nMax-Forwards: " + tt.value
+		}
+		v := at(t, Options{}, head)
+		if got, left := v.mayForward(), v.r.Get(wire.MaxForwards); got != tt.may || !bytes.Equal(left, []byte(tt.left)) {
+			t.Errorf("Max-Forwards %q: got %t and %q, want %t and %q", tt.value, got, left, tt.may, tt.left)
+		}
+	}
+}
