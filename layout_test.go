@@ -19,7 +19,7 @@ const module = "opencache"
 var floors = [][]string{
 	{"internal/wire", "internal/rfc9111"},
 	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry"},
-	{"internal/engine"},
+	{"internal/engine", "internal/store/storetest"},
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},
 	// What measures and shows the program from outside.

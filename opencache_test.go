@@ -186,7 +186,7 @@ func TestHandler(t *testing.T) {
 		{"default ttl", answers("", "hello"), Policy{DefaultTTL: 1500 * time.Millisecond}, 2, []step{
 			{cache: "MISS", want: "hello"},
 			{after: time.Second, cache: "HIT", want: "hello"},
-			{after: time.Second, cache: "MISS", want: "hello"},
+			{after: time.Second, cache: "EXPIRED", want: "hello"},
 		}},
 		{"heuristics", answers("Last-Modified: Wed, 22 Dec 1999 00:00:00 GMT", "hello"), Policy{}, 1, []step{
 			{cache: "MISS", want: "hello"},

@@ -209,8 +209,17 @@ func (c *call) serveStale(stale *old) bool {
 	if stale == nil {
 		return false
 	}
-	upstream, failure := c.out.Upstream, c.out.Why
-	collapsed := c.out.Collapsed
+	was := c.out
+	if c.deliverStale(&was) {
+		return true
+	}
+	c.out = was // looking again has changed it
+	return false
+}
+
+// deliverStale answers with what is stored now; was is what became of asking
+// the upstream. It reports false, with nothing sent, when that may not be.
+func (c *call) deliverStale(was *Outcome) bool {
 	if c.lookup() != store.Object {
 		return false
 	}
@@ -227,7 +236,7 @@ func (c *call) serveStale(stale *old) bool {
 	}
 	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
 	v.Status, v.First, v.Last = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
-	c.out.Status, c.out.Forward, c.out.Why = Stale, ForStale, failure
-	c.out.Upstream, c.out.Collapsed = upstream, collapsed
+	c.out.Status, c.out.Forward, c.out.Why = Stale, ForStale, was.Why
+	c.out.Upstream, c.out.Collapsed = was.Upstream, was.Collapsed
 	return c.deliver(v)
 }

@@ -29,7 +29,12 @@ type rig struct {
 
 func newRig(t testing.TB, answer func(n int, r *wire.Request) (*wire.Response, error)) *rig {
 	t.Helper()
-	s, err := store.NewMemory(store.Options{Size: 32 << 20, Heap: true, Poison: true})
+	return newRigOf(t, 32<<20, answer)
+}
+
+func newRigOf(t testing.TB, size int64, answer func(n int, r *wire.Request) (*wire.Response, error)) *rig {
+	t.Helper()
+	s, err := store.NewMemory(store.Options{Size: size, Heap: true, Poison: true})
 	if err != nil {
 		t.Fatal(err)
 	}

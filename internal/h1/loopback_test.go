@@ -209,7 +209,11 @@ func TestQuickClient(t *testing.T) {
 	}
 	send()
 	for i := range 4 {
-		<-enter
+		select {
+		case <-enter:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("request %d was lost", i)
+		}
 		if i < 3 {
 			send()
 		}
