@@ -79,6 +79,9 @@ func (a *answer) Start() error {
 	}
 	a.w.WriteHeader(p.Status)
 	a.stage = open
+	if a.left < 0 && !a.bare {
+		return a.Flush() // a stream: its head is to be seen before its content
+	}
 	return nil
 }
 

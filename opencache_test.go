@@ -264,7 +264,8 @@ func TestHandler(t *testing.T) {
 
 func (s *step) run(t *testing.T, i int, h http.Handler) {
 	t.Helper()
-	time.Sleep(s.after) // in a bubble
+	synctest.Wait() // for what is still being stored
+	time.Sleep(s.after)
 	method, target := "GET", "/"
 	if s.method != "" {
 		method = s.method

@@ -281,8 +281,11 @@ func TestBackPressure(t *testing.T) {
 	for buf := make([]byte, 3000); ; {
 		n, err := x.Read(buf)
 		total += n
-		if cap(x.buf) > 2*pipeMax {
-			t.Fatalf("%d bytes of buffer, want at most %d", cap(x.buf), 2*pipeMax)
+		x.mu.Lock()
+		ahead := len(x.buf) - x.off
+		x.mu.Unlock()
+		if ahead > pipeMax {
+			t.Fatalf("next is %d bytes ahead, want at most %d", ahead, pipeMax)
 		}
 		if err == io.EOF {
 			break
