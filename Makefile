@@ -71,7 +71,7 @@ $(GOLANGCI):
 
 .PHONY: unit
 unit: need-cc ## unit tests and plays, with the race detector
-	go test -race -timeout $(TEST_TIMEOUT) ./...
+	go test -race -json -timeout $(TEST_TIMEOUT) ./... | go run ./test/coverage docs/coverage.tsv
 
 .PHONY: alloc
 alloc: need-go ## the tests that the race detector skips

@@ -23,8 +23,8 @@ var floors = [][]string{
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},
 	// What measures and shows the program from outside.
-	{"test/bench/child", "test/bench/crowd", "test/bench/origin", "test/real/freeports"},
-	{"test/bench", "test/shows/stampede"},
+	{"test/bench/child", "test/bench/crowd", "test/bench/origin", "test/real/freeports", "test/coverage/rows"},
+	{"test/bench", "test/shows/stampede", "test/coverage"},
 }
 
 // owner names the only package that may import a third-party module.

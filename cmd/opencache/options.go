@@ -18,6 +18,8 @@ type serveOptions struct {
 	Via      string    `default:"opencache" placeholder:"NAME" help:"This cache's name in Via and Cache-Status (default ${default})."`
 	MaxConns int       `default:"16384" placeholder:"N" help:"Client connections open at a time; one more is answered 503 (default ${default})."`
 
+	MaxBody size `placeholder:"SIZE" help:"Largest content of a request; more is answered 413 (default any: it is streamed)."`
+
 	PreserveHost bool          `group:"Caching" help:"Send the origin the client's Host instead of its own."`
 	DefaultTTL   ttlRules      `name:"default-ttl" group:"Caching" placeholder:"[REGEX=]DURATION" help:"Freshness of 200 answers that carry none, for all paths or those that match; the first that matches counts. Repeatable; one a line in the environment."`
 	Passthrough  patterns      `group:"Caching" placeholder:"REGEX" help:"Paths that are never cached. Repeatable; one a line in the environment."`

@@ -67,7 +67,7 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	s.http1 = &h1.Server{
 		Handler:     s.edge,
 		HeadTimeout: o.HeadTimeout, IdleTimeout: o.IdleTimeout, BodyTimeout: o.BodyTimeout, WriteTimeout: o.WriteTimeout,
-		MaxConns: o.MaxConns, Log: log, Now: o.now,
+		MaxContent: int64(o.MaxBody), MaxConns: o.MaxConns, Log: log, Now: o.now,
 	}
 	s.server = &listen.Server{
 		Protocols: map[string]func(net.Conn){"http/1.1": s.ServeConn},

@@ -104,7 +104,7 @@ func DefaultRules() rfc9111.Policy {
 func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 	v := e.visits.Get().(*visit)
 	v.r, v.p, v.outcome = r, p, engine.Outcome{}
-	v.start = e.o.Now()
+	v.key, v.start = v.key[:0], e.o.Now()
 	for i := range stages {
 		if stages[i].do(v) {
 			break

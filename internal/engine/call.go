@@ -62,6 +62,10 @@ func (c *call) serve() {
 		return
 	}
 	digestAsk(&c.ask, c.r)
+	if c.ask.ForOrigin() { // If-Match and If-Unmodified-Since are the origin's to judge (RFC 9111, 4.3.2)
+		c.pass(ForRequest, Conditional)
+		return
+	}
 	c.now = c.e.now()
 	c.since = c.now
 	c.primary = c.e.store.Hash(c.key)

@@ -150,8 +150,14 @@ func (e *Engine) StagingInUse() int64 { return e.staging.used.Load() }
 // for use after validation. It reports whether anything was there.
 func (e *Engine) Purge(key []byte, soft bool) bool {
 	defer e.flights.retire(func(f *fetch) bool { return bytes.Equal(f.key, key) })
-	_, n := e.store.Purge(store.Purge{Key: key, Soft: soft})
-	return n > 0
+	var was store.Entry
+	e.store.Lookup(e.store.Hash(key), key, e.now().UnixMilli(), &was)
+	found := was.Kind == store.Object || was.Kind == store.Variants
+	if was.Kind == store.Object {
+		was.Release()
+	}
+	e.store.Purge(store.Purge{Key: key, Soft: soft})
+	return found
 }
 
 // Clear drops everything and returns how many stored responses that were.

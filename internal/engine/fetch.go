@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"opencache/internal/origin"
 	"opencache/internal/rfc9111"
 	"opencache/internal/store"
 	"opencache/internal/wire"
@@ -271,7 +272,6 @@ func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
 		f.ahead = aheadMax
 	}
 	f.phase = growing
-	f.publishLocked()
 	f.mu.Unlock()
 	f.fill(resp)
 }
@@ -375,6 +375,15 @@ var errUnasked304 = errors.New("status 304 to a request without conditions")
 // reasonOf names an Exchange's error.
 func reasonOf(err error) Reason {
 	var e *wire.Error
+	var fault origin.Fault
+	switch errors.As(err, &fault); fault {
+	case origin.Closed, origin.BadResponse:
+		return OriginBroken
+	case origin.QueueFull, origin.QueueTimeout:
+		return OriginBusy
+	case origin.Content:
+		return RequestContent
+	}
 	switch {
 	case !errors.As(err, &e):
 		return Internal
@@ -382,9 +391,8 @@ func reasonOf(err error) Reason {
 		return OriginTimeout
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return OriginBroken
-	default:
-		return OriginUnreachable
 	}
+	return OriginUnreachable
 }
 
 // serverFailed reports a status for which a stale response is a better answer

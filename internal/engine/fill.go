@@ -11,8 +11,14 @@ import (
 // fill reads the content at the upstream's speed and publishes it as it
 // comes. Each full segment goes to the store and leaves the staging blocks;
 // content of up to store.WholeMax becomes one record at its end.
+//
+// What has come already is not published piece by piece: a small response that
+// is all here is stored first, so that whoever has it and asks again gets a hit.
 func (f *fetch) fill(resp *wire.Response) {
 	for {
+		if resp.Body != nil && !(f.length < store.WholeMax && wire.Ready(resp.Body)) {
+			f.publish()
+		}
 		f.keepPace()
 		b, at := f.room()
 		if b == nil {
@@ -87,6 +93,12 @@ func (f *fetch) grow(b *block, n int) {
 	f.mu.Lock()
 	b.n += n
 	f.length += int64(n)
+	f.mu.Unlock()
+}
+
+// publish shows readers what has come.
+func (f *fetch) publish() {
+	f.mu.Lock()
 	f.publishLocked()
 	f.mu.Unlock()
 }

@@ -100,6 +100,11 @@ func (c *call) follow(f *fetch, stale *old) bool {
 		from, to = v.First, v.Last
 	}
 	c.copyGrowing(f, from, to)
+	f.mu.Lock()
+	if c.out.Why == 0 {
+		c.out.Why = f.why // why it was not stored after all: for the log
+	}
+	f.mu.Unlock()
 	return true
 }
 

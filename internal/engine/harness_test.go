@@ -24,7 +24,7 @@ type rig struct {
 	e      *Engine
 	store  *store.Memory
 	pol    Policy
-	origin *origin
+	origin *scripted
 }
 
 func newRig(t testing.TB, answer func(n int, r *wire.Request) (*wire.Response, error)) *rig {
@@ -38,7 +38,7 @@ func newRigOf(t testing.TB, size int64, answer func(n int, r *wire.Request) (*wi
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &rig{t: t, store: s, origin: &origin{answer: answer}}
+	g := &rig{t: t, store: s, origin: &scripted{answer: answer}}
 	g.e = New(Options{Store: s})
 	g.pol = Policy{
 		Upstream: g.origin,
@@ -80,19 +80,14 @@ func (g *rig) run(s *sink, method, target string, fields ...string) *sink {
 	return s
 }
 
-// origin is a scripted Exchanger.
-type origin struct {
+// scripted is an Exchanger that answers as a test says.
+type scripted struct {
 	answer func(n int, r *wire.Request) (*wire.Response, error)
 	n      atomic.Int64
-	mu     sync.Mutex
-	heads  []string
 }
 
-func (o *origin) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+func (o *scripted) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
 	n := int(o.n.Add(1))
-	o.mu.Lock()
-	o.heads = append(o.heads, string(wire.AppendRequest(nil, r, wire.NameSet{})))
-	o.mu.Unlock()
 	resp, err := o.answer(n, r)
 	if resp != nil {
 		if b, ok := resp.Body.(*body); ok {
@@ -100,12 +95,6 @@ func (o *origin) Exchange(ctx context.Context, r *wire.Request) (*wire.Response,
 		}
 	}
 	return resp, err
-}
-
-func (o *origin) last() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.heads[len(o.heads)-1]
 }
 
 // respond makes a response from its head and its content.

@@ -60,6 +60,7 @@ const (
 	OriginUnreachable Reason = iota + 256
 	OriginTimeout
 	OriginBroken
+	OriginBusy
 	OriginStatus
 	LockTimedOut
 	WasHitForMiss
@@ -67,6 +68,7 @@ const (
 	StagingFull
 	StoreFull
 	QuotaReached
+	RequestContent
 	ContentInGet
 	TunnelAsked
 	PolicyBypass
@@ -79,8 +81,8 @@ const (
 )
 
 var reasons = [...]string{
-	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-status", "lock-timeout",
-	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "get-with-content", "upgrade",
+	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-busy", "origin-status", "lock-timeout",
+	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "request-content", "get-with-content", "upgrade",
 	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",
 }
 

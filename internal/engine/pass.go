@@ -78,6 +78,9 @@ func (c *call) relay(resp *wire.Response) {
 		c.end(nil)
 		return
 	}
+	if !wire.Ready(resp.Body) {
+		_ = c.p.Flush() // the head is to be seen while the content is waited for
+	}
 	c.copyBody(resp.Body, resp.Body)
 }
 

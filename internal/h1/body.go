@@ -64,6 +64,10 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, os.ErrClosed
 	}
 	n, err := b.content.Read(p)
+	if most := b.c.o.content; most > 0 && b.content.TotalRead() > most {
+		b.bad.Store(true) // chunked: only now is it known
+		return 0, &wire.Error{Side: wire.Client, Status: 413, Err: errLargeContent}
+	}
 	if left := b.left.Load(); left > 0 {
 		b.left.Store(left - int64(n))
 	}

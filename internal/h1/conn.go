@@ -180,6 +180,10 @@ func (c *conn) next() bool {
 			}
 			if n > 0 {
 				c.in.R += n
+				if c.o.content > 0 && c.req.Length > c.o.content {
+					c.refuse(&wire.Error{Side: wire.Client, Status: 413, Err: errLargeContent})
+					return false
+				}
 				return true
 			}
 		}
@@ -408,6 +412,7 @@ func transport(nc net.Conn) net.Conn {
 }
 
 var (
-	errLongHead = errors.New("request head: longer than allowed")
-	errSlowHead = errors.New("request head: not complete in time")
+	errLongHead     = errors.New("request head: longer than allowed")
+	errLargeContent = errors.New("request content: larger than allowed")
+	errSlowHead     = errors.New("request head: not complete in time")
 )

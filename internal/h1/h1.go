@@ -45,6 +45,9 @@ type Server struct {
 	// and send of request content, on average over the time that it was
 	// waited for, once that is more than 10 s; 0: 240.
 	MinRate int
+	// MaxContent is how many bytes the content of a request may have; more is
+	// refused with 413. 0: any number, since it is streamed.
+	MaxContent int64
 	// MaxDrain is how many bytes of request content that the Handler did not
 	// read are read and dropped to keep the connection; 0: 256 KiB.
 	MaxDrain int64
@@ -165,7 +168,7 @@ type settings struct {
 	limits                  wire.Limits
 	head, idle, body, write time.Duration
 	rate                    int64
-	drain                   int64
+	drain, content          int64
 	pipeline                int
 	now                     func() time.Time
 }
@@ -179,6 +182,7 @@ func (s *Server) settings() settings {
 		write:    either(s.WriteTimeout, 60*time.Second),
 		rate:     int64(either(s.MinRate, 240)),
 		drain:    either(s.MaxDrain, 256<<10),
+		content:  s.MaxContent,
 		pipeline: either(s.MaxPipeline, 64<<10),
 		now:      s.Now,
 	}

@@ -114,6 +114,7 @@ func TestWatch(t *testing.T) {
 				p.send(tt.head)
 				synctest.Wait()
 				tt.then(p)
+				time.Sleep(2 * watchAfter)
 				synctest.Wait()
 				close(release)
 				if !tt.gone {

@@ -3,7 +3,13 @@ package h1
 import (
 	"context"
 	"sync"
+	"time"
 )
+
+// watchAfter is how long a Handler that asks has to wait before the client is
+// watched: most are done by then, and watching costs a goroutine and a system
+// call or two.
+const watchAfter = 20 * time.Millisecond
 
 // A watcher notices a client that goes away while the Handler works: it reads
 // ahead into what is free of the input buffer. It runs only while nobody else
@@ -15,6 +21,8 @@ type watcher struct {
 	mu      sync.Mutex // guards the fields below
 	ctx     context.Context
 	cancel  context.CancelFunc
+	timer   *time.Timer   // calls due; nil until first asked
+	armed   bool          // due is to start the goroutine
 	running chan struct{} // closed when the goroutine ends; nil: there is none
 	retired bool          // the connection is somebody else's
 	left    bool          // the client went away in the middle of its content
@@ -33,7 +41,7 @@ func (w *watcher) context() context.Context {
 		case w.left:
 			w.cancel()
 		case w.c.body.whole.Load():
-			w.startLocked()
+			w.armLocked()
 		}
 	}
 	return w.ctx
@@ -45,6 +53,26 @@ func (w *watcher) contentRead() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ctx != nil {
+		w.armLocked()
+	}
+}
+
+func (w *watcher) armLocked() {
+	w.armed = true
+	if w.timer == nil {
+		w.timer = time.AfterFunc(watchAfter, w.due)
+		return
+	}
+	w.timer.Reset(watchAfter)
+}
+
+// due starts to watch. When it comes late, for a request that is gone, the one
+// at hand is watched early.
+func (w *watcher) due() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.armed {
+		w.armed = false
 		w.startLocked()
 	}
 }
@@ -90,6 +118,10 @@ func (w *watcher) run(done chan<- struct{}, gone context.CancelFunc) {
 // in the input buffer. The context goes on.
 func (w *watcher) stop() {
 	w.mu.Lock()
+	if w.armed {
+		w.armed = false
+		w.timer.Stop()
+	}
 	running := w.running
 	w.running = nil
 	w.mu.Unlock()

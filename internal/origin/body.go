@@ -56,6 +56,13 @@ func ended(err error) bool {
 	return err == io.EOF //nolint:errorlint // see above
 }
 
+// Ready reports whether a Read would not have to wait; see wire.Ready.
+func (b *body) Ready() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.closed.Load() && (b.err != nil || b.c.content.Ready())
+}
+
 func (b *body) Trailer() *wire.Head {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -70,6 +70,9 @@ type countedBody struct {
 	bytes *atomic.Uint64
 }
 
+// Ready is that of the Body that is counted; see wire.Ready.
+func (b *countedBody) Ready() bool { return wire.Ready(b.Body) }
+
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.Body.Read(p)
 	if n > 0 {

@@ -111,6 +111,10 @@ func (c *Content) Discard(limit int64) bool {
 	return c.Done()
 }
 
+// Ready reports whether a Read would not have to wait for the connection. It
+// belongs to the goroutine that reads.
+func (c *Content) Ready() bool { return c.err != nil || len(c.in.Unread()) > 0 }
+
 // Trailer returns the trailer fields: nil before Read has returned io.EOF and
 // when there were none.
 func (c *Content) Trailer() *Head {

@@ -61,6 +61,13 @@ type Body interface {
 	io.Closer
 }
 
+// Ready reports whether reading b would not have to wait: content, or its end,
+// is here already. A Body says so by a method Ready; without one it is false.
+func Ready(b Body) bool {
+	r, ok := b.(interface{ Ready() bool })
+	return ok && r.Ready()
+}
+
 // A Side says who is to blame for an error; that chooses between 4xx, 5xx,
 // another try and a stale response.
 type Side uint8
