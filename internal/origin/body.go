@@ -53,7 +53,7 @@ func (b *body) Read(p []byte) (int, error) {
 // ended reports whether a Read returned the end. An error that wraps io.EOF is
 // another: of content cut short.
 func ended(err error) bool {
-	return err == io.EOF //nolint:errorlint // see above
+	return err == io.EOF
 }
 
 // Ready reports whether a Read would not have to wait; see wire.Ready.
