@@ -40,6 +40,14 @@ func limitHeap(store size, log *slog.Logger) error {
 	return nil
 }
 
+// heapFloor returns memory that is never touched, and so takes none: while it
+// is held the collector lets at least as much garbage gather again before it
+// runs, however little else is on the heap (stored responses are not).
+func heapFloor(store size) []byte {
+	const least, most = 8 << 20, 64 << 20
+	return make([]byte, min(max(int64(store)/4, least), most))
+}
+
 // memoryHere returns the bytes of memory that this process can have: the
 // machine's, or its control group's when that is less. 0: not known.
 func memoryHere(read func(name string) ([]byte, error)) (total int64) {

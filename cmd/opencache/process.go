@@ -24,7 +24,8 @@ type process struct {
 	grace  time.Duration
 	log    *slog.Logger
 
-	foreground bool // a terminal that hangs up ends it
+	floor      []byte // of the heap
+	foreground bool   // a terminal that hangs up ends it
 }
 
 var errSecondSignal = errors.New("stopped at once by a second signal")
@@ -64,7 +65,7 @@ func newProcess(o *serveOptions, public net.Listener, log *slog.Logger) (p *proc
 		}
 		return nil, err
 	}
-	return &process{stack: s, public: public, admin: adminListener, token: o.token, grace: o.Grace, log: log}, nil
+	return &process{stack: s, public: public, admin: adminListener, token: o.token, grace: o.Grace, log: log, floor: heapFloor(o.Memory)}, nil
 }
 
 // run serves until ctx ends or a signal asks to stop, and drains. The error is
