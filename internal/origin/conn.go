@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"time"
 
 	"opencache/internal/wire"
@@ -84,6 +85,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	if !c.readBy.After(now.Add(c.wait/2)) || c.readBy.After(until) {
 		c.readBy = until
 		_ = c.nc.SetReadDeadline(until)
+	}
+	if !c.answered {
+		// Nobody answers at once: others that are ready go first, and a read
+		// that finds nothing, and parking, may be saved.
+		runtime.Gosched()
 	}
 	for {
 		n, err := c.nc.Read(p)
