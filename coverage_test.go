@@ -117,7 +117,7 @@ func TestOperatingNamesReasons(t *testing.T) {
 	for s := range engine.NumStatus {
 		want[engine.Status(s).String()] = true
 	}
-	for f := engine.NotForwarded; f <= engine.ForPartial; f++ {
+	for f := engine.NotForwarded; f <= engine.ForStale; f++ {
 		want[f.String()] = true
 	}
 	for r := range rfc9111.NumReasons {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,8 +311,7 @@ func TestRequestOfNext(t *testing.T) {
 			t.Errorf("got path value %q and context value %v, want 7 and mine", id, v)
 		}
 	}), Policy{Store: newStore(t)}))
-	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "mine"))
-	cancel() // a fetch for everybody goes on
+	ctx := context.WithValue(t.Context(), key{}, "mine")
 	r := httptest.NewRequestWithContext(ctx, "HEAD", "http://a.test/items/7?x=1", nil)
 	setLines(r.Header, "Range: bytes=0-1\nConnection: X-Hop\nX-Hop: 1\nX-End: 2")
 	w := httptest.NewRecorder()
@@ -324,6 +324,39 @@ func TestRequestOfNext(t *testing.T) {
 	case len(got.Header) != 2 || got.Header.Get("X-End") != "2" || got.Header.Get("Via") != "1.1 opencache":
 		t.Errorf("got fields %v, want X-End and Via", got.Header)
 	}
+}
+
+// A client that leaves does not end the fetch that it caused.
+func TestClientLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		var fetches atomic.Int32
+		h := Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fetches.Add(1)
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=60")
+			_, _ = io.WriteString(w, "whole")
+		}), Policy{Store: s})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		func() {
+			defer func() {
+				if got := recover(); got != http.ErrAbortHandler {
+					t.Errorf("got %v, want %v", got, http.ErrAbortHandler)
+				}
+			}()
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+		}()
+		time.Sleep(2 * time.Second)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if got := w.Header().Get("X-Cache-Status"); got != "HIT" || w.Body.String() != "whole" || fetches.Load() != 1 {
+			t.Errorf("got %s %q after %d fetches, want HIT whole after 1", got, w.Body, fetches.Load())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestHandlersShareOnlyMemory(t *testing.T) {

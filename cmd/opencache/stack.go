@@ -134,6 +134,7 @@ func (s *stack) Drain() {
 // Close ends what is left and frees everything.
 func (s *stack) Close() error {
 	s.http1.Close()
+	s.engine.Cancel() // handlers wait for fetches
 	ctx, cancel := context.WithTimeout(context.Background(), unwind)
 	defer cancel()
 	// A connection that does not end may still read from the store.
@@ -143,7 +144,7 @@ func (s *stack) Close() error {
 	return s.free()
 }
 
-// free frees what needs no connection to be ended first.
+// free frees everything but connections, of which none is left.
 func (s *stack) free() error {
 	s.engine.Close()
 	return errors.Join(s.upstream.Close(), s.access.Close(), s.volume.Close())

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,9 +80,9 @@ func New(o Options) (*Edge, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Policy.Upstream = o.Upstream
+	o.Policy.Upstream, o.Policy.Site = o.Upstream, []byte(o.Origin)
 	e := &Edge{o: o}
-	for _, t := range append(o.TTLs, TTL{}) {
+	for _, t := range slices.Concat(o.TTLs, []TTL{{}}) {
 		p := o.Policy
 		if t.For > 0 {
 			p.Rules.DefaultTTL = int64(t.For / time.Second)

@@ -16,7 +16,7 @@ type param struct{ text, name []byte }
 // target in absolute form becomes its path (RFC 9112, 3.2.2).
 func (v *visit) cleanTarget() bool {
 	path := v.r.Path()
-	if !wire.HasDots(path) && v.r.Target()[0] == '/' {
+	if len(path) == 0 || path[0] != '/' || !wire.HasDots(path) && v.r.Target()[0] == '/' {
 		return false
 	}
 	v.target = wire.CleanPath(v.target[:0], path)

@@ -18,12 +18,13 @@ type stage struct {
 
 // stages are what a request passes, in this order.
 var stages = [...]stage{
-	// First, so that a health check needs nothing that could be broken.
-	{"diagnose", (*visit).diagnose},
-	// Methods that no origin is to see, before anything is derived from them.
-	{"method", (*visit).method},
-	// The target is cleaned once; all that follows sees what the origin will.
+	// First: the target is cleaned once, and all that follows sees what the
+	// origin will. No spelling of a path gets around the next stage.
 	{"target", (*visit).cleanTarget},
+	// Before all that could be broken: a health check needs nothing else.
+	{"diagnose", (*visit).diagnose},
+	// Methods that no origin is to see.
+	{"method", (*visit).method},
 	// Needs the key of what it names, and must not reach the origin.
 	{"purge", (*visit).purge},
 	// The cache, and behind it the origin.
@@ -37,7 +38,7 @@ func (v *visit) diagnose() bool {
 		return false
 	}
 	switch {
-	case string(path) == "/health" || string(path) == "/oc-cgi/health":
+	case (string(path) == "/health" || string(path) == "/oc-cgi/health") && reads(v.r.Method):
 		if d := v.e.o.Draining; d != nil && d.Load() {
 			return v.answer(503, plain, "draining\n")
 		}
@@ -83,8 +84,8 @@ const notTrusted = "for direct clients on this machine, or with a bearer token\n
 // token, or is on this machine and no proxy speaks for somebody else.
 func (v *visit) trusted() bool {
 	if token := v.e.o.AdminToken; token != "" {
-		got, ok := bytes.CutPrefix(v.r.Get(wire.Authorization), []byte("Bearer "))
-		if ok && subtle.ConstantTimeCompare(got, []byte(token)) == 1 {
+		scheme, got, _ := bytes.Cut(v.r.Get(wire.Authorization), []byte{' '})
+		if wire.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got, []byte(token)) == 1 {
 			return true
 		}
 	}

@@ -27,7 +27,7 @@ type call struct {
 	atKey   []byte     // full key under at
 	entry   store.Entry
 	head    storedHead
-	started bool // p.Start was called
+	gone    <-chan struct{} // closed when the client goes; nil until somebody waits
 
 	// trusted is the version of a stored response that was validated on this
 	// request's behalf: it is delivered without judging it again.
@@ -48,7 +48,7 @@ const maxTurns = 8
 func (e *Engine) Serve(r *wire.Request, p *wire.Reply, key []byte, pol *Policy) Outcome {
 	c := e.calls.Get().(*call)
 	c.r, c.p, c.pol, c.key = r, p, pol, key
-	c.out, c.trusted, c.started = Outcome{}, 0, false
+	c.out, c.trusted, c.gone = Outcome{}, 0, nil
 	c.serve()
 	out := c.out
 	c.r, c.p, c.pol, c.key, c.entry, c.head.block = nil, nil, nil, nil, store.Entry{}, nil

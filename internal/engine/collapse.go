@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"time"
 
 	"opencache/internal/rfc9111"
@@ -30,9 +31,13 @@ func (c *call) collapse(stale *old) bool {
 	defer f.leave(c)
 	c.out.Forward, c.out.Why, c.out.Collapsed = forward, why, !leader
 	waitedFrom := c.e.now()
-	p := c.await(f, leader)
+	p, left := c.await(f, leader)
 	c.now = c.e.now()
 	c.out.Waited = c.now.Sub(waitedFrom)
+	if left {
+		c.abort(ClientGone, context.Canceled)
+		return true
+	}
 	return c.act(f, p, stale)
 }
 
@@ -142,8 +147,8 @@ func (c *call) startUnlessStored(stale *old) *fetch {
 
 // await waits until f has a head or has ended, passing interim responses on.
 // It gives up, with phase asking, after the policy's lock timeout, and when f
-// has stalled so long that it is to be deposed.
-func (c *call) await(f *fetch, leader bool) phase {
+// has stalled so long that it is to be deposed. left: the client has gone.
+func (c *call) await(f *fetch, leader bool) (p phase, left bool) {
 	if !leader {
 		c.e.Stats.Waiting.Add(1)
 		defer c.e.Stats.Waiting.Add(-1)
@@ -151,7 +156,9 @@ func (c *call) await(f *fetch, leader bool) phase {
 	var timer *time.Timer
 	for sent := 0; ; {
 		f.mu.Lock()
-		p, interims, wake := f.phase, f.interims[sent:], f.wake
+		var interims []interim
+		var wake chan struct{}
+		p, interims, wake = f.phase, f.interims[sent:], f.wake
 		progressed := f.progressed
 		if p == asking && len(interims) == 0 {
 			f.waiters++
@@ -162,30 +169,41 @@ func (c *call) await(f *fetch, leader bool) phase {
 			_ = c.p.Interim(i.status, i.fields) // a client that is gone shows at Start
 		}
 		if p != asking {
-			return p
+			return p, false
 		}
 		if len(interims) > 0 {
 			continue
 		}
-		if leader {
-			<-wake
-			continue
-		}
-		wait := c.patience(progressed)
-		if wait <= 0 {
-			return asking
-		}
-		if timer == nil {
-			timer = time.NewTimer(wait)
-			defer timer.Stop()
-		} else {
-			timer.Reset(wait)
+		var late <-chan time.Time // never, for the leader
+		if !leader {
+			wait := c.patience(progressed)
+			if wait <= 0 {
+				return asking, false
+			}
+			if timer == nil {
+				timer = time.NewTimer(wait)
+				defer timer.Stop()
+			} else {
+				timer.Reset(wait)
+			}
+			late = timer.C
 		}
 		select {
 		case <-wake:
-		case <-timer.C:
+		case <-late:
+		case <-c.leaving():
+			return asking, true
 		}
 	}
+}
+
+// leaving is closed when the client goes away. Only a call that waits asks:
+// watching costs.
+func (c *call) leaving() <-chan struct{} {
+	if c.gone == nil {
+		c.gone = c.r.Context().Done()
+	}
+	return c.gone
 }
 
 // patience is how long a follower still waits for a head.

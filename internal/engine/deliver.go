@@ -146,7 +146,6 @@ func appendContentRange(dst []byte, first, last, size int64) []byte {
 // begin adds what tells of the outcome and starts the answer.
 func (c *call) begin() {
 	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name)
-	c.started = true
 	_ = c.p.Start() // the Reply keeps the error
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -377,6 +378,8 @@ func reasonOf(err error) Reason {
 	var e *wire.Error
 	var fault origin.Fault
 	switch errors.As(err, &fault); fault {
+	case origin.Canceled:
+		return ClientGone
 	case origin.Closed, origin.BadResponse:
 		return OriginBroken
 	case origin.QueueFull, origin.QueueTimeout:
@@ -385,6 +388,8 @@ func reasonOf(err error) Reason {
 		return RequestContent
 	}
 	switch {
+	case errors.Is(err, context.Canceled):
+		return ClientGone
 	case !errors.As(err, &e):
 		return Internal
 	case e.Status == 504:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"io"
 
 	"opencache/internal/rfc9111"
@@ -19,9 +20,9 @@ type step struct {
 	why    Reason
 }
 
-// next returns what follows off. With wait it waits for it; without, the zero
-// step says that nothing is there yet.
-func (f *fetch) next(off int64, wait bool) step {
+// next returns what follows off. With wait it waits for it, while the client
+// is there; without, the zero step says that nothing is there yet.
+func (c *call) next(f *fetch, off int64, wait bool) step {
 	for {
 		f.mu.Lock()
 		if off > f.reached {
@@ -36,7 +37,11 @@ func (f *fetch) next(off int64, wait bool) step {
 		f.waiters++
 		wake := f.wake
 		f.mu.Unlock()
-		<-wake
+		select {
+		case <-wake:
+		case <-c.leaving():
+			return step{err: context.Canceled, why: ClientGone}
+		}
 	}
 }
 
@@ -74,7 +79,7 @@ func (f *fetch) blockAtLocked(off int64) (*block, []byte) {
 func (c *call) follow(f *fetch, stale *old) bool {
 	// A fetch that breaks before any content was sent can still be answered
 	// otherwise; with a stale response to fall back on that is worth a wait.
-	if s := f.next(0, stale != nil); s.err != nil {
+	if s := c.next(f, 0, stale != nil); s.err != nil {
 		c.out.Why, c.out.Err = s.why, s.err
 		return c.serveStale(stale) || c.fail(s.err)
 	} else if s.block != nil {
@@ -111,10 +116,10 @@ func (c *call) follow(f *fetch, stale *old) bool {
 // copyGrowing sends the content [from, to] (to < 0: to its end) as it comes.
 func (c *call) copyGrowing(f *fetch, from, to int64) {
 	for c.p.Err == nil && (to < 0 || from <= to) {
-		s := f.next(from, false)
+		s := c.next(f, from, false)
 		if s.idle() {
 			_ = c.p.Flush() // what came so far is to be seen while we wait
-			s = f.next(from, true)
+			s = c.next(f, from, true)
 		}
 		switch {
 		case s.block != nil:

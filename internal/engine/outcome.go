@@ -44,10 +44,9 @@ const (
 	ForMiss              // something is stored that this request can not use
 	ForRequest           // a request directive asks for it
 	ForStale             // what is stored is stale
-	ForPartial           // a part of what is stored is missing
 )
 
-var forwards = [...]string{"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
+var forwards = [...]string{"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale"}
 
 // String returns the value of Cache-Status's fwd parameter.
 func (f Forward) String() string { return forwards[f] }
@@ -61,6 +60,7 @@ const (
 	OriginTimeout
 	OriginBroken
 	OriginBusy
+	ClientGone
 	OriginStatus
 	LockTimedOut
 	WasHitForMiss
@@ -81,7 +81,7 @@ const (
 )
 
 var reasons = [...]string{
-	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-busy", "origin-status", "lock-timeout",
+	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-busy", "client-gone", "origin-status", "lock-timeout",
 	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "request-content", "get-with-content", "upgrade",
 	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",
 }

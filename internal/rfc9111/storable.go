@@ -18,13 +18,19 @@ func Storable(f *Facts, a *Ask, p *Policy) Reason {
 	// RFC 9111, 4.1: it never matches.
 	case f.has(varyAny):
 		return WhyVary
-	case p.NoSetCookie && f.has(sawSetCookie):
-		return WhySetCookie
+	case f.has(sawSetCookie) && (p.NoSetCookie || !f.explicit()):
+		return WhySetCookie // RFC 9111, 7.3: a cookie is shared only by the origin's own word
 	// RFC 9111, 3, last item: something must allow it.
 	case !f.has(public|sawExpires) && f.MaxAge == Absent && f.SMaxAge == Absent && !heuristic(f.Status):
 		return WhyStatus
 	}
 	return useful(f, p)
+}
+
+// explicit reports whether the origin itself said how long the response is
+// fresh.
+func (f *Facts) explicit() bool {
+	return f.SMaxAge != Absent || f.MaxAge != Absent || f.has(sawExpires)
 }
 
 // refused returns what forbids to store the response, whatever else it says.

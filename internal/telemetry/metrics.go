@@ -87,6 +87,7 @@ func (m *Metrics) Observe(r *Record) {
 	switch {
 	case fromCache(cell, r.Collapsed):
 		source = sourceCache
+	case r.UpstreamStatus == 0 && r.Status >= 500: // an error of ours, whatever was asked
 	case cell != cellNone || r.UpstreamStatus != 0:
 		source = sourceOrigin
 	}
