@@ -107,7 +107,7 @@ func (a *admin) bearer(r *http.Request) bool {
 // other than localhost in Host, or a page's Origin, means that a browser was
 // led here by somebody else's page (DNS rebinding).
 func ownMachine(r *http.Request) bool {
-	for _, name := range []string{"X-Forwarded-For", "Forwarded", "Origin"} {
+	for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "Origin"} {
 		if r.Header.Get(name) != "" {
 			return false
 		}
@@ -164,5 +164,5 @@ func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintln(w, text) // a client that is gone needs no answer
+	_, _ = fmt.Fprint(w, text) // a client that is gone needs no answer
 }

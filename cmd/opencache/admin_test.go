@@ -62,7 +62,7 @@ func TestAdminGuard(t *testing.T) {
 		}
 		r := httptest.NewRequest(http.MethodGet, "/livez", nil)
 		w := httptest.NewRecorder()
-		if a.handler().ServeHTTP(w, r); w.Code != 200 || w.Body.String() != "OK\n" {
+		if a.handler().ServeHTTP(w, r); w.Code != 200 || w.Body.String() != "OK" {
 			t.Errorf("%s: /livez: got %d %q, want 200 for everybody", c.name, w.Code, w.Body)
 		}
 	}

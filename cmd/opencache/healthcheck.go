@@ -19,6 +19,12 @@ type healthcheckCmd struct {
 
 // Run asks once.
 func (c *healthcheckCmd) Run() error {
+	if c.Timeout <= 0 {
+		return usageError{fmt.Errorf("healthcheck: --timeout %s: expected more than nothing, like 3s", c.Timeout)}
+	}
+	if c.URL != "" && !strings.HasPrefix(c.URL, "http://") && !strings.HasPrefix(c.URL, "https://") {
+		return usageError{fmt.Errorf("healthcheck: %q: expected a URL, like http://127.0.0.1:8080/health", c.URL)}
+	}
 	url, client := c.URL, &http.Client{Timeout: c.Timeout}
 	if url == "" {
 		switch path, unix := strings.CutPrefix(c.Admin, "unix:"); {

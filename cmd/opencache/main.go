@@ -60,12 +60,23 @@ func main() {
 	os.Exit(report(err))
 }
 
+// withoutValue cuts a variable's value, which may be a secret, from the words
+// that kong puts behind an error: (from envar NAME="value").
+func withoutValue(line string) string {
+	head, from, ok := strings.Cut(line, " (from envar ")
+	if !ok {
+		return line
+	}
+	name, _, _ := strings.Cut(from, "=")
+	return head + " (from " + name + ")"
+}
+
 // report says what went wrong, in one line, and returns the exit code.
 func report(err error) int {
 	if err == nil {
 		return 0
 	}
-	line := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	line := withoutValue(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "))
 	if errors.As(err, new(usageError)) {
 		fmt.Fprintf(os.Stderr, "opencache: %s (see opencache --help)\n", line)
 		return 2

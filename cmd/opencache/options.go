@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"opencache/internal/edge"
+	"opencache/internal/rfc9111"
 )
 
 // serveOptions are what a cache in front of an origin is made of; serve and
@@ -24,6 +27,8 @@ type serveOptions struct {
 	DefaultTTL   ttlRules      `name:"default-ttl" group:"Caching" placeholder:"[REGEX=]DURATION" help:"Freshness of 200 answers that carry none, for all paths or those that match; the first that matches counts. Repeatable; one a line in the environment."`
 	Passthrough  patterns      `group:"Caching" placeholder:"REGEX" help:"Paths that are never cached. Repeatable; one a line in the environment."`
 	NoSortQuery  bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
+	NoHeuristics bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
+	StaleIfError time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
 	LockTimeout  time.Duration `default:"15s" group:"Caching" help:"How long a request waits for another one's fetch before it asks the origin itself (default ${default})."`
 	LockAge      time.Duration `default:"5s" group:"Caching" help:"How long a fetch may make no progress before another is started (default ${default})."`
 
@@ -67,6 +72,8 @@ func (o *serveOptions) check() error {
 		}
 	}
 	switch {
+	case o.StaleIfError < 0:
+		return fmt.Errorf("--stale-if-error: %s: expected 0s or more", o.StaleIfError)
 	case o.Memory < smallestMemory:
 		return fmt.Errorf("--memory: %d bytes: expected at least %s", o.Memory, smallestMemory)
 	case o.MaxConns < 1:
@@ -110,4 +117,14 @@ func loopbackAddr(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// rules are those of the one-line mode as the flags change them.
+func (o *serveOptions) rules() rfc9111.Policy {
+	r := edge.DefaultRules()
+	if o.NoHeuristics {
+		r.Heuristic = 0
+	}
+	r.StaleIfError = int64(o.StaleIfError / time.Second)
+	return r
 }

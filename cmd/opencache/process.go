@@ -133,10 +133,15 @@ func (p *process) attend(sig os.Signal) {
 	p.log.Info("access log opened anew")
 }
 
+// sameSignal is how soon a second signal counts as the first one, delivered
+// twice: a terminal and timeout(1) signal the process and its group.
+const sameSignal = 300 * time.Millisecond
+
 // drain lets answers under way come to their end.
 func (p *process) drain(signals <-chan os.Signal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.grace)
 	defer cancel()
+	begun := time.Now()
 	p.stack.Drain()
 	done := make(chan error, 1)
 	go func() { done <- p.stack.server.Shutdown(ctx) }()
@@ -148,11 +153,14 @@ func (p *process) drain(signals <-chan os.Signal) error {
 			}
 			return nil
 		case sig := <-signals:
-			if p.ends(sig) {
+			switch {
+			case !p.ends(sig):
+				p.attend(sig)
+			case time.Since(begun) >= sameSignal:
 				cancel()
-				return errors.Join(errSecondSignal, <-done)
+				<-done
+				return errSecondSignal
 			}
-			p.attend(sig)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 // serveCmd is opencache serve.
 type serveCmd struct {
-	Listen string `placeholder:"ADDR" xor:"listen" help:"Address for clients: host:port or unix:/path (default 127.0.0.1:8080)."`
-	Port   uint16 `placeholder:"N" xor:"listen" help:"The same as --listen 127.0.0.1:N."`
+	Listen string  `placeholder:"ADDR" help:"Address for clients: host:port or unix:/path (default 127.0.0.1:8080)."`
+	Port   *uint16 `placeholder:"N" help:"The same as --listen 127.0.0.1:N, and stronger; 0 is any free port."`
 
 	Options serveOptions `embed:""`
 }
@@ -51,8 +51,8 @@ func (c *serveCmd) Run() error {
 // beside the other one.
 func (c *serveCmd) addr() string {
 	switch {
-	case c.Port != 0:
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(c.Port)))
+	case c.Port != nil:
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(*c.Port)))
 	case c.Listen != "":
 		return c.Listen
 	}

@@ -130,6 +130,7 @@ func TestServeDrain(t *testing.T) {
 				}
 			}
 			if second {
+				time.Sleep(2 * sameSignal) // sooner it would count as the first
 				p.signal(t, syscall.SIGINT)
 				if code := p.exit(t); code != 1 {
 					t.Errorf("got exit code %d, want 1", code)

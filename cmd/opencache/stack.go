@@ -61,7 +61,7 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	// Fetches together take a quarter of the memory at most.
 	s.engine = engine.New(engine.Options{Store: s.volume, Staging: int64(o.Memory / 4), Name: o.Via, Log: log, Now: o.now})
 	s.metrics = telemetry.NewMetrics(s.source())
-	if s.edge, err = edge.New(s.edgeOptions(o, name)); err != nil {
+	if s.edge, err = edge.New(s.edgeOptions(o, name, log)); err != nil {
 		return nil, errors.Join(err, s.free())
 	}
 	s.http1 = &h1.Server{
@@ -80,13 +80,13 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 }
 
 // edgeOptions are what the flags mean to the edge; name is the origin in keys.
-func (s *stack) edgeOptions(o *serveOptions, name string) edge.Options {
+func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge.Options {
 	e := edge.Options{
 		Engine: s.engine, Upstream: s.metrics.Upstream(s.upstream), Origin: name,
 		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
-		Policy:     engine.Policy{Rules: edge.DefaultRules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge},
+		Policy:     engine.Policy{Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge},
 		AdminToken: o.token, Metrics: s.metrics, Log: s.access,
-		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now,
+		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now, Warn: log,
 	}
 	for _, rule := range o.DefaultTTL {
 		e.TTLs = append(e.TTLs, edge.TTL{Match: rule.Path, For: rule.TTL})
@@ -158,6 +158,12 @@ type stats struct {
 	Capacity int64 `json:"capacity"` // that they may take
 	Waiting  int64 `json:"waiting"`  // requests that wait for another one's fetch
 	Open     int   `json:"connections"`
+
+	Fetches   int64 `json:"fetches"`   // started for the store
+	Refreshes int64 `json:"refreshes"` // of them in the background
+	Passes    int64 `json:"passes"`    // requests to the origin for one client alone
+	Deposed   int64 `json:"deposed"`   // fetches replaced because they stalled
+	Refused   int64 `json:"not_taken"` // responses that the store had no room for
 }
 
 // Stats looks at the counts.
@@ -166,5 +172,7 @@ func (s *stack) Stats() stats {
 	return stats{
 		Totals: s.metrics.Totals(), Objects: v.Objects, Bytes: v.Live, Capacity: v.Capacity,
 		Waiting: s.engine.Stats.Waiting.Load(), Open: s.server.Stats().Open,
+		Fetches: s.engine.Stats.Fetches.Load(), Refreshes: s.engine.Stats.Refreshes.Load(), Passes: s.engine.Stats.Passes.Load(),
+		Deposed: s.engine.Stats.Deposed.Load(), Refused: s.engine.Stats.Refused.Load(),
 	}
 }

@@ -13,6 +13,7 @@ package edge
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"regexp"
 	"slices"
 	"sync"
@@ -59,7 +60,10 @@ type Options struct {
 	Stats func() any
 	// Draining makes health answers say 503, so that balancers look elsewhere.
 	Draining *atomic.Bool
-	Now      func() time.Time // nil: time.Now
+	// Warn is where failures of the upstream are told, one a second at most
+	// with the number of those left out; nil: nowhere.
+	Warn *slog.Logger
+	Now  func() time.Time // nil: time.Now
 }
 
 // An Edge answers requests: a wire.Handler.
@@ -68,6 +72,9 @@ type Edge struct {
 	policies []engine.Policy // one for each of o.TTLs, then the one for the rest
 	bypass   engine.Policy
 	visits   sync.Pool
+
+	warned atomic.Int64 // when a failure was told last, Unix seconds
+	untold atomic.Int64 // failures since then
 }
 
 var _ wire.Handler = (*Edge)(nil)
@@ -111,6 +118,7 @@ func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 			break
 		}
 	}
+	v.warn()
 	v.record()
 	v.r, v.p = nil, nil
 	e.visits.Put(v)
@@ -126,6 +134,21 @@ type visit struct {
 	target  []byte // path and query as they go upstream
 	order   []param
 	outcome engine.Outcome
+}
+
+// warn tells the operator that the upstream failed.
+func (v *visit) warn() {
+	var fault *wire.Error
+	if v.e.o.Warn == nil || v.outcome.Err == nil || !errors.As(v.outcome.Err, &fault) || fault.Side == wire.Client {
+		return
+	}
+	last, now := v.e.warned.Load(), v.start.Unix()
+	if last == now || !v.e.warned.CompareAndSwap(last, now) {
+		v.e.untold.Add(1)
+		return
+	}
+	v.e.o.Warn.Warn("upstream failed", "target", string(v.r.Target()), "status", v.p.Status,
+		"cache_status", v.outcome.Status.String(), "reason", v.outcome.Why.String(), "err", v.outcome.Err, "since_last", v.e.untold.Swap(0))
 }
 
 // record tells telemetry what became of the request.

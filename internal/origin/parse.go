@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"opencache/internal/wire"
 )
 
 // Parse returns the Upstream that rawURL names: http[s]://host[:port][/base].
@@ -41,6 +43,8 @@ func Parse(rawURL string) (*Upstream, error) {
 		fault = fmt.Sprintf("query %q", p.RawQuery)
 	case p.Fragment != "" || strings.Contains(rawURL, "#"):
 		fault = fmt.Sprintf("fragment %q", p.Fragment)
+	case wire.HasDots([]byte(p.EscapedPath())):
+		fault = fmt.Sprintf("dot segments in the path %q", p.EscapedPath())
 	case p.Hostname() == "":
 		fault = "no host"
 	case !validHost(p.Hostname()):
