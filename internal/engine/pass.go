@@ -26,6 +26,17 @@ func (c *call) pass(fwd Forward, why Reason) {
 	c.send.Body, c.send.Upgrade = c.r.Body, c.r.Upgrade && why == TunnelAsked
 	c.send.Interim = c.interim
 	c.send.Add(wire.Via, e.via[c.r.Minor&1])
+	if c.r.Body != nil && wire.Ready(c.r.Body) {
+		buf := e.buffers.Get().(*[]byte)
+		defer e.buffers.Put(buf)
+		n, err := c.r.Body.Read(*buf)
+		if err != nil && err != io.EOF {
+			c.out.Why = reasonOf(err)
+			c.fail(err)
+			return
+		}
+		c.send.Body = &begun{Body: c.r.Body, head: (*buf)[:n], err: err}
+	}
 	asked := e.now()
 	resp, err := c.pol.Upstream.Exchange(c.r.Context(), &c.send)
 	c.now = e.now()
@@ -38,6 +49,27 @@ func (c *call) pass(fwd Forward, why Reason) {
 	c.out.Upstream = resp.Status
 	c.afterUnsafe(resp.Status)
 	c.relay(resp)
+}
+
+// begun is content whose beginning was read already: what came with the head
+// is looked at before the upstream hears of the request, so that one that is
+// plainly malformed never gets there.
+type begun struct {
+	wire.Body
+	head []byte
+	err  error // what came behind head
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.head) > 0 {
+		n := copy(p, b.head)
+		b.head = b.head[n:]
+		return n, nil
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	return b.Body.Read(p)
 }
 
 // passInterim passes an interim response on; 100 is for one connection only,

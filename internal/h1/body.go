@@ -92,6 +92,13 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Ready reports whether a Read would not have to wait; see wire.Ready.
+func (b *body) Ready() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.absent && !b.closed.Load() && b.content.Ready()
+}
+
 // Trailer returns the trailer fields; see wire.Body.
 func (b *body) Trailer() *wire.Head {
 	b.mu.Lock()
