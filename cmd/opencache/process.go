@@ -158,7 +158,7 @@ func (p *process) drain(signals <-chan os.Signal) error {
 				p.attend(sig)
 			case time.Since(begun) >= sameSignal:
 				cancel()
-				<-done
+				p.log.Debug("stopped at once", "left", <-done)
 				return errSecondSignal
 			}
 		}
