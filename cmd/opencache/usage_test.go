@@ -167,3 +167,19 @@ func TestMemoryHere(t *testing.T) {
 		}
 	}
 }
+
+// The page has a line for each flag, none of which runs into another's.
+func TestMan(t *testing.T) {
+	code, page, stderr := run(t, nil, "man")
+	if code != 0 || stderr != "" {
+		t.Fatalf("got code %d, %q", code, stderr)
+	}
+	if runOn.MatchString(page) || untagged.MatchString(page) {
+		t.Error("a line runs into the next, or a flag has no tag")
+	}
+	for _, want := range []string{".TP\n\\fB--access-log=FILE\\fP\n", ".SH ENVIRONMENT\n", ".SH EXIT STATUS\n"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in it", want)
+		}
+	}
+}
