@@ -21,7 +21,7 @@ func (b bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req.Minor = 1
 	req.SetMethodText([]byte(r.Method))
 	req.SetAuthority([]byte(r.Host))
-	req.SetTarget([]byte(r.URL.RequestURI()))
+	req.SetTarget([]byte(r.RequestURI)) // as it was sent: r.URL would spell it anew
 	for name, values := range r.Header {
 		for _, value := range values {
 			req.AddNamed(name, []byte(value))

@@ -30,7 +30,7 @@ func (manCmd) Run(app *kong.Kong) error {
 // What mango's pages lack: a line's end between a command's name and its
 // details, and the tag of the first flag of a group.
 var (
-	runOn    = regexp.MustCompile(`(?m)^(\\fB[^\n]*\\fP)([^\n]+)$`)
+	runOn    = regexp.MustCompile(`(?m)^(\\fB[^\n]*\\fP)([A-Z][^\n]+)$`)
 	untagged = regexp.MustCompile(`(?m)^\.RS 4\n(\\fB-)`)
 )
 

@@ -92,7 +92,11 @@ func (p *process) run(ctx context.Context) error {
 	err = errors.Join(err, p.drain(signals))
 	// The administration answers until the end, so that draining can be seen.
 	if adm != nil {
-		_ = adm.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), unwind)
+		defer cancel()
+		if adm.Shutdown(ctx) != nil { // what still runs looks at the store
+			_ = adm.Close()
+		}
 	}
 	return errors.Join(err, p.stack.Close())
 }

@@ -132,6 +132,7 @@ type visit struct {
 	start   time.Time
 	key     []byte
 	target  []byte // path and query as they go upstream
+	match   []byte // and as patterns see them
 	order   []param
 	outcome engine.Outcome
 }

@@ -54,6 +54,19 @@ func TestCacheKey(t *testing.T) {
 	}
 }
 
+func TestMatched(t *testing.T) {
+	for target, want := range map[string]string{
+		"/api/me?x=%61":   "/api/me?x=%61",
+		"/%61p%69/me?x=1": "/api/me?x=1",
+		"/a%2Fb%2e%7E%20": "/a%2Fb.~%20",
+		"/%41?%41":        "/A?%41",
+	} {
+		if got := string(at(t, Options{}, "GET "+target+" HTTP/1.1\nHost: h").matched()); got != want {
+			t.Errorf("%s: got %q, want %q", target, got, want)
+		}
+	}
+}
+
 func TestCacheKeyOptions(t *testing.T) {
 	head := "GET /a?b&a HTTP/1.1\nHost: WWW.Cache.Test:8080"
 	for _, tt := range []struct {

@@ -27,6 +27,47 @@ func (v *visit) cleanTarget() bool {
 	return false
 }
 
+// matched is path and query as patterns see them: with those triplets decoded
+// that may be (RFC 3986, 6.2.2.2), so that /%61pi is matched like /api.
+func (v *visit) matched() []byte {
+	target := v.r.Target()
+	if bytes.IndexByte(v.r.Path(), '%') < 0 {
+		return target
+	}
+	m := v.match[:0]
+	for i := 0; i < len(target); i++ {
+		b := target[i]
+		if b == '?' {
+			m = append(m, target[i:]...)
+			break
+		}
+		if b == '%' && i+2 < len(target) {
+			if c := unhex(target[i+1])<<4 | unhex(target[i+2]); unreserved(c) {
+				m = append(m, c)
+				i += 2
+				continue
+			}
+		}
+		m = append(m, b)
+	}
+	v.match = m
+	return m
+}
+
+// unhex is the value of a hexadecimal digit; the parser takes no others behind
+// a percent sign.
+func unhex(b byte) byte {
+	if b >= 'A' {
+		return b&^0x20 - 'A' + 10
+	}
+	return b - '0'
+}
+
+// unreserved reports a character that means the same encoded (RFC 3986, 2.3).
+func unreserved(b byte) bool {
+	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '-' || b == '.' || b == '_' || b == '~'
+}
+
 // cacheKey is the key of the target: scheme, authority and path as the origin
 // sees them, and the query. Two targets that an origin may tell apart have two
 // keys, but for the order of parameters of different names.

@@ -154,16 +154,16 @@ func (v *visit) purge() bool {
 
 // cache has the engine answer under the key and the policy of the target.
 func (v *visit) cache() bool {
-	e := v.e
+	e, target := v.e, v.matched()
 	policy := &e.policies[len(e.policies)-1]
 	for i := range e.o.TTLs {
-		if m := e.o.TTLs[i].Match; m == nil || m.Match(v.r.Target()) {
+		if m := e.o.TTLs[i].Match; m == nil || m.Match(target) {
 			policy = &e.policies[i]
 			break
 		}
 	}
 	for _, m := range e.o.Passthrough {
-		if m.Match(v.r.Target()) {
+		if m.Match(target) {
 			policy = &e.bypass
 			break
 		}

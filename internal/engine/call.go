@@ -83,14 +83,25 @@ func (c *call) passes() (Forward, Reason) {
 	switch {
 	case c.r.Method != wire.GET && c.r.Method != wire.HEAD:
 		return ForMethod, MethodNotCached
+	case c.r.Upgrade && !offersH2C(c.r.Protocol()):
+		return ForRequest, TunnelAsked
 	case c.pol.Bypass:
 		return ForBypass, PolicyBypass
-	case c.r.Upgrade && !wire.EqualFold(c.r.Protocol(), "h2c"):
-		return ForRequest, TunnelAsked
 	case c.r.Body != nil: // content of a GET selects nothing that a key could hold (RFC 9110, 9.3.1)
 		return ForRequest, ContentInGet
 	}
 	return NotForwarded, 0
+}
+
+// offersH2C reports whether a list of protocols has HTTP/2 in it, whose
+// requests no stage would see: the offer is not passed on (RFC 9113, 3.1).
+func offersH2C(protocols []byte) bool {
+	for item := range bytes.SplitSeq(protocols, []byte{','}) {
+		if wire.EqualFold(bytes.TrimSpace(item), "h2c") {
+			return true
+		}
+	}
+	return false
 }
 
 // digestAsk makes a what the rules read of r.
@@ -111,11 +122,11 @@ func digestAsk(a *rfc9111.Ask, r *wire.Request) {
 // turn looks up and acts. It reports whether the request was answered; if
 // not, the store or the flights have changed and it is to look again.
 func (c *call) turn() bool {
-	switch c.lookup() {
-	case store.HitForMiss:
+	switch kind := c.lookup(); {
+	case kind == store.HitForMiss && !c.ask.OnlyIfCached():
 		c.pass(ForMiss, WasHitForMiss)
 		return true
-	case store.Object:
+	case kind == store.Object:
 		return c.judge()
 	}
 	if c.ask.OnlyIfCached() {
@@ -141,6 +152,10 @@ func (c *call) judge() bool {
 		v.Status, v.First, v.Last = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
 		c.out.Status, c.out.Forward = Revalidated, c.validated
 		return c.deliver(v)
+	case c.entry.Soft && c.ask.OnlyIfCached():
+		c.entry.Release()
+		c.refuse(Reason(rfc9111.WhyOnlyIfCached))
+		return true
 	case c.entry.Soft && (v.Do == rfc9111.Deliver || v.Do == rfc9111.DeliverAndRefresh):
 		return c.validate(v, SoftPurged)
 	}
@@ -203,10 +218,12 @@ func (c *call) refresh() bool {
 	default:
 		return false
 	}
-	f, leader := c.e.flights.join(c.at, c.stalled, func() *fetch { return c.start(c.keepOld(), nil) })
+	f, leader := c.e.flights.join(c.at, c.stalled, func() *fetch { return c.startUnlessStored(c.keepOld(), nil) })
 	if !leader {
 		<-c.e.refreshes
-		f.leave(c)
+		if f != nil {
+			f.leave(c)
+		}
 		return false
 	}
 	c.e.Stats.Refreshes.Add(1)

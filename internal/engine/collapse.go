@@ -19,7 +19,7 @@ func (c *call) collapse(stale *old) bool {
 	if leader {
 		f = c.start(stale, c)
 	} else {
-		f, leader = c.e.flights.join(c.at, c.stalled, func() *fetch { return c.startUnlessStored(stale) })
+		f, leader = c.e.flights.join(c.at, c.stalled, func() *fetch { return c.startUnlessStored(stale, c) })
 	}
 	if f == nil {
 		return false
@@ -60,7 +60,7 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 	}
 	switch p {
 	case growing, done:
-		if !fits {
+		if !fits && !mine {
 			return false // regroup: the marker is there now
 		}
 		if !mine && !c.mayShare(f) {
@@ -127,22 +127,19 @@ func (f *fetch) claim(c *call) *wire.Response {
 
 // startUnlessStored makes a fetch, unless a look under the lock of the
 // flights finds that one has just ended and left something.
-func (c *call) startUnlessStored(stale *old) *fetch {
+func (c *call) startUnlessStored(stale *old, leader *call) *fetch {
 	var now store.Entry
 	c.e.store.Lookup(c.at, c.atKey, c.now.UnixMilli(), &now)
-	version := now.Version
-	if now.Kind == store.Object {
-		now.Release()
-	}
+	defer now.Release() // empties it
 	switch {
 	case stale == nil && now.Kind != store.Nothing:
 		return nil
-	case stale != nil && now.Kind == store.Object && (version != stale.version || now.Validated != stale.validated):
+	case stale != nil && now.Kind == store.Object && (now.Version != stale.version || now.Validated != stale.validated):
 		return nil
 	case stale != nil && now.Kind == store.HitForMiss:
 		return nil
 	}
-	return c.start(stale, c)
+	return c.start(stale, leader)
 }
 
 // await waits until f has a head or has ended, passing interim responses on.
@@ -160,6 +157,9 @@ func (c *call) await(f *fetch, leader bool) (p phase, left bool) {
 		var wake chan struct{}
 		p, interims, wake = f.phase, f.interims[sent:], f.wake
 		progressed := f.progressed
+		if !leader { // they came for the leader's request
+			interims = nil
+		}
 		if p == asking && len(interims) == 0 {
 			f.waiters++
 		}

@@ -68,6 +68,7 @@ type fetch struct {
 	readers    int           // calls attached
 	progressed time.Time     // when anything came last
 	interims   []interim
+	over       bool          // nobody can join any more
 	waited     time.Duration // until the head came
 	upstream   int           // status code the upstream answered
 	why        Reason
@@ -124,15 +125,15 @@ func (f *fetch) attach() {
 func (f *fetch) leave(c *call) {
 	f.mu.Lock()
 	f.readers--
+	f.quicken()
+	var rest *wire.Response
+	if f.phase == handed && (f.readers == 0 || c != nil && f.leader == c && !f.anyone) {
+		rest, f.rest = f.rest, nil
+	}
 	if f.leader == c {
 		f.leader = nil // calls are pooled: another request may be c next
 	}
-	f.quicken()
-	var rest *wire.Response
-	if f.readers == 0 && f.phase == handed {
-		rest, f.rest = f.rest, nil
-	}
-	if f.readers == 0 && f.phase >= done {
+	if f.readers == 0 && f.over {
 		f.dropBlocksLocked()
 	}
 	f.mu.Unlock()
@@ -197,6 +198,7 @@ func (f *fetch) run() {
 // finish gives back what an ended fetch without readers holds.
 func (f *fetch) finish() {
 	f.mu.Lock()
+	f.over = true
 	f.readers++ // leave takes it off again and sees to the rest
 	f.mu.Unlock()
 	f.leave(nil)
@@ -228,6 +230,12 @@ func (f *fetch) exchange() (again bool) {
 		f.fail(OriginBroken, &wire.Error{Side: wire.Upstream, Status: 502, Err: errUnasked304})
 		return false
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			closeBody(resp) // its connection has a place
+			panic(p)
+		}
+	}()
 	f.receive(resp, asked, answered)
 	return false
 }
@@ -239,6 +247,7 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 	answer.digest(resp, asked, answered)
 	fresh := f.old.head.freshened(resp, &answer)
 	if rfc9111.Validates(&f.old.head.facts, &answer.facts) &&
+		rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules) == rfc9111.OK &&
 		f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
 		f.mu.Lock()
 		f.phase, f.version = validated, f.old.version
@@ -319,11 +328,12 @@ func (f *fetch) vary(resp *wire.Response) Reason {
 	f.values = appendVaried(nil, f.e.store.Fields(set), &f.req)
 	at := f.e.store.Variant(f.hash, generation, set, f.values)
 	f.mu.Unlock()
-	if at != f.at && f.e.flights.add(at, f) {
+	if at != f.at {
 		if f.at != f.hash {
 			f.e.flights.remove(f.at, f)
 		}
-		f.at = at
+		f.e.flights.add(at, f) // another fetch may be there: then this one is just not joined
+		f.at = at              // where it is stored, in any case
 	}
 	return 0
 }

@@ -15,6 +15,10 @@ import (
 // What has come already is not published piece by piece: a small response that
 // is all here is stored first, so that whoever has it and asks again gets a hit.
 func (f *fetch) fill(resp *wire.Response) {
+	if resp.Body == nil {
+		f.complete()
+		return
+	}
 	for {
 		if resp.Body != nil && !(f.length < store.WholeMax && wire.Ready(resp.Body)) {
 			f.publish()

@@ -25,8 +25,8 @@ type step struct {
 func (c *call) next(f *fetch, off int64, wait bool) step {
 	for {
 		f.mu.Lock()
-		if off > f.reached {
-			f.reached = off
+		if at := min(off, f.length); at > f.reached { // a range that begins ahead has no use for what comes before
+			f.reached = at
 			f.quicken()
 		}
 		s := f.stepLocked(off)
@@ -87,9 +87,16 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	}
 	f.mu.Lock()
 	size, stored := f.size, f.stored
+	reach := f.length + f.ahead
+	pulls := f.ahead > 0 && f.phase == growing && f.leader != c
 	f.mu.Unlock()
 	var v rfc9111.Verdict
 	v.Status, v.First, v.Last = rfc9111.Select(&f.head.facts, &c.ask, size)
+	if pulls && v.Status == 206 && v.First > reach {
+		// It would pull the window away from those who read from the start.
+		c.pass(c.out.Forward, NotShareable)
+		return true
+	}
 	c.out.Status = Miss
 	if stale != nil {
 		c.out.Status = Expired
@@ -188,6 +195,15 @@ func (c *call) takeRest(f *fetch, from, to int64) {
 		return
 	}
 	defer closeBody(rest)
+	f.mu.Lock()
+	skip := from - f.length
+	f.mu.Unlock()
+	if skip > 0 { // the range begins behind what was fetched
+		if _, err := io.CopyN(io.Discard, rest.Body, skip); err != nil {
+			c.abort(reasonOf(err), err)
+			return
+		}
+	}
 	if to >= 0 {
 		c.copyBody(io.LimitReader(rest.Body, to-from+1), nil)
 		return

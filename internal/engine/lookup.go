@@ -16,7 +16,7 @@ import (
 func (c *call) lookup() store.Kind {
 	now := c.now.UnixMilli()
 	c.at, c.atKey = c.primary, c.key
-	c.out.Forward = NotForwarded
+	c.out.Forward, c.out.Status = NotForwarded, NoStatus
 	c.e.store.Lookup(c.primary, c.key, now, &c.entry)
 	switch c.entry.Kind {
 	case store.Nothing:
@@ -94,31 +94,29 @@ func appendVaried(dst, fields []byte, r *wire.Request) []byte {
 func joinNames(names []string) []byte { return []byte(strings.Join(names, ",")) }
 
 // mark writes the marker that responses under key vary by set, beside what
-// they varied by before, and returns its generation.
+// they varied by before, and returns the generation in force.
 func (e *Engine) mark(primary store.Hash, key []byte, set store.Set, born store.Seq) uint32 {
-	now := e.now()
+	if was, ok := e.marker(primary, key); ok && was.Sets[0] == set {
+		return was.Generation
+	}
 	m := store.Marker{
-		Kind: store.Variants, Generation: uint32(e.store.Version()), Born: born,
-		Expires: now.AddDate(10, 0, 0).UnixMilli(), // it goes when a response without Vary replaces it, or is evicted
+		Kind: store.Variants, Born: born, // generation 0: that of a marker which is there, or a new one
+		Expires: e.now().AddDate(10, 0, 0).UnixMilli(), // it goes when a response without Vary replaces it, or is evicted
+		NumSets: 1,
 	}
-	m.Sets[0], m.NumSets = set, 1
-	var was store.Entry
-	e.store.Lookup(primary, key, now.UnixMilli(), &was)
-	switch was.Kind {
-	case store.Object:
-		was.Release()
-	case store.Variants:
-		m.Generation = was.Generation
-		for _, s := range was.Sets[:was.NumSets] {
-			if s != set && m.NumSets < len(m.Sets) {
-				m.Sets[m.NumSets] = s
-				m.NumSets++
-			}
-		}
-		if was.NumSets > 0 && was.Sets[0] == set {
-			return m.Generation
-		}
-	}
+	m.Sets[0] = set
 	_ = e.store.Mark(primary, m) // unmarked, the variant is just not found again
-	return m.Generation
+	if now, ok := e.marker(primary, key); ok {
+		return now.Generation
+	}
+	return uint32(e.store.Version())
+}
+
+// marker returns the marker of variants under key.
+func (e *Engine) marker(primary store.Hash, key []byte) (m store.Entry, ok bool) {
+	e.store.Lookup(primary, key, e.now().UnixMilli(), &m)
+	if m.Kind == store.Object {
+		m.Release()
+	}
+	return m, m.Kind == store.Variants
 }

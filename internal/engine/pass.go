@@ -182,7 +182,7 @@ func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
 	if tag[0] != '"' {
 		gotTag = string(resp.Get(wire.LastModified))
 	}
-	if resp.Status != 206 || gotTag != string(tag) || !strings.HasPrefix(got, want) {
+	if resp.Status != 206 || resp.Body == nil || gotTag != string(tag) || !strings.HasPrefix(got, want) {
 		closeBody(resp)
 		return nil, fmt.Errorf("asked for %s* of %s: status %d, Content-Range %q, validator %q", want, tag, resp.Status, got, gotTag)
 	}
@@ -205,7 +205,7 @@ func (c *call) tunnel(resp *wire.Response) {
 	defer stop()
 	defer context.AfterFunc(ctx, func() { _ = up.Close(); _ = down.Close() })()
 	sent := make(chan struct{})
-	go func() {
+	go func() { // ends with its connection, which this function closes
 		defer close(sent)
 		c.e.copyHalf(up, down)
 	}()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -109,6 +110,12 @@ func (s *sender) wait() bool {
 
 func (s *sender) run() {
 	defer close(s.done)
+	defer func() {
+		if v := recover(); v != nil { // one exchange's fault is not to end the process
+			s.failure.Store(&wire.Error{Side: wire.Us, Status: 500, Err: fmt.Errorf("sending request content panicked: %v\n%s", v, debug.Stack())})
+			s.c.abort()
+		}
+	}()
 	if !s.mayBegin() {
 		return
 	}

@@ -63,7 +63,7 @@ func TestMetricsExposition(t *testing.T) {
 	hit := sample()
 	m.Observe(hit)
 	m.Observe(hit)
-	m.Observe(&Record{Method: wire.HEAD, Proto: HTTP10, Status: 502, CacheStatus: "MISS", Duration: time.Minute, Bytes: 5})
+	m.Observe(&Record{Method: wire.HEAD, Proto: HTTP10, Status: 502, CacheStatus: "MISS", UpstreamStatus: 502, Duration: time.Minute, Bytes: 5})
 	m.Observe(&Record{Method: wire.GET, Status: 200, CacheStatus: "MISS", Collapsed: true, Duration: 50 * time.Microsecond, Bytes: 6})
 	m.Observe(&Record{Method: 200, Proto: 200, Status: 1 << 20, CacheStatus: "what", Duration: -1, Bytes: -1})
 	got := text(t, m)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,9 +112,17 @@ func (c *Content) Discard(limit int64) bool {
 	return c.Done()
 }
 
-// Ready reports whether a Read would not have to wait for the connection. It
-// belongs to the goroutine that reads.
-func (c *Content) Ready() bool { return c.err != nil || len(c.in.Unread()) > 0 }
+// Ready reports whether a Read would not have to wait for the connection: for
+// chunks, whether something is here behind a whole line. It belongs to the
+// goroutine that reads.
+func (c *Content) Ready() bool {
+	u := c.in.Unread()
+	if c.err != nil || c.state <= inContent {
+		return c.err != nil || len(u) > 0
+	}
+	line := bytes.IndexByte(u, '\n')
+	return line >= 0 && line < len(u)-1
+}
 
 // Trailer returns the trailer fields: nil before Read has returned io.EOF and
 // when there were none.
@@ -196,7 +205,8 @@ func (c *Content) pull(p []byte) (n int) {
 			c.frame()
 			continue
 		}
-		q := p[n:min(int64(len(p)), int64(n)+c.left)]
+		q := p[n:]
+		q = q[:min(int64(len(q)), c.left)]
 		switch {
 		case len(q) == 0:
 			return n

@@ -258,9 +258,9 @@ func hasItem(list []byte, want string) bool {
 // bedrock are end-to-end fields that storing, selecting and decoding rest on:
 // they stay though Connection lists them, which no sender may do (RFC 9110,
 // 7.6.1). Otherwise "Connection: cache-control" would make a private response
-// a public one.
+// a public one, and "Connection: x-forwarded-for" a proxied request a direct one.
 var bedrock = NamesOf(Age, CacheControl, CDNCacheControl, ContentEncoding, ContentRange,
-	ContentType, Expires, Pragma, SurrogateControl, Vary)
+	ContentType, Expires, Forwarded, Origin, Pragma, SurrogateControl, Vary, Via, XForwardedFor, XRealIP)
 
 // hideNominated hides the fields that Connection lists.
 func (h *Head) hideNominated(buf []byte) {
