@@ -322,7 +322,7 @@ func TestContentAllocates(t *testing.T) {
 func FuzzContent(f *testing.F) {
 	for _, s := range []string{
 		"5\r\nhello\r\n0\r\n\r\nGET", "1;a=\"b\"\r\nx\r\n0\r\nA: b\r\n\r\n", "0\r\nA: b\n\r\n", "fffffffffffffffff\r\n",
-		"1\nx\r\n0\r\n\r\n", "2 \r\nab\r\n0\r\n\r\n", "0\r\nTE: x\r\nB:\t\xff\r\n\r\n", "00000000000000001\r\n",
+		"5\r\nhello\r\n7fffffffffffffff\r\nX", "1\nx\r\n0\r\n\r\n", "2 \r\nab\r\n0\r\n\r\n", "0\r\nTE: x\r\nB:\t\xff\r\n\r\n", "00000000000000001\r\n",
 	} {
 		f.Add(s, uint8(16), false)
 		f.Add(s, uint8(1), true)
