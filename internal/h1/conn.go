@@ -55,6 +55,7 @@ type conn struct {
 	secure bool
 	remote netip.AddrPort
 	served bool // a request was
+	passed int  // times in a row that others went first
 	fate   fate
 	phase  atomic.Int32
 	count  count

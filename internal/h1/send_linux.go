@@ -105,6 +105,10 @@ func (g *cargo) writev(fd int) (int, error) {
 	return int(sent), nil
 }
 
+// passes is how many requests in a row a connection may wait for by letting
+// others go first before it parks.
+const passes = 2
+
 // await reads the first bytes of a request. While there are none, a plain TCP
 // connection has no buffers.
 func (c *conn) await() error {
@@ -115,10 +119,12 @@ func (c *conn) await() error {
 		return os.ErrDeadlineExceeded
 	}
 	c.readErr = nil
-	if c.served {
+	if c.served && c.passed < passes {
 		// Others that are ready go first: by then the next request may be
-		// here, and a read that finds nothing, and parking, are saved (an
-		// eighth of a hit under load).
+		// here, and a read that finds nothing, and parking, are saved. Not for
+		// ever, since connections that have parked are looked at only when
+		// nobody is ready.
+		c.passed++
 		runtime.Gosched()
 	}
 	err := c.raw.Read(c.reads)
@@ -139,6 +145,7 @@ func (c *conn) readFirst(fd uintptr) bool {
 	}
 	switch {
 	case errors.Is(err, unix.EAGAIN):
+		c.passed = 0
 		c.rise()
 		return false
 	case err != nil:
