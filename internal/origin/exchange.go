@@ -33,7 +33,7 @@ func (c *conn) do(ctx context.Context, r *wire.Request) (*wire.Response, *wire.E
 // ask sends the request's head and sees to it that its content is sent.
 func (c *conn) ask(r *wire.Request) *wire.Error {
 	// The buffer is free: nothing is read before the head is written.
-	head := c.u.appendHead(c.buf[:0], r)
+	head := wire.AppendRequest(c.buf[:0], r, wire.Destination{Host: c.u.Host, Base: c.u.Base})
 	n, err := c.write(head)
 	c.wrote = n
 	if err != nil {

@@ -57,7 +57,7 @@ func TestHead(t *testing.T) {
 			"GET / HTTP/1.1|Host: h|Connection: Upgrade, TE|Upgrade: websocket|TE: trailers||"},
 	} {
 		want := strings.ReplaceAll(tt.want, "|", "\r\n")
-		if got := string(tt.u.appendHead(nil, tt.r)); got != want {
+		if got := string(wire.AppendRequest(nil, tt.r, wire.Destination{Host: tt.u.Host, Base: tt.u.Base})); got != want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, want)
 		}
 	}

@@ -8,41 +8,68 @@ import (
 // dateFormat is an IMF-fixdate (RFC 9110, 5.6.7).
 const dateFormat = "Mon, 02 Jan 2006 15:04:05 GMT"
 
+// A Destination is how an upstream is to see a request. The zero Destination
+// is the request's own target.
+type Destination struct {
+	Host string // "": r.Authority
+	Base string // path in front of every target, without a slash at its end
+}
+
 // AppendRequest appends the request head for an upstream: request line in
-// origin form (authority form for CONNECT) with HTTP/1.1, Host from
-// r.Authority, the fields that are not hidden and not in drop, the framing
-// from r.Length, "Connection: Upgrade" with the Upgrade field when r.Upgrade,
-// "TE: trailers" when r.Trailers, and the empty line. r.Continue and r.Close
-// are between the client and this side and not sent.
-func AppendRequest(dst []byte, r *Request, drop NameSet) []byte {
+// origin form (asterisk form where the path is that, authority form for
+// CONNECT) with HTTP/1.1, Host, the fields that are not hidden, the framing
+// from r.Length, "Expect: 100-continue" when r.Continue and there is content,
+// "Connection: Upgrade" with the Upgrade field when r.Upgrade, "TE: trailers"
+// when r.Trailers, and the empty line.
+func AppendRequest(dst []byte, r *Request, to Destination) []byte {
 	if r.Method != OtherMethod {
 		dst = append(dst, r.Method.String()...)
 	} else {
 		dst = append(dst, r.at(r.method)...)
 	}
 	dst = append(dst, ' ')
-	if r.Method == CONNECT {
-		dst = append(dst, r.Authority()...)
-	} else {
-		dst = append(dst, r.Path()...)
-		if r.hasQuery {
-			dst = append(append(dst, '?'), r.at(r.query)...)
-		}
-	}
+	dst = appendTarget(dst, r, to.Base)
+	// RFC 9112, 3.2: a Host line always, empty when there is no authority.
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(append(dst, r.Authority()...), "\r\n"...)
-	dst = r.AppendFields(dst, drop)
+	if to.Host != "" {
+		dst = append(dst, to.Host...)
+	} else {
+		dst = append(dst, r.Authority()...)
+	}
+	dst = append(dst, "\r\n"...)
+	dst = r.AppendFields(dst, NameSet{})
 	dst = appendFraming(dst, r)
 	dst = appendConnection(dst, r)
 	return append(dst, "\r\n"...)
 }
 
+func appendTarget(dst []byte, r *Request, base string) []byte {
+	if r.Method == CONNECT {
+		return append(dst, r.Authority()...)
+	}
+	path := r.Path()
+	if len(path) != 1 || path[0] != '*' {
+		dst = append(dst, base...)
+	}
+	if len(path) == 0 {
+		dst = append(dst, '/')
+	}
+	dst = append(dst, path...)
+	if r.hasQuery {
+		dst = append(append(dst, '?'), r.at(r.query)...)
+	}
+	return dst
+}
+
 func appendFraming(dst []byte, r *Request) []byte {
 	switch {
 	case r.Length < 0:
-		return append(dst, "Transfer-Encoding: chunked\r\n"...)
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	case r.Length > 0 || r.Method == POST || r.Method == PUT || r.Method == PATCH || r.Method == QUERY:
-		return AppendLength(dst, r.Length) // RFC 9110, 8.6: also when it is 0
+		dst = AppendLength(dst, r.Length) // RFC 9110, 8.6: also when it is 0
+	}
+	if r.Length != 0 && r.Continue { // a promise to wait, made anew by whoever keeps it
+		dst = append(dst, "Expect: 100-continue\r\n"...)
 	}
 	return dst
 }

@@ -40,6 +40,6 @@ func BenchmarkAppendRequest(b *testing.B) {
 	dst := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = AppendRequest(dst[:0], &r, NameSet{})
+		dst = AppendRequest(dst[:0], &r, Destination{})
 	}
 }

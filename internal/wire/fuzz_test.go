@@ -67,7 +67,7 @@ func prefixes(buf []byte, n int) func(func(int) bool) {
 // sameAgain checks that r as it is sent on means the same to the next parser.
 func sameAgain(t *testing.T, r *Request, data string) {
 	t.Helper()
-	sent := AppendRequest(nil, r, NameSet{})
+	sent := AppendRequest(nil, r, Destination{})
 	var q Request
 	if n, err := ParseRequest(&q, sent, roomy); n != len(sent) || err != nil {
 		t.Fatalf("%q sent as %q: %d, %v", data, sent, n, err)

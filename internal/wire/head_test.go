@@ -93,8 +93,8 @@ func TestHeadBorrows(t *testing.T) {
 		if _, name, value, ok := a(1); string(name) != "A" || string(value) != "b" || !ok {
 			t.Errorf("field 1 is %q: %q", name, value)
 		}
-		if want := "GET /other HTTP/1.1\r\nHost: a\r\nA: b\r\nVia: 1.1 x\r\n\r\n"; string(AppendRequest(nil, &r, NameSet{})) != want {
-			t.Errorf("got %q, want %q", AppendRequest(nil, &r, NameSet{}), want)
+		if want := "GET /other HTTP/1.1\r\nHost: a\r\nA: b\r\nVia: 1.1 x\r\n\r\n"; string(AppendRequest(nil, &r, Destination{})) != want {
+			t.Errorf("got %q, want %q", AppendRequest(nil, &r, Destination{}), want)
 		}
 		if string(buf) != head+"the next request" {
 			t.Fatalf("the borrowed buffer is %q now", buf)

@@ -211,7 +211,7 @@ func TestRequestTargets(t *testing.T) {
 		if string(r.Target()) != target || string(r.MethodText()) != method {
 			t.Errorf("%s: method %q, target %q", tt.line, r.MethodText(), r.Target())
 		}
-		got := string(AppendRequest(nil, r, NameSet{}))
+		got := string(AppendRequest(nil, r, Destination{}))
 		if want := method + " " + tt.origin + " HTTP/1.1\r\nHost: " + tt.authority + "\r\n\r\n"; got != want {
 			t.Errorf("%s: sent as %q, want %q", tt.line, got, want)
 		}
@@ -346,9 +346,9 @@ func TestRequestBuilding(t *testing.T) {
 	r.Upgrade, r.Trailers = true, true
 	r.SetProtocol([]byte("old"))
 	r.SetProtocol([]byte("websocket"))
-	want := "POST /a?b HTTP/1.1\r\nHost: h\r\nX-D: d\r\nContent-Length: 0\r\n" +
+	want := "POST /a?b HTTP/1.1\r\nHost: h\r\nCookie: c\r\nX-D: d\r\nContent-Length: 0\r\n" +
 		"Connection: Upgrade, TE\r\nUpgrade: websocket\r\nTE: trailers\r\n\r\n"
-	if got := string(AppendRequest(nil, &r, NamesOf(Cookie))); got != want {
+	if got := string(AppendRequest(nil, &r, Destination{})); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r.Method = HEAD
@@ -358,7 +358,7 @@ func TestRequestBuilding(t *testing.T) {
 	r.SetMethodText([]byte("MKCOL"))
 	r.Length, r.Upgrade, r.Trailers = Unknown, false, false
 	want = "MKCOL /a?b HTTP/1.1\r\nHost: h\r\nCookie: c\r\nX-D: d\r\nTransfer-Encoding: chunked\r\n\r\n"
-	if got := string(AppendRequest(nil, &r, NameSet{})); got != want || r.Method != OtherMethod {
+	if got := string(AppendRequest(nil, &r, Destination{})); got != want || r.Method != OtherMethod {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -371,14 +371,14 @@ func TestRequestCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Interim = func(int, *Head) {}
-	want := string(AppendRequest(nil, &r, NameSet{}))
+	want := string(AppendRequest(nil, &r, Destination{}))
 	c.CopyFrom(&r)
 	r.CopyFrom(&r)
 	for i := range buf {
 		buf[i] = '#'
 	}
 	for name, q := range map[string]*Request{"copy": &c, "copy of itself": &r} {
-		if got := string(AppendRequest(nil, q, NameSet{})); got != want || q.Interim != nil {
+		if got := string(AppendRequest(nil, q, Destination{})); got != want || q.Interim != nil {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
