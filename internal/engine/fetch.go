@@ -400,7 +400,7 @@ func reasonOf(err error) Reason {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return ClientGone
-	case !errors.As(err, &e):
+	case !errors.As(err, &e), e.Side == wire.Us:
 		return Internal
 	case e.Status == 504:
 		return OriginTimeout

@@ -20,7 +20,7 @@ func (f *fetch) fill(resp *wire.Response) {
 		return
 	}
 	for {
-		if resp.Body != nil && !(f.length < store.WholeMax && wire.Ready(resp.Body)) {
+		if f.length >= store.WholeMax || !wire.Ready(resp.Body) {
 			f.publish()
 		}
 		f.keepPace()
@@ -29,10 +29,7 @@ func (f *fetch) fill(resp *wire.Response) {
 			f.hand(resp, StagingFull)
 			return
 		}
-		n, err := 0, io.EOF
-		if resp.Body != nil {
-			n, err = resp.Body.Read(b.buf[at:])
-		}
+		n, err := resp.Body.Read(b.buf[at:])
 		if n > 0 {
 			f.grow(b, n)
 		}

@@ -180,6 +180,9 @@ func expectOpen(c *client, _ values) (err error) {
 }
 
 func expectNothing(c *client, _ values) (err error) {
+	if c.conn == nil || c.current < 0 {
+		return errors.New("no request was sent") // that nothing answers would say nothing
+	}
 	c.place.settle()
 	c.peek(func() {
 		if r := c.replyLocked(); r != nil {
