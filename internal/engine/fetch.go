@@ -179,11 +179,8 @@ func (f *fetch) stalled(now time.Time, age time.Duration) bool {
 func (f *fetch) run() {
 	e := f.e
 	defer e.work.Done()
-	defer func() {
-		e.flights.remove(f.at, f)
-		e.flights.remove(f.hash, f)
-		f.finish()
-	}()
+	defer f.finish()
+	defer f.depart()
 	defer func() {
 		if p := recover(); p != nil {
 			e.log.Error("fetch panicked", "key", string(f.key), "panic", p, "stack", string(debug.Stack()))
@@ -193,6 +190,12 @@ func (f *fetch) run() {
 	for again := true; again; {
 		again = f.exchange()
 	}
+}
+
+// depart keeps newcomers away.
+func (f *fetch) depart() {
+	f.e.flights.remove(f.at, f)
+	f.e.flights.remove(f.hash, f)
 }
 
 // finish gives back what an ended fetch without readers holds.
@@ -354,13 +357,17 @@ func (f *fetch) refuse(resp *wire.Response, why Reason) {
 			Born:    f.seq,
 		})
 	}
+	f.depart()
 	f.mu.Lock()
 	f.phase, f.why, f.rest = handed, why, resp
 	f.publishLocked()
 	f.mu.Unlock()
 }
 
+// fail ends the fetch for those who are attached. Who comes later, maybe
+// because of this, asks anew: a failure is not kept.
 func (f *fetch) fail(why Reason, err error) {
+	f.depart()
 	f.mu.Lock()
 	if f.phase < done {
 		f.phase, f.why, f.err = failed, why, err
