@@ -12,9 +12,11 @@ MAKEFLAGS += --no-print-directory
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 
-# FUZZTIME is how long each fuzz target runs, TEST_TIMEOUT how long the tests
-# of one package may take, SHOW_TIMEOUT how long one show may (seconds).
-FUZZTIME ?= 3s
+# FUZZTIME is how long each fuzz target runs, JOBS how many run at a time (none:
+# one a processor), TEST_TIMEOUT how long the tests of one package may take,
+# SHOW_TIMEOUT how long one show may (seconds).
+FUZZTIME ?= 2s
+JOBS ?=
 TEST_TIMEOUT ?= 5m
 SHOW_TIMEOUT ?= 3600
 
@@ -84,8 +86,8 @@ plays: need-cc ## the scenario plays alone, each by name
 	go test -race -timeout $(TEST_TIMEOUT) -v -run '^TestPlays$$' ./cmd/opencache
 
 .PHONY: fuzz
-fuzz: need-go ## every fuzz target, FUZZTIME each
-	@FUZZTIME=$(FUZZTIME) test/fuzz.sh
+fuzz: need-go ## every fuzz target, FUZZTIME each, JOBS at a time
+	@FUZZTIME=$(FUZZTIME) JOBS=$(JOBS) test/fuzz.sh
 
 .PHONY: cover
 cover: need-go ## coverage of the tests, by package
@@ -93,7 +95,7 @@ cover: need-go ## coverage of the tests, by package
 	@go tool cover -func=cover.out | tail -1
 
 .PHONY: bench
-bench: need-go ## processor time per request beside nginx and Varnish
+bench: need-go ## processor time per request beside nginx, Varnish, HAProxy and Traffic Server; QUICK=1: in a minute
 	@[[ -x test/bench/run.sh ]] || { echo "make: test/bench/run.sh is missing" >&2; exit 1; }
 	timeout 3600 test/bench/run.sh
 
@@ -109,6 +111,9 @@ shows: ## all shows that docs/shows.md marks with "yes" under ci
 
 .PHONY: always
 always:
+
+# Ten minutes for each of some thirty fuzz targets, one or two at a time.
+show-3-3: SHOW_TIMEOUT := 28800
 
 show-%: always
 	@[[ -x test/shows/$*.sh ]] || { echo "make: there is no show $* (docs/shows.md lists them)" >&2; exit 2; }

@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 
@@ -80,64 +79,6 @@ func TestCacheKeyOptions(t *testing.T) {
 			t.Errorf("%+v: got %q, want %q", tt.o, got, tt.want)
 		}
 	}
-}
-
-// FuzzCacheKey: requests share a key only if path and parameters are the same,
-// but for the order of parameters of different names.
-func FuzzCacheKey(f *testing.F) {
-	f.Add("/a?b=1&a=2", "/a?a=2&b=1")
-	f.Add("/a?x=1&x=2", "/a?x=2&x=1")
-	f.Add("/a/../b", "/b")
-	f.Add("//a", "/a")
-	f.Add("/a%2fb", "/a/b")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		ka, ta, oka := keyOf(a)
-		kb, tb, okb := keyOf(b)
-		if !oka || !okb {
-			return
-		}
-		if (ka == kb) != (canonical(ta) == canonical(tb)) {
-			t.Errorf("%q (sent as %q) and %q (sent as %q): keys %q and %q", a, ta, b, tb, ka, kb)
-		}
-	})
-}
-
-func keyOf(target string) (key, sent string, ok bool) {
-	r := &wire.Request{}
-	head := "GET " + target + " HTTP/1.1\r\nHost: h\r\n\r\n"
-	if n, err := wire.ParseRequest(r, []byte(head), wire.Limits{}); err != nil || n != len(head) {
-		return "", "", false
-	}
-	v := &visit{e: &Edge{o: Options{Origin: "http://o"}}, r: r, p: &wire.Reply{}}
-	v.cleanTarget()
-	return string(v.cacheKey()), string(r.Target()), true
-}
-
-// canonical is the sorted form, written in another way than the edge's.
-func canonical(target string) string {
-	path, query, has := strings.Cut(target, "?")
-	if !has {
-		return path
-	}
-	params := strings.Split(query, "&")
-	if len(params) > maxSorted {
-		return target
-	}
-	byName := map[string][]string{}
-	var names []string
-	for _, p := range params {
-		name, _, _ := strings.Cut(p, "=")
-		if byName[name] == nil {
-			names = append(names, name)
-		}
-		byName[name] = append(byName[name], p)
-	}
-	slices.Sort(names)
-	var out []string
-	for _, n := range names {
-		out = append(out, byName[n]...)
-	}
-	return path + "?" + strings.Join(out, "&")
 }
 
 func TestTrusted(t *testing.T) {

@@ -1,10 +1,12 @@
 package origin
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"testing"
 
 	"opencache/internal/wire"
@@ -12,7 +14,8 @@ import (
 
 // FuzzAnswer lets an upstream say anything and then close. Whatever it is, the
 // exchange ends, no place is lost, content with a length is as long as that
-// when it is whole, and a connection is kept only at the end of what was said.
+// when it is whole, a connection is kept only at the end of what was said, and
+// what is taken is what net/http takes for the answer, where it takes one.
 func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{
 		ok2, ok2 + ok2, "HTTP/1.1 200 OK\r\n\r\nx", "HTTP/1.1 204 No Content\r\n\r\n",
@@ -37,8 +40,11 @@ func FuzzAnswer(f *testing.F) {
 		r.Upgrade = upgrade
 		r.Interim = func(status int, h *wire.Head) { h.AppendFields(nil, wire.NameSet{}) }
 		resp, err := u.Exchange(context.Background(), r)
+		theirs := finalAnswer(said)
 		switch {
 		case err != nil:
+		case theirs != nil && theirs.status != resp.Status:
+			t.Errorf("said %q: got status %d, net/http %d", said, resp.Status, theirs.status)
 		case resp.Tunnel != nil:
 			_, _ = io.ReadAll(resp.Tunnel)
 			_ = resp.Tunnel.Close()
@@ -50,6 +56,9 @@ func FuzzAnswer(f *testing.F) {
 			if !bytes.Contains(said, b) && resp.Length >= 0 {
 				t.Errorf("said %q: content %q is not in it", said, b)
 			}
+			if err == nil && theirs != nil && !bytes.Equal(b, theirs.content) {
+				t.Errorf("said %q: got content %q, net/http %q", said, b, theirs.content)
+			}
 			_ = resp.Body.Close()
 		}
 		st := u.Stats()
@@ -59,5 +68,34 @@ func FuzzAnswer(f *testing.F) {
 		if left := len(c.in.data); st.Idle == 1 && left > 0 {
 			t.Errorf("said %q: kept with %d bytes left", said, left)
 		}
+		if st.Idle == 1 && theirs != nil && theirs.left > 0 {
+			t.Errorf("said %q: kept, though net/http says that %d bytes are left", said, theirs.left)
+		}
 	})
+}
+
+// An answered is what net/http makes of an answer to GET.
+type answered struct {
+	status  int
+	content []byte
+	left    int // bytes behind it
+}
+
+// finalAnswer reads past interim responses; nil when net/http takes nothing.
+func finalAnswer(said []byte) *answered {
+	src := bytes.NewReader(said)
+	br := bufio.NewReader(src)
+	for {
+		resp, err := http.ReadResponse(br, &http.Request{Method: "GET"})
+		if err != nil {
+			return nil
+		}
+		content, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil
+		}
+		if resp.StatusCode >= 200 || resp.StatusCode == 101 {
+			return &answered{resp.StatusCode, content, br.Buffered() + src.Len()}
+		}
+	}
 }

@@ -45,53 +45,6 @@ func has(m *Memory, key string) bool {
 	return e.Kind == Object
 }
 
-// FuzzRecord: whatever a slab holds, decoding it stays inside.
-func FuzzRecord(f *testing.F) {
-	var b [headerSize]byte
-	(&header{key: 3, meta: 4, body: 5, size: 5}).encode(&b)
-	f.Add(append(b[:], "keymetabody!"...))
-	(&header{key: KeyMax, meta: MetaMax, size: math.MaxInt64}).encode(&b)
-	f.Add(b[:])
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var h header
-		if !h.decode(b) {
-			return
-		}
-		if h.length() > len(b) {
-			t.Fatalf("got a record of %d bytes in %d", h.length(), len(b))
-		}
-		got := len(h.keyOf(b)) + len(h.metaOf(b)) + len(h.bodyOf(b))
-		if want := h.key + h.meta + h.body; got != want {
-			t.Errorf("got parts of %d bytes, want %d", got, want)
-		}
-		var again [headerSize]byte
-		var g header
-		h.encode(&again)
-		if !g.decode(append(again[:], b[headerSize:]...)) || g != h {
-			t.Errorf("encoded and decoded: got %+v, want %+v", g, h)
-		}
-	})
-}
-
-// FuzzListing: a directory entry is what was written, or refused.
-func FuzzListing(f *testing.F) {
-	var b [directorySize]byte
-	(&listing{hash: Hash{1, 2}, off: 16, n: 100, site: 3}).encode(b[:])
-	f.Add(b[:])
-	b[3] ^= 1
-	f.Add(b[:])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var l listing
-		if !l.decode(b, smallSlab) {
-			return
-		}
-		if l.off < 0 || l.n <= 0 || l.off+l.n > smallSlab {
-			t.Errorf("got %d bytes at %d in a slab of %d", l.n, l.off, smallSlab)
-		}
-	})
-}
-
 func TestListing(t *testing.T) {
 	want := listing{hash: Hash{1, 2}, off: 4096, n: 77, site: 4095, segment: true}
 	var b [directorySize]byte

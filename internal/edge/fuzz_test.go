@@ -1,0 +1,106 @@
+package edge
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"opencache/internal/wire"
+)
+
+// FuzzCacheKey: requests share a key only if what is sent upstream is the same,
+// but for the order of parameters of different names, and with PreserveHost the
+// case of the host. The key of the sorted target is the key.
+func FuzzCacheKey(f *testing.F) {
+	for options := range uint8(4) {
+		f.Add("/a?b=1&a=2", "/a?a=2&b=1", "h", "H", options)
+		f.Add("/a?x=1&x=2", "/a?x=2&x=1", "h", "h:80", options)
+		f.Add("/a/../b", "/b", "h", "h", options)
+		f.Add("//a", "/a", "h", "h", options)
+		f.Add("/a%2fb", "/a/b", "h", "h", options)
+		f.Add("http://h/a", "https://h/a", "g", "g", options)
+		f.Add("http://h?a&b", "/?b&a", "h", "h", options)
+	}
+	f.Fuzz(func(t *testing.T, a, b, hostA, hostB string, options uint8) {
+		o := Options{Origin: "http://o/base", KeepQueryOrder: options&1 != 0, PreserveHost: options&2 != 0}
+		one, two := keyed(o, a, hostA), keyed(o, b, hostB)
+		if one == nil || two == nil {
+			return
+		}
+		for _, v := range []*visit{one, two} {
+			soundKey(t, v)
+		}
+		if got, want := bytes.Equal(one.key, two.key), canonical(one) == canonical(two); got != want {
+			t.Errorf("%q of %s (sent as %q) and %q of %s (sent as %q), %+v: keys %q and %q: the same is %v, want %v",
+				a, hostA, one.r.Target(), b, hostB, two.r.Target(), o, one.key, two.key, got, want)
+		}
+	})
+}
+
+// keyed is a visit whose key was made; nil when there is no such request.
+func keyed(o Options, target, host string) *visit {
+	r := &wire.Request{}
+	head := "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n"
+	if n, err := wire.ParseRequest(r, []byte(head), wire.Limits{}); err != nil || n != len(head) {
+		return nil
+	}
+	v := &visit{e: &Edge{o: o}, r: r, p: &wire.Reply{}}
+	v.cleanTarget()
+	v.cacheKey()
+	return v
+}
+
+// soundKey checks one key: it is the origin's URI, no request leaves the
+// base, and a request for what the key says has the same key.
+func soundKey(t *testing.T, v *visit) {
+	t.Helper()
+	begins := string(v.appendOrigin(nil))
+	rest, ok := strings.CutPrefix(string(v.key), begins+"/")
+	if !ok || strings.ContainsAny(string(v.key), " \r\n\x00#") {
+		t.Fatalf("%q: key %q, want one below %q", v.r.Target(), v.key, begins)
+	}
+	if wire.HasDots(v.r.Path()) || v.r.Target()[0] != '/' {
+		t.Fatalf("%q is sent with dot segments", v.r.Target())
+	}
+	again := keyed(v.e.o, "/"+rest, string(v.r.Authority()))
+	if again == nil || v.r.Secure != again.r.Secure && v.e.o.PreserveHost {
+		return // what is sent has no absolute form to say https with
+	}
+	if !bytes.Equal(again.key, v.key) {
+		t.Fatalf("%q has key %q, and that key %q", v.r.Target(), v.key, again.key)
+	}
+	if len(rest)+1 != len(v.r.Target()) {
+		t.Fatalf("%q: key %q is of another length", v.r.Target(), v.key)
+	}
+}
+
+// canonical is what the key stands for, written in another way than the edge's.
+func canonical(v *visit) string {
+	o := v.e.o
+	begins := ""
+	if o.PreserveHost {
+		begins = map[bool]string{true: "secure ", false: "plain "}[v.r.Secure] + strings.ToLower(string(v.r.Authority())) + " "
+	}
+	target := string(v.r.Target())
+	path, query, has := strings.Cut(target, "?")
+	params := strings.Split(query, "&")
+	if !has || o.KeepQueryOrder || len(params) > maxSorted {
+		return begins + target
+	}
+	byName := map[string][]string{}
+	var names []string
+	for _, p := range params {
+		name, _, _ := strings.Cut(p, "=")
+		if byName[name] == nil {
+			names = append(names, name)
+		}
+		byName[name] = append(byName[name], p)
+	}
+	slices.Sort(names)
+	var out []string
+	for _, n := range names {
+		out = append(out, byName[n]...)
+	}
+	return begins + path + "?" + strings.Join(out, "&")
+}
