@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 	"testing"
 
 	"github.com/alecthomas/kong"
@@ -32,6 +33,8 @@ func startForPlay(env script.Env) (script.Running, error) {
 	}
 	o := &c.Options
 	o.now, o.dial, o.heap = env.Now, env.Dial, true
+	var drawn atomic.Uint64
+	o.random = func() uint64 { return drawn.Add(1) }
 	if err := o.check(); err != nil {
 		return nil, err
 	}

@@ -11,9 +11,11 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"sync"
@@ -60,17 +62,26 @@ type Options struct {
 	Stats func() any
 	// Draining makes health answers say 503, so that balancers look elsewhere.
 	Draining *atomic.Bool
+	// RequestID says what X-Request-ID holds; zero: a new id for each request.
+	RequestID RequestID
+	// Memo is how many routes are remembered, about 450 bytes each; 0: 4096,
+	// below 0: none.
+	Memo int
 	// Warn is where failures of the upstream are told, one a second at most
 	// with the number of those left out; nil: nowhere.
-	Warn *slog.Logger
-	Now  func() time.Time // nil: time.Now
+	Warn   *slog.Logger
+	Now    func() time.Time // nil: time.Now
+	Random func() uint64    // for ids; nil: math/rand/v2's
 }
 
 // An Edge answers requests: a wire.Handler.
 type Edge struct {
 	o        Options
-	policies []engine.Policy // one for each of o.TTLs, then the one for the rest
-	bypass   engine.Policy
+	policies []engine.Policy // one for each of o.TTLs, then those for the rest and for o.Passthrough
+	patterns bool            // a target is matched against
+	snapshot uint64          // of what routes depend on: the number of this configuration
+	memo     *memo           // nil: nothing is remembered
+	clock    bool            // o.Now is the system's
 	visits   sync.Pool
 
 	warned atomic.Int64 // when a failure was told last, Unix seconds
@@ -84,20 +95,29 @@ func New(o Options) (*Edge, error) {
 	if o.Engine == nil || o.Upstream == nil || o.Origin == "" {
 		return nil, errors.New("edge: Engine, Upstream and Origin are needed")
 	}
-	if o.Now == nil {
+	clock := o.Now == nil
+	if clock {
 		o.Now = time.Now
 	}
-	o.Policy.Upstream, o.Policy.Site = o.Upstream, []byte(o.Origin)
-	e := &Edge{o: o}
+	if o.Random == nil {
+		o.Random = rand.Uint64
+	}
+	o.Policy.Upstream, o.Policy.Site = newUpstream(&o), []byte(o.Origin)
+	e := &Edge{o: o, clock: clock, snapshot: 1, patterns: len(o.Passthrough) > 0}
 	for _, t := range slices.Concat(o.TTLs, []TTL{{}}) {
 		p := o.Policy
 		if t.For > 0 {
 			p.Rules.DefaultTTL = int64(t.For / time.Second)
 		}
 		e.policies = append(e.policies, p)
+		e.patterns = e.patterns || t.Match != nil
 	}
-	e.bypass = o.Policy
-	e.bypass.Bypass = true
+	bypass := o.Policy
+	bypass.Bypass = true
+	e.policies = append(e.policies, bypass)
+	if o.Memo >= 0 && (e.patterns || !o.KeepQueryOrder) {
+		e.memo = newMemo(cmp.Or(o.Memo, memoSlots))
+	}
 	e.visits.New = func() any { return &visit{e: e} }
 	return e, nil
 }
@@ -118,7 +138,9 @@ func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 			break
 		}
 	}
-	v.warn()
+	if v.outcome.Err != nil && e.o.Warn != nil {
+		v.warn()
+	}
 	v.record()
 	v.r, v.p = nil, nil
 	e.visits.Put(v)
@@ -130,17 +152,28 @@ type visit struct {
 	r       *wire.Request
 	p       *wire.Reply
 	start   time.Time
+	id      []byte // what X-Request-ID says
 	key     []byte
 	target  []byte // path and query as they go upstream
-	match   []byte // and as patterns see them
+	decoded []byte // and as patterns see them
 	order   []param
+	found   routing // in the memo
+	to      engine.Route
 	outcome engine.Outcome
 }
 
-// warn tells the operator that the upstream failed.
+// took is how long the request has taken so far.
+func (v *visit) took() time.Duration {
+	if v.e.clock {
+		return time.Since(v.start) // half of what reading the time of day takes
+	}
+	return v.e.o.Now().Sub(v.start)
+}
+
+// warn tells the operator that the upstream failed, when it did. It allocates.
 func (v *visit) warn() {
 	var fault *wire.Error
-	if v.e.o.Warn == nil || v.outcome.Err == nil || !errors.As(v.outcome.Err, &fault) || fault.Side == wire.Client {
+	if !errors.As(v.outcome.Err, &fault) || fault.Side == wire.Client {
 		return
 	}
 	last, now := v.e.warned.Load(), v.start.Unix()
@@ -148,7 +181,7 @@ func (v *visit) warn() {
 		v.e.untold.Add(1)
 		return
 	}
-	v.e.o.Warn.Warn("upstream failed", "target", string(v.r.Target()), "status", v.p.Status,
+	v.e.o.Warn.Warn("upstream failed", "target", string(v.r.Target()), "request_id", string(v.id), "status", v.p.Status,
 		"cache_status", v.outcome.Status.String(), "reason", v.outcome.Why.String(), "err", v.outcome.Err, "since_last", v.e.untold.Swap(0))
 }
 
@@ -159,12 +192,8 @@ func (v *visit) record() {
 		return
 	}
 	rec := telemetry.Record{
-		Time: v.start, Remote: v.r.Remote, Method: v.r.Method, MethodText: v.r.MethodText(),
-		Host: v.r.Authority(), Target: v.r.Target(),
-		UserAgent: v.r.Get(wire.UserAgent), Referer: v.r.Get(wire.Referer),
-		Status: v.p.Status, Bytes: v.p.Sent, Duration: o.Now().Sub(v.start),
-		CacheStatus: v.outcome.Status.String(), Reason: v.outcome.Why.String(),
-		Collapsed: v.outcome.Collapsed, Key: v.key,
+		Time: v.start, Method: v.r.Method, Status: v.p.Status, Bytes: v.p.Sent, Duration: v.took(),
+		CacheStatus: v.outcome.Status.String(), Collapsed: v.outcome.Collapsed,
 		UpstreamStatus: v.outcome.Upstream, UpstreamTime: v.outcome.Waited,
 	}
 	if v.r.Minor == 0 {
@@ -173,7 +202,11 @@ func (v *visit) record() {
 	if o.Metrics != nil {
 		o.Metrics.Observe(&rec)
 	}
-	if o.Log != nil {
+	if o.Log != nil { // what only the log has a use for
+		rec.Remote, rec.MethodText, rec.RequestID = v.r.Remote, v.r.MethodText(), v.id
+		rec.Host, rec.Target, rec.Key = v.r.Authority(), v.r.Target(), v.key
+		rec.UserAgent, rec.Referer = v.r.Get(wire.UserAgent), v.r.Get(wire.Referer)
+		rec.Reason = v.outcome.Why.String()
 		o.Log.Write(&rec)
 	}
 }

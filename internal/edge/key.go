@@ -34,7 +34,7 @@ func (v *visit) matched() []byte {
 	if bytes.IndexByte(v.r.Path(), '%') < 0 {
 		return target
 	}
-	m := v.match[:0]
+	m := v.decoded[:0]
 	for i := 0; i < len(target); i++ {
 		b := target[i]
 		if b == '?' {
@@ -50,7 +50,7 @@ func (v *visit) matched() []byte {
 		}
 		m = append(m, b)
 	}
-	v.match = m
+	v.decoded = m
 	return m
 }
 
@@ -72,26 +72,36 @@ func unreserved(b byte) bool {
 // sees them, and the query. Two targets that an origin may tell apart have two
 // keys, but for the order of parameters of different names.
 func (v *visit) cacheKey() []byte {
-	k := v.key[:0]
-	if v.e.o.PreserveHost {
-		k = appendLower(append(k, "http://"...), v.r.Authority())
-		if v.r.Secure {
-			k = appendLower(append(k[:0], "https://"...), v.r.Authority())
-		}
-	} else {
-		k = append(k, v.e.o.Origin...)
-	}
-	k = append(k, v.r.Path()...)
+	k := append(v.appendOrigin(v.key[:0]), v.r.Path()...)
 	if query, ok := v.r.Query(); ok {
 		k = append(k, '?')
-		if v.e.o.KeepQueryOrder || bytes.IndexByte(query, '&') < 0 {
-			k = append(k, query...)
-		} else {
+		if v.sorts() {
 			k = v.appendSorted(k, query)
+		} else {
+			k = append(k, query...)
 		}
 	}
 	v.key = k
 	return k
+}
+
+// appendOrigin appends what the key begins with.
+func (v *visit) appendOrigin(k []byte) []byte {
+	switch {
+	case !v.e.o.PreserveHost:
+		return append(k, v.e.o.Origin...)
+	case v.r.Secure:
+		k = append(k, "https://"...)
+	default:
+		k = append(k, "http://"...)
+	}
+	return appendLower(k, v.r.Authority())
+}
+
+// sorts reports whether the query's parameters are sorted for the key.
+func (v *visit) sorts() bool {
+	query, ok := v.r.Query()
+	return ok && !v.e.o.KeepQueryOrder && bytes.IndexByte(query, '&') >= 0
 }
 
 // maxSorted bounds the parameters that are sorted; a query with more keeps

@@ -18,8 +18,10 @@ type stage struct {
 
 // stages are what a request passes, in this order.
 var stages = [...]stage{
-	// First: the target is cleaned once, and all that follows sees what the
-	// origin will. No spelling of a path gets around the next stage.
+	// First: every answer has an id, whoever gives it.
+	{"identify", (*visit).identify},
+	// The target is cleaned once, and all that follows sees what the origin
+	// will. No spelling of a path gets around the next stage.
 	{"target", (*visit).cleanTarget},
 	// Before all that could be broken: a health check needs nothing else.
 	{"diagnose", (*visit).diagnose},
@@ -27,6 +29,8 @@ var stages = [...]stage{
 	{"method", (*visit).method},
 	// Needs the key of what it names, and must not reach the origin.
 	{"purge", (*visit).purge},
+	// Policy and key, which only the cache needs.
+	{"route", (*visit).route},
 	// The cache, and behind it the origin.
 	{"cache", (*visit).cache},
 }
@@ -152,22 +156,9 @@ func (v *visit) purge() bool {
 	return v.answer(200, asJSON, "{\"purged\":1}\n")
 }
 
-// cache has the engine answer under the key and the policy of the target.
+// cache has the engine answer.
 func (v *visit) cache() bool {
-	e, target := v.e, v.matched()
-	policy := &e.policies[len(e.policies)-1]
-	for i := range e.o.TTLs {
-		if m := e.o.TTLs[i].Match; m == nil || m.Match(target) {
-			policy = &e.policies[i]
-			break
-		}
-	}
-	for _, m := range e.o.Passthrough {
-		if m.Match(target) {
-			policy = &e.bypass
-			break
-		}
-	}
-	v.outcome = e.o.Engine.Serve(v.r, v.p, v.cacheKey(), policy)
+	v.to.Since = v.start
+	v.outcome = v.e.o.Engine.ServeRoute(v.r, v.p, &v.to)
 	return true
 }

@@ -35,8 +35,10 @@ type call struct {
 	validated Forward // why it was validated
 
 	scratch []byte
+	tag     []byte                // validator of the content being sent in segments
 	interim func(int, *wire.Head) // c.passInterim, made once
 	send    wire.Request          // what goes upstream when this call asks itself
+	patron  patron                // on whose behalf
 }
 
 // maxTurns bounds how often a request looks again: a fetch that was joined
@@ -47,13 +49,44 @@ const maxTurns = 8
 // only for requests that get the same answer, but for what Vary names.
 func (e *Engine) Serve(r *wire.Request, p *wire.Reply, key []byte, pol *Policy) Outcome {
 	c := e.calls.Get().(*call)
-	c.r, c.p, c.pol, c.key = r, p, pol, key
-	c.out, c.trusted, c.gone = Outcome{}, 0, nil
-	c.serve()
-	out := c.out
-	c.r, c.p, c.pol, c.key, c.entry, c.head.block = nil, nil, nil, nil, store.Entry{}, nil
+	out := c.answer(r, p, &Route{Key: key, Policy: pol})
 	e.calls.Put(c)
 	return out
+}
+
+// A Route is what is known of a request before the engine sees it. Whoever
+// serves many requests one after the other, on one goroutine at a time, sets
+// its fields anew for each and keeps the Route: it holds what the engine works
+// with.
+type Route struct {
+	Key    []byte // as for Serve
+	Policy *Policy
+	Hash   store.Hash // Engine.Hash of Key; zero: not known
+	Since  time.Time  // when the request came; zero: now
+
+	call *call // made at the first use
+}
+
+// ServeRoute is Serve for a request of which more is known.
+func (e *Engine) ServeRoute(r *wire.Request, p *wire.Reply, t *Route) Outcome {
+	if t.call == nil {
+		t.call = e.calls.Get().(*call)
+	}
+	return t.call.answer(r, p, t)
+}
+
+// Hash returns what the store has for key in place of its text, for a Route.
+func (e *Engine) Hash(key []byte) store.Hash { return e.store.Hash(key) }
+
+func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
+	c.r, c.p, c.pol, c.key, c.primary, c.since = r, p, t.Policy, t.Key, t.Hash, t.Since
+	c.out, c.trusted, c.gone = Outcome{}, 0, nil
+	if c.since.IsZero() {
+		c.since = c.e.now()
+	}
+	c.serve()
+	c.r, c.p, c.pol, c.key, c.entry, c.head.block = nil, nil, nil, nil, store.Entry{}, nil
+	return c.out
 }
 
 func (c *call) serve() {
@@ -66,9 +99,10 @@ func (c *call) serve() {
 		c.pass(ForRequest, Conditional)
 		return
 	}
-	c.now = c.e.now()
-	c.since = c.now
-	c.primary = c.e.store.Hash(c.key)
+	c.now = c.since
+	if c.primary == (store.Hash{}) {
+		c.primary = c.e.store.Hash(c.key)
+	}
 	for range maxTurns {
 		if c.turn() {
 			return
@@ -111,9 +145,11 @@ func digestAsk(a *rfc9111.Ask, r *wire.Request) {
 		m = rfc9111.Head
 	}
 	a.Reset(m)
-	for i := range r.Len() {
-		if id, _, value, ok := r.At(i); ok && fieldOf[id] != rfc9111.None {
-			a.Field(fieldOf[id], value)
+	if r.Names().Overlaps(ruled) {
+		for i := range r.Len() {
+			if id, _, value, ok := r.At(i); ok && fieldOf[id] != rfc9111.None {
+				a.Field(fieldOf[id], value)
+			}
 		}
 	}
 	a.Done()
@@ -250,10 +286,13 @@ func (c *call) start(stale *old, leader *call) *fetch {
 	f := &fetch{
 		e: c.e, pol: c.pol, key: bytes.Clone(c.key), hash: c.primary, at: c.at,
 		old: stale, seq: c.e.store.Seq(),
-		wake: make(chan struct{}), pace: make(chan struct{}, 1), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
+		wake: make(chan struct{}), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
 	}
+	f.blocks = f.first[:0]
 	f.req.CopyFrom(c.r)
-	f.req.SetMethod(wire.GET) // HEAD and GET share what is stored
+	if c.r.Method != wire.GET {
+		f.req.SetMethod(wire.GET) // HEAD and GET share what is stored
+	}
 	f.req.Upgrade, f.req.Continue, f.req.Trailers = false, false, false
 	f.req.Body, f.req.Length, f.req.Watch = nil, 0, nil
 	for _, name := range conditions {

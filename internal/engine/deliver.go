@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"strconv"
 
 	"opencache/internal/rfc9111"
@@ -35,7 +34,11 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 		}
 		_ = c.p.Span(body) // carries the pin; the Reply keeps the error
 	default:
-		version, tag := ent.Version, bytes.Clone(c.head.strongValidator())
+		version, tag := ent.Version, c.head.strongValidator()
+		if tag != nil { // in the store's memory, which is about to be released
+			c.tag = append(c.tag[:0], tag...)
+			tag = c.tag
+		}
 		from, to := span(v, ent.Size)
 		ent.Release()
 		c.sendSegments(version, tag, from, to)
@@ -146,6 +149,9 @@ func appendContentRange(dst []byte, first, last, size int64) []byte {
 // begin adds what tells of the outcome and starts the answer.
 func (c *call) begin() {
 	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name)
+	if c.pol.ServerTiming {
+		c.p.Fields = c.out.appendTiming(c.p.Fields, c.e.now().Sub(c.since))
+	}
 	_ = c.p.Start() // the Reply keeps the error
 }
 

@@ -60,6 +60,8 @@ type Policy struct {
 	HitForMiss time.Duration
 	// Site names the site in the store's accounting; may be empty.
 	Site []byte
+	// ServerTiming has answers tell in a Server-Timing field how long they took.
+	ServerTiming bool
 }
 
 // An Engine serves requests from a store and from upstreams. Make it with New.
@@ -80,6 +82,7 @@ type Engine struct {
 	work    sync.WaitGroup // fetches under way
 	calls   sync.Pool      // *call
 	buffers sync.Pool      // *[]byte of blockSize, for copying
+	pipes   pipes          // for handing content through
 	Stats   Stats
 }
 
@@ -121,6 +124,7 @@ func New(o Options) *Engine {
 		e.staging.max = 64 << 20
 	}
 	e.flights.init()
+	e.pipes.init()
 	e.buffers.New = func() any { b := make([]byte, blockSize); return &b }
 	e.calls.New = func() any {
 		c := &call{e: e}
@@ -141,6 +145,7 @@ func (e *Engine) Cancel() { e.cancel() }
 func (e *Engine) Close() {
 	e.cancel()
 	e.work.Wait()
+	e.pipes.close()
 }
 
 // StagingInUse returns how many bytes of fetches are in memory now.

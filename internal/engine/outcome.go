@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"opencache/internal/rfc9111"
+	"opencache/internal/telemetry"
 )
 
 // A Status says where an answer came from, in nginx's words.
@@ -110,6 +111,11 @@ type Outcome struct {
 // appendFields appends the field lines that tell the client of it:
 // X-Cache-Status, X-Cache and Cache-Status (RFC 9211).
 func (o *Outcome) appendFields(dst []byte, name string) []byte {
+	if o.plainHit() {
+		dst = append(dst, "X-Cache-Status: HIT\r\nX-Cache: HIT\r\nCache-Status: "...)
+		dst = append(append(dst, name...), "; hit; ttl="...)
+		return append(strconv.AppendInt(dst, o.TTL, 10), "\r\n"...)
+	}
 	dst = append(dst, "X-Cache-Status: "...)
 	dst = append(dst, o.Status.String()...)
 	if o.Status.FromStore() {
@@ -143,5 +149,24 @@ func (o *Outcome) appendFields(dst []byte, name string) []byte {
 		dst = append(dst, o.Why.String()...)
 		dst = append(dst, '"')
 	}
+	return append(dst, "\r\n"...)
+}
+
+// plainHit reports whether there is nothing to tell but that the answer was
+// here, as nearly always.
+func (o *Outcome) plainHit() bool {
+	return o.Status == Hit && o.Forward == NotForwarded && o.Why == 0 && !o.Stored && !o.Collapsed
+}
+
+// appendTiming appends the Server-Timing field of an answer whose request came
+// total ago: what is known when the head goes out. What is not waiting for the
+// upstream is the cache's.
+func (o *Outcome) appendTiming(dst []byte, total time.Duration) []byte {
+	dst = append(dst, "Server-Timing: "...)
+	dst = telemetry.AppendMetric(dst, "cache", total-o.Waited, o.Status.String())
+	if o.Upstream != 0 || o.Waited > 0 {
+		dst = telemetry.AppendMetric(append(dst, ", "...), "upstream", o.Waited, "")
+	}
+	dst = telemetry.AppendMetric(append(dst, ", "...), "total", total, "")
 	return append(dst, "\r\n"...)
 }

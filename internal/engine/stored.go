@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"opencache/internal/rfc9111"
@@ -28,6 +29,18 @@ var fieldOf = [wire.NumNames]rfc9111.Field{
 	wire.IfNoneMatch:       rfc9111.IfNoneMatch,
 	wire.IfModifiedSince:   rfc9111.IfModifiedSince,
 	wire.IfUnmodifiedSince: rfc9111.IfUnmodifiedSince,
+}
+
+// ruled are the names of the fields that the rules read.
+var ruled = ruledNames()
+
+func ruledNames() (s wire.NameSet) {
+	for name, field := range fieldOf {
+		if field != rfc9111.None {
+			s.Add(wire.Name(name))
+		}
+	}
+	return s
 }
 
 // Sets of names that heads lose on their way.
@@ -59,8 +72,12 @@ type storedHead struct {
 
 const namesSize = 16
 
+// usualHead is what the field lines of most responses fit into.
+const usualHead = 512
+
 // appendMeta appends h as a record's Meta.
 func (h *storedHead) appendMeta(dst []byte) []byte {
+	dst = slices.Grow(dst, rfc9111.FactsSize+namesSize+len(h.block))
 	at := len(dst)
 	dst = append(dst, make([]byte, rfc9111.FactsSize+namesSize)...)
 	h.facts.Put(dst[at:])
@@ -91,7 +108,7 @@ func (h *storedHead) digest(resp *wire.Response, asked, answered time.Time) {
 	}
 	h.facts.Done()
 	h.names = resp.Names()
-	h.block = resp.AppendFields(nil, notStored)
+	h.block = resp.AppendFields(make([]byte, 0, usualHead), notStored)
 	// A recipient with a clock adds the Date that is missing (RFC 9110, 6.6.1).
 	if !resp.Has(wire.Date) {
 		h.block = append(h.block, "Date: "...)

@@ -84,6 +84,9 @@ func appendString[T []byte | string](dst []byte, s T) []byte {
 	limit := len(dst) + fieldMax
 	start := 0 // s[start:i] stands for itself and is not appended yet
 	for i := 0; i < len(s) && len(dst) < limit; {
+		if i = plainUntil(s, i); i == len(s) {
+			break
+		}
 		c := s[i]
 		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
 			i++
@@ -109,6 +112,25 @@ func appendString[T []byte | string](dst []byte, s T) []byte {
 	}
 	dst = append(dst, s[start:start+max(room, 0)]...)
 	return append(dst, `…"`...)
+}
+
+// plainUntil returns where in s, from i on, there is something other than
+// characters that stand for themselves, or a few bytes before: it looks at
+// eight at a time, since that is most of what a line costs.
+func plainUntil[T []byte | string](s T, i int) int {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(s); i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, slash := w^'"'*each, w^'\\'*each
+		// A byte's high bit is set in one of these if it is above 127, below a
+		// space, or the quote or backslash that makes it zero; perhaps also in
+		// the byte behind such a one.
+		if (w|(w-' '*each)|(quote-each)|(slash-each))&high != 0 {
+			break
+		}
+	}
+	return i
 }
 
 // appendEscape appends one byte that can not stand for itself.
@@ -156,6 +178,20 @@ func appendSeconds(dst []byte, d time.Duration) []byte {
 	us := int64(d / time.Microsecond)
 	dst = append(strconv.AppendInt(dst, us/1e6, 10), '.')
 	return append3(append3(dst, int(us/1e3%1e3)), int(us%1e3))
+}
+
+// AppendMetric appends a metric in the grammar of Server-Timing (W3C): its
+// name, which must be a token, its duration in milliseconds, and a description
+// without quotes and backslashes, empty: none.
+func AppendMetric(dst []byte, name string, d time.Duration, desc string) []byte {
+	dst = append(append(dst, name...), ";dur="...)
+	us := int64(max(d, 0) / time.Microsecond) // the wall clock may have been set back
+	dst = append(strconv.AppendInt(dst, us/1e3, 10), '.')
+	dst = append3(dst, int(us%1e3))
+	if desc != "" {
+		dst = append(append(append(dst, `;desc="`...), desc...), '"')
+	}
+	return dst
 }
 
 func append2(dst []byte, n int) []byte { return append(dst, byte('0'+n/10%10), byte('0'+n%10)) }

@@ -80,6 +80,44 @@ func TestAppendJSONBound(t *testing.T) {
 	}
 }
 
+// Each byte is escaped wherever it stands among those that are looked at
+// together, and nothing else is.
+func TestAppendStringEveryByte(t *testing.T) {
+	for c := range 256 {
+		for at := range 17 {
+			text := bytes.Repeat([]byte("~"), 17) // the last one that needs no escape
+			text[at] = byte(c)
+			line := appendString(nil, text)
+			var got string
+			if err := json.Unmarshal(line, &got); err != nil {
+				t.Fatalf("byte %#x at %d: %v in %q", c, at, err, line)
+			}
+			if want := string([]rune(string(text))); got != want {
+				t.Errorf("byte %#x at %d: got %q, want %q", c, at, got, want)
+			}
+			if plain := c >= ' ' && c < 128 && c != '"' && c != '\\'; plain && string(line) != `"`+string(text)+`"` {
+				t.Errorf("byte %#x at %d: got %s, want it as it is", c, at, line)
+			}
+		}
+	}
+}
+
+func TestAppendMetric(t *testing.T) {
+	for _, tt := range []struct {
+		d          time.Duration
+		desc, want string
+	}{
+		{0, "", "x;dur=0.000"},
+		{41 * time.Microsecond, "HIT", `x;dur=0.041;desc="HIT"`},
+		{12*time.Second + 345*time.Millisecond + 6789, "", "x;dur=12345.006"},
+		{-time.Second, "", "x;dur=0.000"},
+	} {
+		if got := string(AppendMetric(nil, "x", tt.d, tt.desc)); got != tt.want {
+			t.Errorf("%v %q: got %s, want %s", tt.d, tt.desc, got, tt.want)
+		}
+	}
+}
+
 // FuzzAppendJSON: any bytes give one line of valid JSON, from which the text
 // comes back with U+FFFD where it was not UTF-8.
 func FuzzAppendJSON(f *testing.F) {

@@ -114,6 +114,8 @@ type Request struct {
 
 	// Remote is who sent it, the zero AddrPort when that is not known.
 	Remote netip.AddrPort
+	// ID identifies it in logs and towards upstreams; zero: it was given none.
+	ID [16]byte
 	// Interim receives interim (1xx) responses while Exchange waits for the
 	// final one; nil drops them. 101 is a final response.
 	Interim func(status int, h *Head)

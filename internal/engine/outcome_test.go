@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"opencache/internal/rfc9111"
+)
+
+func TestOutcomeFields(t *testing.T) {
+	for _, tt := range []struct {
+		out  Outcome
+		want string
+	}{
+		{Outcome{Status: Hit, TTL: 57}, "X-Cache-Status: HIT\r\nX-Cache: HIT\r\nCache-Status: here; hit; ttl=57\r\n"},
+		{Outcome{Status: Hit, TTL: 5, Why: Reason(rfc9111.WhyMaxStale)},
+			"X-Cache-Status: HIT\r\nX-Cache: HIT\r\nCache-Status: here; hit; ttl=5; detail=\"max-stale\"\r\n"},
+		{Outcome{Status: Stale, TTL: -3, Why: SoftPurged},
+			"X-Cache-Status: STALE\r\nX-Cache: HIT\r\nCache-Status: here; hit; ttl=-3; detail=\"soft-purge\"\r\n"},
+		{Outcome{Status: Revalidated, Forward: ForStale, Upstream: 304, TTL: 60},
+			"X-Cache-Status: REVALIDATED\r\nX-Cache: HIT\r\nCache-Status: here; fwd=stale; fwd-status=304; ttl=60\r\n"},
+		{Outcome{Status: Miss, Forward: ForURIMiss, Upstream: 200, Stored: true, Collapsed: true},
+			"X-Cache-Status: MISS\r\nX-Cache: MISS\r\nCache-Status: here; fwd=uri-miss; fwd-status=200; stored; collapsed\r\n"},
+	} {
+		if got := string(tt.out.appendFields(nil, "here")); got != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.out, got, tt.want)
+		}
+	}
+}
+
+func TestServerTiming(t *testing.T) {
+	for _, tt := range []struct {
+		out   Outcome
+		total time.Duration
+		want  string
+	}{
+		{Outcome{Status: Hit}, 41 * time.Microsecond, `cache;dur=0.041;desc="HIT", total;dur=0.041`},
+		{Outcome{Status: Miss, Upstream: 200, Waited: 12300 * time.Microsecond}, 12341 * time.Microsecond,
+			`cache;dur=0.041;desc="MISS", upstream;dur=12.300, total;dur=12.341`},
+		{Outcome{Status: Miss, Waited: time.Second}, time.Second, // no answer came
+			`cache;dur=0.000;desc="MISS", upstream;dur=1000.000, total;dur=1000.000`},
+		{Outcome{Status: Stale, Upstream: 503}, 0, `cache;dur=0.000;desc="STALE", upstream;dur=0.000, total;dur=0.000`},
+	} {
+		if got, want := string(tt.out.appendTiming(nil, tt.total)), "Server-Timing: "+tt.want+"\r\n"; got != want {
+			t.Errorf("%+v: got %q, want %q", tt.out, got, want)
+		}
+	}
+}
