@@ -23,7 +23,8 @@ var floors = [][]string{
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},
 	// What measures and shows the program from outside.
-	{"test/bench/child", "test/bench/crowd", "test/bench/origin", "test/real/freeports", "test/coverage/rows"},
+	{"test/bench/child", "test/bench/crowd", "test/bench/origin", "test/bench/steady", "test/bench/idle", "test/bench/plot",
+		"test/desync", "test/real/freeports", "test/coverage/rows"},
 	{"test/bench", "test/shows/stampede", "test/coverage"},
 }
 

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"opencache/test/bench/child"
@@ -20,105 +22,157 @@ import (
 // say ms.
 type sample struct {
 	Requests int     `json:"requests"`
-	CPU      float64 `json:"cpu_us"` // of the server's processes, per request
-	Rate     float64 `json:"rps"`
-	P50      float64 `json:"p50_us"`
-	P99      float64 `json:"p99_us"`
+	CPU      float64 `json:"cpu_us,omitempty"` // of the server's processes, per request
+	Rate     float64 `json:"rps,omitempty"`
+	P50      float64 `json:"p50_us,omitempty"`
+	P99      float64 `json:"p99_us,omitempty"`
+	Fetches  int     `json:"fetches"`           // requests that the origin got
+	Peak     int64   `json:"peak_bytes"`        // most memory resident, of all processes
+	Late     float64 `json:"late_us,omitempty"` // open: p99 of how late requests were sent
 
-	Fetches int     `json:"fetches,omitempty"`  // stampede: requests the origin got
+	Bytes   float64 `json:"bytes,omitempty"`    // memory per object or connection
 	AllMS   float64 `json:"all_ms,omitempty"`   // stampede: until the last client was done
 	FirstMS float64 `json:"first_ms,omitempty"` // stampede: worst first byte of content
+
+	// work is the requests that the processor time was spent on, where it is
+	// not Requests: some were begun or not counted.
+	work float64
 }
 
-// check asks the server twice and compares the answers with the origin's own.
-// Of a cached workload the origin must see at most one request.
-func (b *bench) check(ctx context.Context, s *server, w workload) error {
-	want, err := get(ctx, "http://"+child.Addr(b.origin.port)+w.path)
-	if err != nil {
-		return fmt.Errorf("origin: %w", err)
-	}
-	before, err := b.origin.count(ctx, w.path)
-	if err != nil {
-		return err
-	}
-	var last http.Header
-	for range 2 {
-		got, err := get(ctx, s.url(w.path))
-		switch {
-		case err != nil:
-			return fmt.Errorf("GET %s: %w", w.path, err)
-		case got.status != http.StatusOK || int64(len(got.body)) != w.size || !bytes.Equal(got.body, want.body):
-			return fmt.Errorf("GET %s: got %d with %d bytes, want 200 with the origin's %d bytes", w.path, got.status, len(got.body), w.size)
-		}
-		last = got.header
-	}
-	after, err := b.origin.count(ctx, w.path)
-	if err != nil {
-		return err
-	}
-	fetched, status := after-before, last.Get("X-Cache-Status")
-	switch {
-	case w.cached && fetched > 1:
-		return fmt.Errorf("GET %s twice: got %d fetches from the origin, want at most 1", w.path, fetched)
-	case !w.cached && fetched != 2:
-		return fmt.Errorf("GET %s twice: got %d fetches from the origin, want 2", w.path, fetched)
-	case s.name == "opencache" && w.cached && status != "HIT":
-		return fmt.Errorf("GET %s: got X-Cache-Status %q, want HIT", w.path, status)
-	case s.name == "opencache" && !w.cached && status != "BYPASS":
-		return fmt.Errorf("GET %s: got X-Cache-Status %q, want BYPASS", w.path, status)
-	}
-	return nil
-}
-
-// load lets wrk ask for the path again and again over kept connections.
-func (b *bench) load(ctx context.Context, s *server, w workload) (sample, error) {
-	before, err := b.origin.count(ctx, w.path)
-	if err != nil {
-		return sample{}, err
-	}
-	got, err := b.wrk(ctx, s.url(w.path), w.conns)
-	if err != nil {
-		return sample{}, err
-	}
-	after, err := b.origin.count(ctx, w.path)
-	switch {
-	case err != nil:
-		return sample{}, err
-	case w.cached && after != before:
-		return sample{}, fmt.Errorf("%d requests reached the origin, want 0", after-before)
-	case !w.cached && after-before < got.Requests:
-		return sample{}, fmt.Errorf("%d of %d requests reached the origin, want all", after-before, got.Requests)
-	}
-	return sample{Requests: got.Requests, Rate: float64(got.Requests) / got.Duration * 1e6, P50: got.P50, P99: got.P99}, nil
-}
-
-// report is what report.lua prints.
-type report struct {
+// wrkReport is what report.lua prints.
+type wrkReport struct {
 	Requests int     `json:"requests"`
-	Duration float64 `json:"duration"`
+	Duration float64 `json:"duration"` // µs
+	Bytes    int64   `json:"bytes"`
 	Errors   int     `json:"errors"`
 	P50      float64 `json:"p50"`
 	P99      float64 `json:"p99"`
 }
 
-func (b *bench) wrk(ctx context.Context, url string, conns int) (report, error) {
+// fewest is the number of requests on a connection, on average, below which a
+// measurement says nothing.
+const fewest = 10
+
+// closedLoop lets wrk ask again and again. The prefix is that of the paths of
+// a workload with each.
+func (b *bench) closedLoop(ctx context.Context, s *server, w workload, prefix string) (sample, error) {
+	got, err := b.wrk(ctx, s, w, prefix)
+	if err != nil {
+		return sample{}, err
+	}
+	if got.Requests < fewest*w.conns && w.size < 1<<20 {
+		return sample{}, fmt.Errorf("%w: %d requests on %d connections: what opens them would be measured", errSpoiled, got.Requests, w.conns)
+	}
+	v := sample{Requests: got.Requests, Rate: float64(got.Requests) / got.Duration * 1e6, P50: got.P50, P99: got.P99}
+	if w.size >= 1<<20 {
+		// Few large answers end in the time there is, and as many are under way.
+		v.work = float64(got.Bytes) / float64(w.size)
+		v.Rate = v.work / got.Duration * 1e6
+	}
+	return v, nil
+}
+
+// wrk counts whole seconds only, but ends and reports on an interrupt.
+func (b *bench) wrk(ctx context.Context, s *server, w workload, prefix string) (wrkReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.duration+startTime)
 	defer cancel()
-	// wrk counts whole seconds only.
-	seconds := strconv.Itoa(int(max(b.duration.Round(time.Second)/time.Second, 1)))
-	cmd := exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(loadCore), "wrk", "-t1", "-c"+strconv.Itoa(conns),
-		"-d"+seconds+"s", "-s", filepath.Join(b.conf, "report.lua"), url)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return report{}, fmt.Errorf("wrk: %w: %s", err, out)
+	args := []string{"wrk", "-t1", "-c" + strconv.Itoa(w.conns), "-d600s", "--timeout", "10s",
+		"-s", filepath.Join(b.conf, "report.lua")}
+	for name, values := range w.header {
+		args = append(args, "-H", name+": "+values[0])
 	}
+	cmd := b.command(ctx, append(args, s.url(w.path)))
+	if w.each {
+		cmd.Env = append(os.Environ(), "BENCH_EACH="+prefix)
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return wrkReport{}, fmt.Errorf("wrk: %w", err)
+	}
+	timer := time.AfterFunc(b.duration+wrkStart, func() {
+		_ = cmd.Process.Signal(os.Interrupt) // gone already: Wait tells
+	})
+	defer timer.Stop()
+	if err := cmd.Wait(); err != nil {
+		return wrkReport{}, fmt.Errorf("wrk: %w: %s", err, out.Bytes())
+	}
+	return parseWrk(out.Bytes())
+}
+
+// wrkStart is what wrk takes before it listens to an interrupt.
+const wrkStart = 50 * time.Millisecond
+
+// command runs on the load's core.
+func (b *bench) command(ctx context.Context, args []string) *exec.Cmd {
+	if b.pinned {
+		args = append([]string{"taskset", "-c", strconv.Itoa(loadCore)}, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGKILL) }
+	return cmd
+}
+
+// errSpoiled is a measurement that says nothing, which happens where others
+// use the machine. It is worth another try.
+var errSpoiled = errors.New("spoiled")
+
+// parseWrk takes the report from the last line of what wrk printed.
+func parseWrk(out []byte) (wrkReport, error) {
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
-	var got report
+	var got wrkReport
 	switch err := json.Unmarshal(lines[len(lines)-1], &got); {
 	case err != nil:
-		return report{}, fmt.Errorf("wrk's report: %w: %s", err, out)
+		return wrkReport{}, fmt.Errorf("wrk's report: %w: %s", err, out)
+	case got.Errors == 0 && got.Requests == 0:
+		return wrkReport{}, fmt.Errorf("wrk: no answer, and no error: %w: %s", errSpoiled, out)
+	case got.Errors > 0 || got.Duration <= 0:
+		return wrkReport{}, fmt.Errorf("wrk: %d errors in %d requests: %s", got.Errors, got.Requests, out)
+	}
+	return got, nil
+}
+
+// steadyReport is what bench-steady prints. Times are in microseconds from the
+// moment a request was due.
+type steadyReport struct {
+	Requests int     `json:"requests"`
+	Errors   int     `json:"errors"`
+	Rate     float64 `json:"rate"`
+	P50      float64 `json:"p50"`
+	P99      float64 `json:"p99"`
+	Late     float64 `json:"late"`
+}
+
+// warmup is the longest time that an open loop runs before it counts.
+const warmup = 300 * time.Millisecond
+
+// openLoop has each request sent at its time, whether or not the one before is
+// answered.
+func (b *bench) openLoop(ctx context.Context, s *server, w workload) (sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.duration+startTime)
+	defer cancel()
+	rate, before := w.share*b.baseRate, min(warmup, b.duration/4)
+	out, err := b.command(ctx, []string{b.steady, "-url", s.url(w.path), "-rate", strconv.FormatFloat(rate, 'f', 0, 64),
+		"-conns", strconv.Itoa(w.conns), "-duration", b.duration.String(), "-warmup", before.String()}).Output()
+	if err != nil {
+		var ended *exec.ExitError
+		if errors.As(err, &ended) {
+			return sample{}, fmt.Errorf("open loop: %w: %s", err, ended.Stderr)
+		}
+		return sample{}, fmt.Errorf("open loop: %w", err)
+	}
+	got, err := parseSteady(out)
+	return sample{Requests: got.Requests, Rate: got.Rate, P50: got.P50, P99: got.P99, Late: got.Late,
+		work: float64(got.Requests) * float64(b.duration+before) / float64(b.duration)}, err
+}
+
+func parseSteady(out []byte) (steadyReport, error) {
+	var got steadyReport
+	switch err := json.Unmarshal(out, &got); {
+	case err != nil:
+		return steadyReport{}, fmt.Errorf("open loop's report: %w: %s", err, out)
 	case got.Errors > 0 || got.Requests == 0:
-		return report{}, fmt.Errorf("wrk: %d errors in %d requests: %s", got.Errors, got.Requests, out)
+		return steadyReport{}, fmt.Errorf("open loop: %w: %d errors in %d requests: %s", errSpoiled, got.Errors, got.Requests, out)
 	}
 	return got, nil
 }
@@ -128,7 +182,7 @@ func (b *bench) stampede(ctx context.Context, s *server, round int) (sample, err
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	path := fmt.Sprintf("/slow/%s-%d", s.name, round)
-	seen, err := crowd.Crowd{Addr: child.Addr(s.port), Size: b.clients}.Rush(ctx, path)
+	seen, err := crowd.Crowd{Addr: child.Addr(s.site.Port), Size: b.clients}.Rush(ctx, path)
 	if err != nil {
 		return sample{}, err
 	}

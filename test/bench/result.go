@@ -2,13 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,13 +19,16 @@ type row struct {
 	Workload string `json:"workload"`
 	Server   string `json:"server"`
 	sample
-	Noise   float64            `json:"noise"`           // half the spread of CPU, as a part of its median
-	Ratio   map[string]float64 `json:"ratio,omitempty"` // CPU divided by that of the server named
-	Samples []sample           `json:"samples"`
+	Noise   float64            `json:"noise"`             // half the spread of CPU, as a part of its median
+	Ratio   map[string]float64 `json:"ratio,omitempty"`   // CPU, or memory, divided by that of the server named
+	Samples []sample           `json:"samples,omitempty"` // none: the server cannot do this
 }
 
-// sum fills in the medians.
+// sum fills in the medians, if there are samples.
 func (r *row) sum() {
+	if len(r.Samples) == 0 {
+		return
+	}
 	of := func(f func(sample) float64) float64 {
 		var v []float64
 		for _, s := range r.Samples {
@@ -42,6 +44,8 @@ func (r *row) sum() {
 		P50:      of(func(s sample) float64 { return s.P50 }),
 		P99:      of(func(s sample) float64 { return s.P99 }),
 		Fetches:  int(of(func(s sample) float64 { return float64(s.Fetches) })),
+		Peak:     int64(of(func(s sample) float64 { return float64(s.Peak) })),
+		Bytes:    of(func(s sample) float64 { return s.Bytes }),
 		AllMS:    of(func(s sample) float64 { return s.AllMS }),
 		FirstMS:  of(func(s sample) float64 { return s.FirstMS }),
 	}
@@ -54,39 +58,15 @@ func (r *row) sum() {
 
 // relate fills in each row's ratios to the others of its workload.
 func relate(rows []row) {
+	cost := func(r row) float64 { return max(r.CPU, r.Bytes) } // a row has one of them
 	for i := range rows {
 		rows[i].Ratio = map[string]float64{}
 		for _, other := range rows {
-			if other.Server != rows[i].Server && other.CPU > 0 {
-				rows[i].Ratio[other.Server] = rows[i].CPU / other.CPU
+			if other.Server != rows[i].Server && cost(other) > 0 && cost(rows[i]) > 0 {
+				rows[i].Ratio[other.Server] = cost(rows[i]) / cost(other)
 			}
 		}
 	}
-}
-
-func printRows(w io.Writer, load workload, rows []row) {
-	if load.path == "" {
-		_, _ = fmt.Fprintf(w, "%-10s %-10s %9s %7s %8s %8s %12s\n", load.name, "server", "CPU µs", "noise", "fetches", "all ms", "worst 1st ms")
-	} else {
-		_, _ = fmt.Fprintf(w, "%-10s %-10s %9s %7s %8s %8s %8s  %s\n", load.name, "server", "CPU µs", "noise", "req/s", "p50 µs", "p99 µs", "CPU against")
-	}
-	for _, r := range rows {
-		_, _ = fmt.Fprintf(w, "%-10s %-10s %9.1f %6.0f%% ", "", r.Server, r.CPU, 100*r.Noise)
-		if load.path == "" {
-			_, _ = fmt.Fprintf(w, "%8d %8.0f %12.0f\n", r.Fetches, r.AllMS, r.FirstMS)
-			continue
-		}
-		_, _ = fmt.Fprintf(w, "%8.0f %8.0f %8.0f  %s\n", r.Rate, r.P50, r.P99, ratios(r))
-	}
-}
-
-func ratios(r row) string {
-	var list []string
-	for name, v := range r.Ratio {
-		list = append(list, fmt.Sprintf("%s %.2f", name, v))
-	}
-	slices.Sort(list)
-	return strings.Join(list, ", ")
 }
 
 // result is a run as it is kept.
@@ -99,21 +79,32 @@ type result struct {
 	Versions map[string]string `json:"versions"`
 	Rounds   int               `json:"rounds"`
 	Duration string            `json:"duration"`
+	Pinned   bool              `json:"pinned"` // servers on one core, load on another
 	Rows     []row             `json:"rows"`
 }
 
-func newResult(o options, servers []*server) *result {
+func newResult(o options, servers []kind) *result {
 	r := &result{
 		Date: time.Now().UTC().Format(time.RFC3339), Commit: o.commit, Machine: machine(), Kernel: kernel(),
-		Versions: map[string]string{"go": runtime.Version()}, Rounds: o.rounds, Duration: o.duration.String(),
+		Versions: map[string]string{"go": runtime.Version()}, Rounds: o.rounds, Duration: o.duration.String(), Pinned: o.pinned,
 	}
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		r.Load = strings.TrimSpace(string(text))
 	}
+	if busy(r.Load) {
+		fmt.Printf("others use this machine (load %s): even ratios may be off\n", r.Load)
+	}
 	for _, s := range servers {
-		r.Versions[s.name] = s.version
+		r.Versions[s.name] = firstLine(s.version)
 	}
 	return r
+}
+
+// busy reports whether others use the machine, by the text of /proc/loadavg.
+func busy(load string) bool {
+	minute, _, _ := strings.Cut(load, " ")
+	v, err := strconv.ParseFloat(minute, 64)
+	return err == nil && v > 1
 }
 
 // machine counts processors itself: this process is pinned to one of them.
@@ -162,39 +153,4 @@ func (r *result) save(dir string) error {
 		}
 	}
 	return nil
-}
-
-// limits are what the project promises: opencache's CPU per request divided
-// by another server's of the same run.
-var limits = []struct {
-	workload, against string
-	most              float64
-}{
-	{"hit-1k", "nginx", 0.8},
-}
-
-var errMissed = errors.New("a limit was missed")
-
-// assert compares the result with the limits of the workloads that ran.
-func (r *result) assert(w io.Writer) error {
-	var err error
-	tried := 0
-	for _, l := range limits {
-		for _, row := range r.Rows {
-			got, ok := row.Ratio[l.against]
-			if row.Workload != l.workload || row.Server != "opencache" || !ok {
-				continue
-			}
-			tried++
-			word := "kept"
-			if got > l.most {
-				word, err = "MISSED", errMissed
-			}
-			_, _ = fmt.Fprintf(w, "limit %s: %s, CPU %.2f of %s's, at most %.2f\n", word, l.workload, got, l.against, l.most)
-		}
-	}
-	if tried == 0 {
-		return errors.New("no limit could be tried: opencache and the server it is compared with must both run")
-	}
-	return err
 }

@@ -1,49 +1,66 @@
 #!/usr/bin/env bash
-# Measures opencache beside nginx and Varnish; installs them when they are
-# missing, builds, and ends everything it started. See bench -help and:
+# Measures opencache beside nginx, Varnish, HAProxy and Traffic Server (ats);
+# installs them when they are missing, builds, and ends everything it started.
+# See bench -help and:
 #
-#   QUICK=1                    3 rounds of 1 s instead of 5 of 2 s
-#   ROUNDS=7 SECONDS_EACH=3    other numbers of them
-#   SERVERS="opencache nginx"  what to measure
-#   WORKLOADS="hit-1k"         by what: hit-1k hit-64k hit-10m pass-1k stampede
-#   BENCH_ASSERT=1             exit with 1 when a limit is missed
+#   QUICK=1                    one round of 0.5 s, opencache, nginx and Varnish,
+#                              smaller memory workloads: about a minute
+#   ROUNDS=7 SECONDS_EACH=3    other numbers of rounds and seconds (5 and 2)
+#   SERVERS="opencache nginx"  what to measure: opencache nginx nginx-plain
+#                              varnish haproxy ats
+#   WORKLOADS="hit-1k"         by what (default all; bench -help lists them)
+#   PIN=0                      servers and load on whatever core, servers with
+#                              as many threads as they choose
+#   BENCH_ASSERT=1             exit with 1 when a limit is missed (limits.go)
+#   BENCH_LIMITS="hit-1k nginx 0.8"  hold these limits instead
+#   BENCH_PLOTS=docs/plots     folder for plots as SVG
+#   PROFILE=1                  a profile of opencache under each workload, and
+#                              its first lines: test/bench/out/profile-*.txt
 #   OPENCACHE=FILE             a binary that is built already
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/real/lib.sh
 
-servers=${SERVERS:-opencache nginx varnish}
-workloads=${WORKLOADS:-hit-1k hit-64k hit-10m pass-1k stampede}
-rounds=${ROUNDS:-5}
-seconds=${SECONDS_EACH:-2}
+servers="opencache nginx nginx-plain varnish haproxy ats"
+rounds=5 seconds=2 objects=200000
 if [[ ${QUICK:-} == 1 ]]; then
-  rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-1}
+  servers="opencache nginx nginx-plain varnish"
+  rounds=1 seconds=0.5 objects=20000
 fi
+servers=${SERVERS:-$servers} rounds=${ROUNDS:-$rounds} seconds=${SECONDS_EACH:-$seconds}
 
 need go "install Go 1.26 or later from https://go.dev/dl/"
 (($(nproc) >= 2)) || die "two processor cores are needed: one for the server, one for the load; there is $(nproc)"
-need_packages wrk:wrk taskset:util-linux
+packages=(wrk:wrk taskset:util-linux)
 for s in $servers; do
   case $s in
-  nginx) need_packages nginx:nginx-light ;;
-  varnish) need_packages varnishd:varnish ;;
+  nginx | nginx-plain) packages+=(nginx:nginx-light) ;;
+  varnish) packages+=(varnishd:varnish) ;;
+  haproxy) packages+=(haproxy:haproxy) ;;
+  ats) packages+=(traffic_server:trafficserver) ;;
   opencache) build_opencache ;;
   esac
 done
+need_packages "${packages[@]}"
 go build -o bin/bench ./test/bench
 go build -o bin/bench-origin ./test/bench/origin
+go build -o bin/bench-steady ./test/bench/steady
 
-# A thousand clients, and as many connections behind them.
+# A thousand clients, and as many connections behind them; thousands that wait.
 ulimit -n "$(ulimit -Hn)"
 scratch=$(mktemp -d -p "$([[ -w /dev/shm ]] && echo /dev/shm || echo "${TMPDIR:-/tmp}")" opencache-bench.XXXXXX)
 on_exit rm -rf "$scratch"
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)
 [[ -z $(git status --porcelain 2>/dev/null) ]] || commit+=-dirty
-assert=()
-[[ ${BENCH_ASSERT:-} != 1 ]] || assert=(-assert)
 
-echo "opencache beside its peers: $rounds rounds of $seconds s, servers on core 0, load on core 1; medians"
-bounded 1800 taskset -c 1 env GOMAXPROCS=1 bin/bench -servers "$servers" -workloads "$workloads" -rounds "$rounds" \
-  -duration "${seconds}s" -conf test/bench -bin "$opencache" -origin bin/bench-origin -scratch "$scratch" \
-  -out test/bench/out -commit "$commit" ${assert[@]+"${assert[@]}"}
+flags=(-servers "$servers" -workloads "${WORKLOADS:-}" -rounds "$rounds" -duration "${seconds}s" -objects "$objects"
+  -conf test/bench -bin "$opencache" -origin bin/bench-origin -steady bin/bench-steady -scratch "$scratch"
+  -out test/bench/out -plots "${BENCH_PLOTS:-}" -commit "$commit" -limits "${BENCH_LIMITS:-}")
+[[ ${BENCH_ASSERT:-} != 1 ]] || flags+=(-assert)
+[[ ${PROFILE:-} != 1 ]] || flags+=(-profile)
+pin=(taskset -c 1 env GOMAXPROCS=1) where="servers on core 0, load on core 1"
+[[ ${PIN:-1} != 0 ]] || { flags+=(-pinned=false) pin=() where="nothing pinned"; }
+
+echo "opencache beside its peers: rounds of $seconds s ($rounds), $where; medians"
+bounded 3300 ${pin[@]+"${pin[@]}"} bin/bench "${flags[@]}"
 echo "as JSON: test/bench/out/latest.json"

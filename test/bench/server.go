@@ -1,16 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"text/template"
 	"time"
 
 	"opencache/test/bench/child"
@@ -18,162 +17,130 @@ import (
 
 const startTime = 30 * time.Second // Varnish calls a C compiler first
 
-// server is one of the servers under measurement.
+// server is one of the servers under measurement, running.
 type server struct {
-	name    string
-	version string
-	port    int
-	child   *child.Child
+	name     string
+	site     site
+	children []*child.Child
 }
 
-func (s *server) url(path string) string { return "http://" + child.Addr(s.port) + path }
-
-// site is what a server's settings are made from.
+// site is what a server's settings are made from: the templates name its fields.
 type site struct {
-	port   int
-	origin int
-	dir    string
+	Port   int
+	Origin int
+	Admin  int    // opencache's administration; 0: none
+	Dir    string // the server's own
+	Mode   mode
+	Even   bool // nginx: one setting for bodies of all sizes
+	Pinned bool // to one core
+}
+
+func (s *server) url(path string) string {
+	if s.site.Mode == secure {
+		return "https://" + child.Addr(s.site.Port) + path
+	}
+	return "http://" + child.Addr(s.site.Port) + path
 }
 
 // start starts the server with a folder of its own, and waits until it listens.
-func start(ctx context.Context, o options, name string, origin int) (*server, error) {
+func start(ctx context.Context, o options, k kind, as site) (*server, error) {
 	port, err := child.Port()
 	if err != nil {
 		return nil, err
 	}
-	at := site{port, origin, filepath.Join(o.scratch, name)}
-	if err := os.MkdirAll(at.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	as.Port, as.Pinned, as.Even = port, o.pinned, k.name == "nginx-plain"
+	as.Dir = filepath.Join(o.scratch, k.name)
+	s := &server{name: k.name, site: as}
+	if err := os.MkdirAll(as.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("%s: %w", k.name, err)
 	}
-	var c child.Command
-	s := &server{name: name, port: port}
-	switch name {
-	case "opencache":
-		c, s.version = opencache(o, at), firstLine(o.bin, "version")
-	case "nginx":
-		c, err = nginx(o, at)
-		s.version = firstLine("nginx", "-v")
-	case "varnish":
-		c, err = varnish(o, at)
-		s.version = firstLine("varnishd", "-V")
-	default:
-		err = fmt.Errorf("server %q: expected opencache, nginx or varnish", name)
+	if err := certify(as.Dir); err != nil {
+		return nil, err
 	}
+	commands, err := k.commands(o, &s.site)
 	if err != nil {
-		return nil, err
-	}
-	c.Core = serverCore
-	if s.child, err = child.Start(c); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", k.name, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	if err := s.child.Listening(ctx, port); err != nil {
-		s.child.Stop()
-		return nil, err
+	for _, c := range commands {
+		c.Core = o.core(serverCore)
+		started, err := child.Start(c)
+		if err != nil {
+			s.stop()
+			return nil, err
+		}
+		s.children = append(s.children, started)
+		if err := s.children[0].Listening(ctx, port); err != nil {
+			s.stop()
+			return nil, err
+		}
 	}
 	return s, nil
 }
 
-func opencache(o options, at site) child.Command {
-	return child.Command{
-		Args: []string{o.bin, "serve", "--listen", child.Addr(at.port), "--origin", "http://" + child.Addr(at.origin),
-			"--memory", "512M", "--admin", "off", "--passthrough", "^/pass/"},
-		Env: []string{"GOMAXPROCS=1"}, // it has one core
+// stop ends the server and removes its files.
+func (s *server) stop() {
+	for _, c := range s.children {
+		c.Stop()
 	}
+	_ = os.RemoveAll(s.site.Dir) // lies in a folder that is removed in the end
 }
 
-func nginx(o options, at site) (child.Command, error) {
-	conf, err := fill(o, "nginx.conf", at)
-	return child.Command{Args: []string{"nginx", "-p", at.dir, "-e", "stderr", "-c", conf}}, err
+// cpu is the processor time that all processes of the server have used.
+func (s *server) cpu() (time.Duration, error) {
+	return total(s, child.CPU)
 }
 
-// quiet are the log records that Varnish makes in its shared memory for each
-// request and nobody reads here.
-const quiet = "-BackendClose,-BackendOpen,-BackendReuse,-Begin,-BereqAcct,-BereqHeader,-BereqMethod,-BereqProtocol,-BereqURL," +
-	"-BereqUnset,-BerespHeader,-BerespProtocol,-BerespReason,-BerespStatus,-BerespUnset,-End,-Fetch_Body,-Filters,-Hit,-Length," +
-	"-Link,-ReqAcct,-ReqHeader,-ReqMethod,-ReqProtocol,-ReqStart,-ReqURL,-ReqUnset,-RespHeader,-RespProtocol,-RespReason," +
-	"-RespStatus,-RespUnset,-SessClose,-SessOpen,-Storage,-TTL,-Timestamp,-VCL_call,-VCL_return,-VCL_use"
+// peak is the most memory that was resident since resetPeak.
+func (s *server) peak() (int64, error) { return total(s, child.Peak) }
 
-func varnish(o options, at site) (child.Command, error) {
-	vcl, err := fill(o, "varnish.vcl", at)
-	args := []string{"varnishd", "-F", "-j", "none", "-n", filepath.Join(at.dir, "work"), "-a", child.Addr(at.port),
-		"-f", vcl, "-s", "malloc,512m", "-T", "none"}
-	for _, p := range []string{
-		"thread_pools=1",       // one core
-		"thread_pool_min=1200", // a thread for each client of a stampede
-		"thread_pool_max=3000",
-		"listen_depth=4096",
-		"timeout_idle=600",
-		"http_gzip_support=off",
-		"vsl_mask=" + quiet,
-	} {
-		args = append(args, "-p", p)
+func (s *server) resetPeak() error {
+	var errs []error
+	for _, c := range s.children {
+		errs = append(errs, child.ResetPeak(c.PID()))
 	}
-	return child.Command{Args: args}, err
+	return errors.Join(errs...)
+}
+
+// resident is the memory in use now. A cache of files counts: they lie on a
+// tmpfs.
+func (s *server) resident() (int64, error) {
+	sum, err := total(s, child.Resident)
+	if err != nil {
+		return 0, err
+	}
+	files, err := blocks(s.site.file("cache"))
+	return sum + files, err
+}
+
+func total[T int64 | time.Duration](s *server, f func(pid int) (T, error)) (T, error) {
+	var sum T
+	for _, c := range s.children {
+		n, err := f(c.PID())
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", s.name, err)
+		}
+		sum += n
+	}
+	return sum, nil
 }
 
 // fill writes the settings of the template name.in into the server's folder.
-func fill(o options, name string, at site) (string, error) {
-	text, err := os.ReadFile(filepath.Join(o.conf, name+".in"))
+func (s *site) fill(o options, name string) (string, error) {
+	t, err := template.ParseFiles(filepath.Join(o.conf, name+".in"))
 	if err != nil {
 		return "", fmt.Errorf("settings: %w", err)
 	}
-	filled := strings.NewReplacer("@PORT@", strconv.Itoa(at.port), "@ORIGIN@", strconv.Itoa(at.origin), "@DIR@", at.dir).
-		Replace(string(text))
-	path := filepath.Join(at.dir, name)
-	if err := os.WriteFile(path, []byte(filled), 0o644); err != nil {
+	var text bytes.Buffer
+	if err := t.Execute(&text, s); err != nil {
 		return "", fmt.Errorf("settings: %w", err)
 	}
-	return path, nil
-}
-
-// firstLine is the first line that a command prints; for the record only.
-func firstLine(name string, args ...string) string {
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		return "unknown"
+	path := s.file(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", fmt.Errorf("settings: %w", err)
 	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	return strings.TrimSpace(line)
-}
-
-// backend is the origin behind all servers.
-type backend struct {
-	port  int
-	child *child.Child
-}
-
-func startOrigin(ctx context.Context, o options) (*backend, error) {
-	port, err := child.Port()
-	if err != nil {
-		return nil, err
-	}
-	c, err := child.Start(child.Command{Args: []string{o.origin, "-listen", child.Addr(port)}, Core: loadCore,
-		Env: []string{"GOMAXPROCS=1"}})
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	if err := c.Listening(ctx, port); err != nil {
-		c.Stop()
-		return nil, err
-	}
-	return &backend{port, c}, nil
-}
-
-// count tells how often the path was fetched from the origin.
-func (b *backend) count(ctx context.Context, path string) (int, error) {
-	got, err := get(ctx, "http://"+child.Addr(b.port)+"/__count")
-	if err != nil {
-		return 0, fmt.Errorf("origin's count: %w", err)
-	}
-	var counts map[string]int
-	if err := json.Unmarshal(got.body, &counts); err != nil {
-		return 0, fmt.Errorf("origin's count: %w", err)
-	}
-	return counts[path], nil
+	return path, os.WriteFile(path, text.Bytes(), 0o644)
 }
 
 // answer is what get got.
@@ -184,14 +151,17 @@ type answer struct {
 }
 
 // get fetches a URL whole: nothing here is above 10 MiB.
-func get(ctx context.Context, url string) (answer, error) {
+func get(ctx context.Context, url string, header http.Header) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return answer{}, err
 	}
-	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true, TLSClientConfig: clientTLS()}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return answer{}, err

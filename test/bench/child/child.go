@@ -1,6 +1,6 @@
 // Package child starts the servers that a measurement or a show needs, tells
-// how much processor time they used, and ends them again. It is no supervisor:
-// a child that ends by itself is not started anew.
+// how much processor time and memory they used, and ends them again. It is no
+// supervisor: a child that ends by itself is not started anew.
 //
 //	port, err := child.Port()
 //	c, err := child.Start(child.Command{Args: []string{"nginx", "-c", conf}})
@@ -13,7 +13,6 @@ package child
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -32,9 +31,10 @@ const (
 
 // Command is what to start. Core is the processor core to pin it to; negative: any.
 type Command struct {
-	Args []string // program and arguments
-	Env  []string // added to the environment
-	Core int
+	Args   []string // program and arguments
+	Env    []string // added to the environment
+	Core   int
+	Output string // file that standard output is appended to; empty: kept for an error
 }
 
 // Child is a running process. Stop it once.
@@ -55,6 +55,14 @@ func Start(c Command) (*Child, error) {
 	child := &Child{cmd: exec.Command(args[0], args[1:]...), done: make(chan struct{})}
 	child.cmd.Env = append(os.Environ(), c.Env...)
 	child.cmd.Stdout, child.cmd.Stderr = &child.out, &child.out
+	if c.Output != "" {
+		file, err := os.OpenFile(c.Output, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("output of %s: %w", c.Args[0], err)
+		}
+		defer func() { _ = file.Close() }() // the child has its own
+		child.cmd.Stdout = file
+	}
 	child.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := child.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start of %s: %w", c.Args[0], err)
@@ -111,82 +119,6 @@ func Port() (int, error) {
 
 // Addr is the port on loopback as an address.
 func Addr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// CPU is the processor time, of user and system together, that the process and
-// its descendants have used. Its grain is 10 ms.
-func CPU(pid int) (time.Duration, error) {
-	children, err := tree()
-	if err != nil {
-		return 0, err
-	}
-	var sum time.Duration
-	queue := []int{pid}
-	for len(queue) > 0 {
-		p, err := read(queue[0])
-		if err != nil && queue[0] == pid {
-			return 0, err
-		}
-		sum += p.cpu
-		queue = append(queue[1:], children[queue[0]]...)
-	}
-	return sum, nil
-}
-
-// tree maps each process to its children.
-func tree() (map[int][]int, error) {
-	dir, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("processes: %w", err)
-	}
-	children := map[int][]int{}
-	for _, d := range dir {
-		pid, err := strconv.Atoi(d.Name())
-		if err != nil {
-			continue
-		}
-		if p, err := read(pid); err == nil {
-			children[p.parent] = append(children[p.parent], pid)
-		}
-	}
-	return children, nil
-}
-
-type process struct {
-	parent int
-	cpu    time.Duration
-}
-
-var errStat = errors.New("unreadable stat")
-
-// read reads /proc/PID/stat. The name, field 2, is in brackets and may hold
-// blanks: fields are counted from the last bracket.
-func read(pid int) (process, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return process{}, fmt.Errorf("process %d: %w", pid, err)
-	}
-	_, rest, _ := cutLast(string(text), ")")
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return process{}, fmt.Errorf("process %d: %w", pid, errStat)
-	}
-	parent, err1 := strconv.Atoi(f[1])
-	user, err2 := strconv.ParseInt(f[11], 10, 64)
-	system, err3 := strconv.ParseInt(f[12], 10, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return process{}, fmt.Errorf("process %d: %w: %w", pid, errStat, err)
-	}
-	// The kernel's interface counts in hundredths whatever its own clock is.
-	return process{parent, time.Duration(user+system) * 10 * time.Millisecond}, nil
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
-}
 
 // tail keeps the end of what is written to it. It is safe for concurrent use.
 type tail struct {

@@ -5,6 +5,7 @@
 //	origin -listen 127.0.0.1:9000
 //	curl http://127.0.0.1:9000/1k           1 KiB; also /64k and /10m
 //	curl http://127.0.0.1:9000/any/1k       the same under another key
+//	curl http://127.0.0.1:9000/each/T/N/1k  the same, counted as /each/T whatever N is
 //	curl http://127.0.0.1:9000/slow/ID      1 MiB in 16 pieces, 30 ms apart
 //	curl http://127.0.0.1:9000/__count      JSON: how often each path was fetched
 package main
@@ -105,7 +106,17 @@ func (o *origin) talk(conn net.Conn) error {
 func (o *origin) count(path string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.fetched[path]++
+	o.fetched[counted(path)]++
+}
+
+// counted is the name that a path is counted by.
+func counted(path string) string {
+	if rest, ok := strings.CutPrefix(path, "/each/"); ok {
+		if tag, _, ok := strings.Cut(rest, "/"); ok {
+			return "/each/" + tag
+		}
+	}
+	return path
 }
 
 func (o *origin) counts() []byte {

@@ -38,6 +38,8 @@ func TestAnswers(t *testing.T) {
 		{"/pass/1k", 200, 1 << 10},
 		{"/64k", 200, 64 << 10},
 		{"/10m", 200, 10 << 20},
+		{"/each/tag/0001/1k", 200, 1 << 10},
+		{"/each/tag/0002/1k", 200, 1 << 10},
 		{"/slow/1", 200, 1 << 20},
 		{"/else", 404, 0},
 	} {
@@ -51,7 +53,7 @@ func TestAnswers(t *testing.T) {
 	if err := json.Unmarshal(body, &counts); err != nil {
 		t.Fatalf("/__count: %v: %s", err, body)
 	}
-	if counts["/1k"] != 1 || counts["/slow/1"] != 1 || counts["/none"] != 0 {
+	if counts["/1k"] != 1 || counts["/slow/1"] != 1 || counts["/each/tag"] != 2 || counts["/none"] != 0 {
 		t.Errorf("/__count: got %v, want one of each path asked for", counts)
 	}
 }

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"opencache/test/bench/child"
+)
+
+const (
+	restTime   = 500 * time.Millisecond // without a change: memory has come to rest
+	settleTime = 5 * time.Second        // for that, at most
+	openers    = 64                     // connections being opened at a time
+)
+
+// fill has the server store objects of 1 KiB until there are as many as the
+// options say, and divides by their number what the memory has grown by.
+func (b *bench) fill(ctx context.Context, s *server, w workload) (sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*startTime)
+	defer cancel()
+	before, err := settle(ctx, s)
+	if err != nil {
+		return sample{}, err
+	}
+	prefix := b.tag(s, w.name)
+	var stored int
+	load, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan struct{})
+	var cut error // why the load has ended
+	endless := *b
+	endless.duration = 5 * startTime
+	go func() {
+		defer close(ended)
+		_, cut = endless.wrk(load, s, w, prefix)
+	}()
+	for stored < b.objects && err == nil {
+		select {
+		case <-ended:
+			err = fmt.Errorf("%d objects stored: %w", stored, errors.Join(errors.New("the load has ended"), cut))
+		case <-time.After(grain):
+			stored, err = b.origin.count(ctx, prefix)
+		}
+	}
+	stop()
+	<-ended
+	if err != nil {
+		return sample{}, err
+	}
+	if stored, err = b.origin.count(ctx, prefix); err != nil {
+		return sample{}, err
+	}
+	after, err := settle(ctx, s)
+	return sample{Requests: stored, Fetches: stored, Bytes: float64(after-before) / float64(stored)}, err
+}
+
+// idle opens connections, asks once on each, and divides by their number what
+// the memory has grown by.
+func (b *bench) idle(ctx context.Context, s *server, w workload) (sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*startTime)
+	defer cancel()
+	before, err := settle(ctx, s)
+	if err != nil {
+		return sample{}, err
+	}
+	conns, err := b.openIdle(ctx, s, w)
+	defer func() {
+		for _, conn := range conns {
+			if conn != nil {
+				_ = conn.Close() // all is said
+			}
+		}
+	}()
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := settle(ctx, s)
+	return sample{Requests: w.conns, Bytes: float64(after-before) / float64(w.conns)}, err
+}
+
+func (b *bench) openIdle(ctx context.Context, s *server, w workload) ([]net.Conn, error) {
+	conns, errs := make([]net.Conn, w.conns), make([]error, w.conns)
+	token := make(chan struct{}, openers)
+	var every sync.WaitGroup
+	for i := range conns {
+		token <- struct{}{}
+		every.Go(func() {
+			conns[i], errs[i] = openOne(ctx, s, w)
+			<-token
+		})
+	}
+	every.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return conns, fmt.Errorf("connection %d: %w", i, err)
+		}
+	}
+	return conns, nil
+}
+
+// openOne opens a connection that has had one answer.
+func openOne(ctx context.Context, s *server, w workload) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", child.Addr(s.site.Port))
+	if err != nil {
+		return nil, err
+	}
+	if at, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(at) // the connection is open
+	}
+	if s.site.Mode == secure {
+		conn = tls.Client(conn, clientTLS())
+	}
+	if _, err := conn.Write(requestText(s.site.Port, w)); err != nil {
+		return conn, err
+	}
+	response, err := http.ReadResponse(bufio.NewReaderSize(conn, 2<<10), nil)
+	if err != nil {
+		return conn, err
+	}
+	n, err := io.Copy(io.Discard, response.Body)
+	if err == nil && (n != w.size || response.StatusCode != w.status || response.Close) {
+		err = fmt.Errorf("got %d with %d bytes, close %v, want %d with %d on a connection that stays",
+			response.StatusCode, n, response.Close, w.status, w.size)
+	}
+	return conn, errors.Join(err, response.Body.Close())
+}
+
+// settle waits until the server's memory has been at rest, within a part in
+// five hundred, and returns it.
+func settle(ctx context.Context, s *server) (int64, error) {
+	end := time.Now().Add(settleTime)
+	last, err := s.resident()
+	since := time.Now()
+	for err == nil && time.Since(since) < restTime && time.Now().Before(end) {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(10 * grain):
+		}
+		var now int64
+		if now, err = s.resident(); now > last+last/500 || now < last-last/500 {
+			last, since = now, time.Now()
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.resident()
+}
+
+// blocks is what the files under dir take. No folder takes nothing.
+func blocks(dir string) (int64, error) {
+	var sum int64
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // removed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().IsRegular() {
+			sum += st.Blocks * 512
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("files of the cache: %w", err)
+	}
+	return sum, nil
+}
