@@ -41,7 +41,7 @@ func (b *body) none() {
 
 // reset makes b the content of a request, framed as f.
 func (b *body) reset(f wire.Framing) {
-	b.content.Reset(&b.c.in, f, b.c.o.limits)
+	b.content.Reset(&b.c.in, f, b.c.srv.o.limits)
 	if b.c.reply.expect == expectAwaited {
 		b.content.Before = b.c.reply.before
 	}
@@ -64,8 +64,10 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, os.ErrClosed
 	}
 	n, err := b.content.Read(p)
-	if most := b.c.o.content; most > 0 && b.content.TotalRead() > most {
-		b.bad.Store(true) // chunked: only now is it known
+	if most := b.c.srv.o.content; most > 0 && b.content.TotalRead() > most {
+		if !b.bad.Swap(true) { // chunked: only now is it known
+			b.c.reached(limitContent)
+		}
 		return 0, &wire.Error{Side: wire.Client, Status: 413, Err: errLargeContent}
 	}
 	if left := b.left.Load(); left > 0 {
@@ -84,8 +86,10 @@ func (b *body) Read(p []byte) (int, error) {
 	b.bad.Store(true)
 	var broken *net.OpError
 	switch {
+	case errors.Is(err, errPace):
+		b.c.reached(limitSlowSender)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.c.srv.tally.body.Add(1)
+		b.c.reached(limitBody)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &broken):
 		b.c.watcher.gone()
 	}
@@ -142,7 +146,7 @@ func (b *body) end() bool {
 // over reports that the connection can not go on behind this content: it
 // ended in an error, or more is to come than would be dropped.
 func (b *body) over() bool {
-	return !b.whole.Load() && (b.bad.Load() || b.left.Load() > b.c.o.drain)
+	return !b.whole.Load() && (b.bad.Load() || b.left.Load() > b.c.srv.o.drain)
 }
 
 // pace judges the client as a sender after it took d for n bytes. Its caller
@@ -150,7 +154,7 @@ func (b *body) over() bool {
 func (b *body) pace(n int, d time.Duration) error {
 	b.got += int64(n)
 	b.waited += d
-	if b.waited > grace && tooSlow(b.got, b.waited, b.c.o.rate) {
+	if b.waited > grace && tooSlow(b.got, b.waited, b.c.srv.o.rate) {
 		return fmt.Errorf("%w: %d bytes in %s", errPace, b.got, b.waited.Round(time.Millisecond))
 	}
 	return nil

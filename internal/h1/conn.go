@@ -32,11 +32,14 @@ const (
 	linger      // close so that a client which still sends gets the reply
 	reset       // close so that nobody takes what came for whole
 	away        // hijacked: somebody else closes it
+	moved       // none yet: it parks on another goroutine
 )
 
 // What the connection reads, which says how long it may take.
 const (
-	readIdle  uint8 = iota // the first byte of a request
+	readFresh uint8 = iota // the first byte of the first request
+	readSoon               // that of another one, which may come soon
+	readIdle               // that of another one, parked
 	readUntil              // a head, or what is dropped: until a moment
 	readBody               // content
 )
@@ -49,68 +52,67 @@ const (
 // only once that is complete, the watcher (in, rd).
 type conn struct {
 	srv    *Server
-	o      settings
 	nc     net.Conn
-	raw    syscall.RawConn // of a plain TCP connection, to write on by system calls; nil: nc's Write
-	secure bool
+	raw    syscall.RawConn // of a socket, for system calls of our own; nil: nc's Read and Write
 	remote netip.AddrPort
-	served bool // a request was
-	passed int  // times in a row that others went first
-	fate   fate
+	ended  func() // what Outlive returned, once it was asked
 	phase  atomic.Int32
 	count  count
 
-	rd, wr  deadline
-	reading uint8
-	by      time.Time // the limit for readUntil
+	secure    bool
+	lasting   bool // it may outlive ServeConn
+	served    bool // a request was
+	deep      bool // on this goroutine: its stack has grown
+	parked    bool // there is no request, and has not been for a while
+	hasParked bool // once
+	passed    bool // others went first before it waited
+	limited   bool // the limit of time for this wait is in force
+	fate      fate
+	reading   uint8
+	one       [1]byte // what a parked connection reads into
 
-	desk  *desk      // nil while parked
-	in    wire.Input // on the desk, but for
-	grown []byte     // a head that is longer, and
-	stage []byte     // content that was not there with the head
+	rd, wr deadline
 
-	out    []byte // what is to be written: on the desk, but for
-	bigOut []byte // content that is copied
+	*desk            // nil while it waits
+	in    wire.Input // on the desk
 
-	date     []byte // a Date field line
-	dateUnix int64  // and its moment
-
-	req     wire.Request
-	rep     wire.Reply
-	reply   reply
-	body    body
-	watcher watcher
-	cargo   cargo
-	writes  func(fd uintptr) bool // cargo.writeTo
 	reads   func(fd uintptr) bool // readFirst
-	readErr error                 // of that
+	readErr error                 // of that, or of what woke a parked connection
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
+	s.once.Do(s.fillIn)
 	c, ok := s.spare.Get().(*conn)
 	if !ok {
 		c = &conn{}
 		c.in.Src = (*source)(c)
-		c.reply.c, c.body.c, c.watcher.c = c, c, c
-		c.body.content.Side = wire.Client
-		c.reply.before = c.reply.beforeContent
-		c.watcher.watch = c.watcher.context
-		c.cargo.c = c
-		c.writes, c.reads = c.cargo.writeTo, c.readFirst
+		c.reads, c.wr.writing = c.readFirst, true
 	}
-	c.srv, c.o, c.nc = s, s.settings(), nc
+	c.srv, c.nc = s, nc
 	c.sit()
-	c.rd.reset(nc.SetReadDeadline)
-	c.wr.reset(nc.SetWriteDeadline)
+	c.rd.reset(nc)
+	c.wr.reset(nc)
 	c.phase.Store(phaseBusy)
-	c.fate, c.served = keep, false
-	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		p := a.AddrPort()
-		c.remote = netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
-	}
+	c.fate, c.served, c.deep, c.parked, c.hasParked = keep, false, false, false, false
+	below := transport(nc)
+	c.remote = remoteOf(below)
+	_, c.lasting = below.(outliver)
 	_, c.secure = nc.(*tls.Conn)
 	c.raw = rawOf(nc)
 	return c
+}
+
+// remoteOf returns the client's address, the zero AddrPort for one without.
+func remoteOf(nc net.Conn) netip.AddrPort {
+	if a, ok := nc.(interface{ RemoteAddrPort() netip.AddrPort }); ok {
+		return a.RemoteAddrPort()
+	}
+	a, ok := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := a.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
 // free gives c back for another connection. Nobody else may know it any more.
@@ -119,26 +121,28 @@ func (c *conn) free() {
 	c.lend(&c.grown)
 	c.lend(&c.stage)
 	c.shrinkOut()
+	c.req.Reset()
+	c.req.Body, c.req.Watch, c.req.Interim = nil, nil, nil
 	c.rise()
-	c.srv, c.o, c.nc, c.raw, c.remote = nil, settings{}, nil, nil, netip.AddrPort{}
+	c.srv, c.nc, c.raw, c.remote, c.ended = nil, nil, nil, netip.AddrPort{}, nil
 	c.rd.reset(nil)
 	c.wr.reset(nil)
-	c.req.Reset()
-	c.req.Body, c.req.Watch = nil, nil
-	c.rep = wire.Reply{Fields: c.rep.Fields[:0]}
-	if cap(c.rep.Fields) > len(desk{}.out) {
-		c.rep.Fields = nil
-	}
 	s.spare.Put(c)
 }
 
-// serve runs the connection to its end.
-func (c *conn) serve() {
-	if c.handshake() {
+// serve runs the connection to its end, or until a successor goes on with it:
+// then it returns false, and c is that one's.
+func (c *conn) serve() bool {
+	if c.parked || c.handshake() {
 		for c.next() && c.exchange() {
 		}
 	}
+	if c.fate == moved {
+		c.move()
+		return false
+	}
 	c.end()
+	return true
 }
 
 func (c *conn) handshake() bool {
@@ -146,15 +150,16 @@ func (c *conn) handshake() bool {
 	if !ok {
 		return true
 	}
+	c.deep = true
 	limit := time.Time{}
-	if c.o.head > 0 {
-		limit = time.Now().Add(c.o.head)
+	if c.srv.o.head > 0 {
+		limit = time.Now().Add(c.srv.o.head)
 	}
 	c.rd.until(limit)
 	c.wr.until(limit)
 	if err := tc.Handshake(); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			c.srv.tally.handshake.Add(1)
+			c.reached(limitHandshake)
 		}
 		c.srv.log().Debug("TLS handshake", "remote", c.remote, "err", err)
 		c.fate = reset
@@ -173,15 +178,15 @@ func (c *conn) next() bool {
 		u := c.in.Unread()
 		// A head that is not complete can become so by a line feed only, and
 		// its first line too long without one.
-		if bytes.IndexByte(u[seen:], '\n') >= 0 || seen <= c.o.limits.Line && len(u) > c.o.limits.Line {
-			n, err := wire.ParseRequest(&c.req, u, c.o.limits)
+		if bytes.IndexByte(u[seen:], '\n') >= 0 || seen <= c.srv.o.limits.Line && len(u) > c.srv.o.limits.Line {
+			n, err := wire.ParseRequest(&c.req, u, c.srv.o.limits)
 			if err != nil {
 				c.refuse(err)
 				return false
 			}
 			if n > 0 {
 				c.in.R += n
-				if c.o.content > 0 && c.req.Length > c.o.content {
+				if c.srv.o.content > 0 && c.req.Length > c.srv.o.content {
 					c.refuse(&wire.Error{Side: wire.Client, Status: 413, Err: errLargeContent})
 					return false
 				}
@@ -219,13 +224,13 @@ func (c *conn) more() bool {
 		c.refuse(&wire.Error{Side: wire.Client, Status: 431, Err: errLongHead})
 		return false
 	}
-	if c.by.IsZero() && c.o.head > 0 {
-		c.by = time.Now().Add(c.o.head)
+	if c.by.IsZero() && c.srv.o.head > 0 {
+		c.by = time.Now().Add(c.srv.o.head)
 	}
 	c.reading = readUntil
 	err := c.in.Fill()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.srv.tally.head.Add(1)
+		c.reached(limitHead)
 		c.refuse(&wire.Error{Side: wire.Client, Status: 408, Err: errSlowHead})
 		return false
 	}
@@ -236,47 +241,12 @@ func (c *conn) more() bool {
 	return true
 }
 
-// first waits for the first bytes of a request. This is where a connection
-// parks.
-func (c *conn) first() bool {
-	c.shrinkOut()
-	c.in.R, c.in.W = 0, 0
-	c.reading = readIdle
-	c.phase.Store(phaseIdle)
-	if c.srv.draining.Load() {
-		if c.served {
-			c.fate = finish
-			return false
-		}
-		// Its request may be on its way: it has come before the drain began.
-		c.reading, c.by = readUntil, time.Now().Add(min(drainFresh, either(c.o.head, drainFresh)))
-	}
-	err := c.await()
-	if !c.phase.CompareAndSwap(phaseIdle, phaseBusy) {
-		c.fate = finish // Drain was faster
-		return false
-	}
-	c.by = time.Time{}
-	if err == nil {
-		return true
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.srv.tally.idle.Add(1)
-	}
-	c.fate = finish
-	return false
-}
-
-// drainFresh is how long a connection that has not sent anything yet is waited
-// for while the Server drains.
-const drainFresh = time.Second
-
 // grow makes room behind a head that fills its buffer; false: it is too long.
 func (c *conn) grow() bool {
 	if c.in.R > 0 || c.in.W < len(c.in.Buf) {
 		return true
 	}
-	most := max(c.o.limits.Head, len(desk{}.in))
+	most := max(c.srv.o.limits.Head, len(desk{}.input))
 	if len(c.in.Buf) >= most {
 		return false
 	}
@@ -294,7 +264,7 @@ func (c *conn) recycle() {
 	if c.grown == nil && c.stage == nil {
 		return
 	}
-	if d := c.desk.in[:]; len(rest) <= len(d) {
+	if d := c.input[:]; len(rest) <= len(d) {
 		c.in.W = copy(d, rest)
 		c.in.Buf, c.in.R = d, 0
 		c.lend(&c.grown)
@@ -333,10 +303,18 @@ func (s *source) Read(p []byte) (int, error) {
 // when that is content, and whether reading was not stopped.
 func (c *conn) limit() (now time.Time, ok bool) {
 	switch c.reading {
+	case readFresh:
+		return c.rd.within(c.srv.o.head)
+	case readSoon:
+		return c.rd.within(settle)
 	case readIdle:
-		return c.rd.within(c.o.idle)
+		idle := c.srv.o.idle
+		if c.parked && idle > 0 {
+			idle -= settle // has passed
+		}
+		return c.rd.within(idle)
 	case readBody:
-		return c.rd.within(c.o.body)
+		return c.rd.within(c.srv.o.body)
 	}
 	return now, c.rd.until(c.by)
 }
@@ -383,7 +361,7 @@ func (c *conn) linger() {
 	}
 	c.rd.resume()
 	c.rd.until(time.Now().Add(lingerTime))
-	for dropped := int64(0); dropped <= c.o.drain; {
+	for dropped := int64(0); dropped <= c.srv.o.drain; {
 		n, err := half.Read(c.in.Buf)
 		dropped += int64(n)
 		c.count.in.Add(uint64(n))

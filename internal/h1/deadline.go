@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"net"
 	"sync"
 	"time"
 )
@@ -13,7 +14,8 @@ var past = time.Unix(1, 0)
 // asked for are left. Another goroutine may stop it, which makes a Read or
 // Write in progress return.
 type deadline struct {
-	set func(time.Time) error // the connection's SetReadDeadline or SetWriteDeadline
+	nc      net.Conn
+	writing bool // it limits nc's writing, not its reading
 
 	mu      sync.Mutex // guards the fields below
 	at      time.Time  // in force; zero: none
@@ -53,7 +55,16 @@ func (d *deadline) until(t time.Time) bool {
 func (d *deadline) putLocked(t time.Time) {
 	if !d.at.Equal(t) {
 		d.at = t
-		_ = d.set(t) // fails on a closed connection only: what comes next will say so
+		d.set(t)
+	}
+}
+
+// set fails on a closed connection only: what comes next will say so.
+func (d *deadline) set(t time.Time) {
+	if d.writing {
+		_ = d.nc.SetWriteDeadline(t)
+	} else {
+		_ = d.nc.SetReadDeadline(t)
 	}
 }
 
@@ -62,7 +73,7 @@ func (d *deadline) stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stopped, d.at = true, past
-	_ = d.set(past)
+	d.set(past)
 }
 
 // resume undoes stop, with no limit in force.
@@ -73,11 +84,11 @@ func (d *deadline) resume() {
 	d.putLocked(time.Time{})
 }
 
-// reset gives d another connection's setter, with nothing in force.
-func (d *deadline) reset(set func(time.Time) error) {
+// reset gives d another connection, with nothing in force.
+func (d *deadline) reset(nc net.Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.set, d.at, d.stopped = set, time.Time{}, false
+	d.nc, d.at, d.stopped = nc, time.Time{}, false
 }
 
 func (d *deadline) isStopped() bool {

@@ -14,7 +14,7 @@ import (
 // exchange has the request in c.req answered. It returns whether the
 // connection goes on.
 func (c *conn) exchange() bool {
-	c.served = true
+	c.served, c.deep = true, true
 	c.count.requests.Add(1)
 	if err := c.prepare(); err != nil {
 		c.lost(err)
@@ -22,7 +22,7 @@ func (c *conn) exchange() bool {
 	}
 	c.call()
 	c.settle()
-	if c.fate == keep && len(c.out) >= c.o.pipeline {
+	if c.fate == keep && len(c.out) >= c.srv.o.pipeline {
 		if err := c.flush(); err != nil {
 			c.lost(err)
 		}
@@ -49,7 +49,7 @@ func (c *conn) prepare() error {
 		if err := c.flush(); err != nil {
 			return err
 		}
-		size := max(2*c.o.limits.Chunk, 2*len(c.in.Unread()))
+		size := max(2*c.srv.o.limits.Chunk, 2*len(c.in.Unread()))
 		c.stage = c.srv.borrow(size)
 		c.in.W = copy(c.stage, c.in.Unread())
 		c.in.Buf, c.in.R = c.stage, 0
@@ -117,7 +117,11 @@ func (c *conn) drop() bool {
 	}
 	c.reading, c.by = readUntil, time.Now().Add(dropTime)
 	c.body.content.Before = nil // 100 was sent, or the connection would end here
-	return c.body.content.Discard(c.o.drain) && c.body.content.Done()
+	if c.body.content.Discard(c.srv.o.drain) && c.body.content.Done() {
+		return true
+	}
+	c.reached(limitDrain)
+	return false
 }
 
 // lost notes that nothing can be written any more.
@@ -140,6 +144,12 @@ func (c *conn) refuse(err error) {
 		}
 	}
 	c.srv.tally.refuse(status)
+	switch status {
+	case 413:
+		c.reached(limitContent)
+	case 414, 431:
+		c.reached(limitHeadSize)
+	}
 	c.srv.log().Debug("request refused", "remote", c.remote, "status", status, "err", err)
 	c.appendRefusal(status, err)
 	c.fate = linger
@@ -159,6 +169,7 @@ func (c *conn) appendRefusal(status int, err error) {
 // turnAway answers a connection above MaxConns.
 func (c *conn) turnAway() {
 	c.fate = finish
+	c.reached(limitConns)
 	if !c.secure { // an answer would take a handshake
 		c.srv.tally.refuse(503)
 		c.appendRefusal(503, fmt.Errorf("connections: %d are open, which is the limit", c.srv.MaxConns))
@@ -187,7 +198,7 @@ func printable(s string) string {
 
 // appendDate appends the Date field (RFC 9110, 6.6.1), rendered once a second.
 func (c *conn) appendDate() {
-	if now := c.o.now().Unix(); now != c.dateUnix || len(c.date) == 0 {
+	if now := c.srv.o.now().Unix(); now != c.dateUnix || len(c.date) == 0 {
 		c.dateUnix = now
 		c.date = append(wire.AppendDate(append(c.date[:0], "Date: "...), now), "\r\n"...)
 	}

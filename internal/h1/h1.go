@@ -22,6 +22,7 @@ package h1
 import (
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +37,8 @@ type Server struct {
 	Handler wire.Handler
 	Limits  wire.Limits // of a request head; zero: wire.DefaultLimits
 
-	HeadTimeout  time.Duration // from the first byte of a head to its end, and for a TLS handshake; 0: 10 s
-	IdleTimeout  time.Duration // without a request; 0: 75 s
+	HeadTimeout  time.Duration // for the first request to begin, each head to end, and a TLS handshake; 0: 10 s
+	IdleTimeout  time.Duration // without another request; 0: 75 s
 	BodyTimeout  time.Duration // between two reads of request content; 0: 60 s
 	WriteTimeout time.Duration // between two progresses of a write; 0: 60 s
 
@@ -58,9 +59,16 @@ type Server struct {
 	// more are told so by 503 and closed, others closed at once; 0: no limit.
 	MaxConns int
 
+	// Limited is told when a limit ended something of a client's: its name as
+	// in Stats.Limited, and who it was. It runs on connections' goroutines and
+	// must be quick. Idle connections that close are counted only. nil: nobody.
+	Limited func(limit string, remote netip.AddrPort)
+
 	Now func() time.Time // for the Date field; nil: time.Now
 	Log *slog.Logger     // nil: discards
 
+	once     sync.Once // for the field below
+	o        settings
 	draining atomic.Bool
 	tally    tally
 	spare    sync.Pool // of *conn
@@ -86,18 +94,36 @@ const (
 // ServeConn serves c until its end and closes it. It returns when the
 // connection is done; when a Handler has hijacked it, when that Handler's
 // Serve returns, and c is then closed by whoever has it.
+//
+// A connection with a method Outlive() (ended func()), under TLS or not, may go
+// on without its caller: when ServeConn has called it, the connection is done
+// when ended is called, after it was closed or hijacked. That gives the
+// goroutine back, with the stack that it has grown, while the connection waits
+// for a request.
 func (s *Server) ServeConn(nc net.Conn) {
 	c := newConn(s, nc)
 	switch n, ok := s.enter(c); {
-	case !ok, s.MaxConns > 0 && n > 2*s.MaxConns:
+	case !ok:
+		_ = nc.Close()
+	case s.MaxConns > 0 && n > 2*s.MaxConns:
+		c.reached(limitConns)
 		_ = nc.Close()
 	case s.MaxConns > 0 && n > s.MaxConns:
 		c.turnAway()
-	default:
-		c.serve()
+	case !c.serve():
+		return
 	}
+	s.release(c)
+}
+
+// release ends the connection's time with s.
+func (s *Server) release(c *conn) {
+	ended := c.ended
 	s.leave(c)
 	c.free()
+	if ended != nil {
+		ended()
+	}
 }
 
 // Drain ends all connections without breaking an exchange: idle ones close
@@ -173,7 +199,7 @@ type settings struct {
 	now                     func() time.Time
 }
 
-func (s *Server) settings() settings {
+func (s *Server) fillIn() {
 	o := settings{
 		limits:   s.Limits,
 		head:     either(s.HeadTimeout, 10*time.Second),
@@ -193,7 +219,7 @@ func (s *Server) settings() settings {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	return o
+	s.o = o
 }
 
 // either returns v, or def when v is zero, or zero when v is negative.

@@ -191,8 +191,13 @@ func (r *reply) appendFraming() {
 func (r *reply) appendConnection() {
 	c := r.c
 	r.last = c.req.Close || r.frame == frameClose || c.srv.draining.Load() ||
-		r.expect == expectAwaited || // its content may or may not come
-		c.body.over()
+		r.expect == expectAwaited // its content may or may not come
+	if !r.last && c.body.over() {
+		r.last = true
+		if !c.body.bad.Load() {
+			c.reached(limitDrain)
+		}
+	}
 	switch {
 	case r.last:
 		c.out = append(c.out, "Connection: close\r\n"...)
@@ -274,7 +279,7 @@ func (r *reply) copy(p []byte) error {
 	c.out = append(c.out, p...)
 	r.chunkEnd()
 	r.p.Sent += int64(len(p))
-	if len(c.out) >= c.o.pipeline || len(c.out) > len(block{})-copyMax {
+	if len(c.out) >= c.srv.o.pipeline || len(c.out) > len(block{})-copyMax {
 		return r.flush()
 	}
 	return nil

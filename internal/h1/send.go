@@ -112,11 +112,15 @@ func (c *conn) send(s wire.Span) (n int, err error) {
 	default:
 		err = c.sendConn()
 	}
-	if err == nil && !g.began.IsZero() {
-		err = c.pace(time.Now())
-	}
 	if !g.began.IsZero() {
-		c.reply.waited += time.Since(g.began)
+		now := time.Now()
+		if err == nil {
+			err = c.pace(now)
+		}
+		c.reply.waited += now.Sub(g.began)
+		if c.raw != nil {
+			c.wr.until(time.Time{})
+		}
 	}
 	rest := g.rest()
 	g.release()
@@ -128,11 +132,12 @@ func (c *conn) send(s wire.Span) (n int, err error) {
 	return size - min(size, rest), err
 }
 
-// sendRaw sends the cargo on a TCP socket by system calls of its own.
+// sendRaw sends the cargo on a socket by system calls of its own.
 func (c *conn) sendRaw() error {
 	for {
+		// No limit is in force until it would block: setting one costs more
+		// than the rest of a small write's way here.
 		c.cargo.armed = false
-		c.wr.within(c.o.write)
 		err := c.raw.Write(c.writes)
 		switch {
 		case err == nil:
@@ -143,6 +148,7 @@ func (c *conn) sendRaw() error {
 		if err := c.slow(); err != nil {
 			return err
 		}
+		c.wr.until(time.Time{})
 	}
 }
 
@@ -165,7 +171,7 @@ func (g *cargo) slice() time.Duration {
 	if g.past == 0 {
 		d = firstSlice
 	}
-	if w := g.c.o.write; w > 0 {
+	if w := g.c.srv.o.write; w > 0 {
 		d = min(d, w)
 	}
 	return d
@@ -190,9 +196,10 @@ func (c *conn) sendConn() error {
 		n, err := c.writeSlice(p)
 		g.advance(n)
 		switch {
+		case err == nil && g.rest() == 0:
 		case err != nil && (c.secure || !errors.Is(err, os.ErrDeadlineExceeded)):
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				c.srv.tally.write.Add(1)
+				c.reached(limitWrite)
 			}
 			return err
 		case err != nil || c.secure && time.Since(g.moved) > g.slice():
@@ -209,7 +216,7 @@ func (c *conn) writeSlice(p []byte) (int, error) {
 	g := &c.cargo
 	var now time.Time
 	if c.secure || g.span.Owner == nil && g.past == 0 {
-		now, _ = c.wr.within(c.o.write)
+		now, _ = c.wr.within(c.srv.o.write)
 	} else {
 		now = time.Now()
 		c.wr.until(now.Add(g.slice()))
@@ -231,8 +238,8 @@ func (c *conn) slow() error {
 	g.past++
 	if rest := g.rest(); rest < g.tick {
 		g.tick, g.moved = rest, now
-	} else if c.o.write > 0 && now.Sub(g.moved) >= c.o.write {
-		c.srv.tally.write.Add(1)
+	} else if c.srv.o.write > 0 && now.Sub(g.moved) >= c.srv.o.write {
+		c.reached(limitWrite)
 		return errStalled
 	}
 	if err := c.pace(now); err != nil {
@@ -245,7 +252,7 @@ func (c *conn) slow() error {
 		return g.copyOut()
 	}
 	if g.span.Owner.Pressure() == wire.Yield {
-		c.srv.tally.slow.Add(1)
+		c.reached(limitYield)
 		return errYield
 	}
 	return nil
@@ -255,8 +262,8 @@ func (c *conn) slow() error {
 func (c *conn) pace(now time.Time) error {
 	r := &c.reply
 	d := r.waited + now.Sub(c.cargo.began)
-	if d > grace && tooSlow(r.sent, d, c.o.rate) {
-		c.srv.tally.slow.Add(1)
+	if d > grace && tooSlow(r.sent, d, c.srv.o.rate) {
+		c.reached(limitSlowReader)
 		return fmt.Errorf("%w: %d bytes in %s", errSlow, r.sent, d.Round(time.Millisecond))
 	}
 	return nil

@@ -4,22 +4,22 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
-	"runtime"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// rawOf returns what system calls on nc go through, nil when it is not plain
-// TCP.
+// rawOf returns what system calls on nc go through: a stream socket's, TCP or
+// Unix; nil for everything else.
 func rawOf(nc net.Conn) syscall.RawConn {
-	tc, ok := nc.(*net.TCPConn)
+	s, ok := nc.(interface {
+		syscall.Conn
+		CloseWrite() error
+	})
 	if !ok {
 		return nil
 	}
-	raw, err := tc.SyscallConn()
+	raw, err := s.SyscallConn()
 	if err != nil {
 		return nil
 	}
@@ -56,16 +56,20 @@ func (g *cargo) writeTo(fd uintptr) bool {
 
 func (g *cargo) writeOnce(fd int) (int, error) {
 	switch {
-	case g.span.N == 0 || raceEnabled && len(g.own) > 0:
-		return syscall.Write(fd, g.own)
-	case g.fd < 0 && raceEnabled:
-		return syscall.Write(fd, g.span.Mem)
+	case raceEnabled && len(g.own) > 0 || g.span.N == 0:
+		return writeFD(fd, g.own)
+	case raceEnabled && g.fd < 0:
+		return writeFD(fd, g.span.Mem)
 	case g.fd < 0:
-		return g.writev(fd)
+		return g.writev(fd, g.span.N)
+	case raceEnabled || g.span.Mem == nil:
+		if len(g.own) > 0 {
+			return writeFD(fd, g.own)
+		}
 	case len(g.own) > 0:
-		// Without MSG_MORE: corked with the head, the pages of a file cost
-		// three times as much as behind it (64 KiB over loopback, Linux 6.18).
-		return syscall.Write(fd, g.own)
+		return g.writev(fd, min(g.span.N, toPage(g.span.Off)+withHead))
+	case toPage(g.span.Off) > 0:
+		return g.writev(fd, min(g.span.N, toPage(g.span.Off)))
 	}
 	off := g.span.Off
 	n, err := syscall.Sendfile(fd, g.fd, &off, g.span.N)
@@ -82,96 +86,35 @@ func (g *cargo) writeOnce(fd int) (int, error) {
 	return n, err
 }
 
-// writev writes the own bytes, and the span unless it goes by sendfile.
-func (g *cargo) writev(fd int) (int, error) {
-	v, n := &g.vec, 0
+// withHead is how much of content that goes by sendfile is copied out with its
+// head, beyond what lies in front of the first page's end: the head needs a
+// packet anyway, and sendfile takes 16 pages at a time, so that 64 KiB which do
+// not begin with a page would take it two rounds. Without MSG_MORE: corked with
+// the head, pages of a file cost more than behind it (Linux 6.18, loopback).
+const withHead = 12 << 10
+
+// toPage returns how many bytes lie between off and the next page.
+func toPage(off int64) int {
+	const page = 4 << 10
+	return int(-off & (page - 1))
+}
+
+// writev writes the own bytes and the first n of the span.
+func (g *cargo) writev(fd, n int) (int, error) {
+	v, k := &g.vec, 0
 	if len(g.own) > 0 {
-		v.iov[n].Base = &g.own[0]
-		v.iov[n].SetLen(len(g.own))
-		n++
+		v.iov[k].Base = &g.own[0]
+		v.iov[k].SetLen(len(g.own))
+		k++
 	}
-	if g.fd < 0 {
-		v.iov[n].Base = &g.span.Mem[0]
-		v.iov[n].SetLen(g.span.N)
-		n++
-	}
+	v.iov[k].Base = &g.span.Mem[0]
+	v.iov[k].SetLen(n)
 	v.msg.Iov = &v.iov[0]
-	v.msg.SetIovlen(n)
-	sent, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.msg)), unix.MSG_NOSIGNAL)
+	v.msg.SetIovlen(k + 1)
+	sent, errno := sendmsg(fd, &v.msg, len(g.own)+n)
 	v.iov = [2]unix.Iovec{}
 	if errno != 0 {
 		return 0, errno
 	}
-	return int(sent), nil
-}
-
-// passes is how many requests in a row a connection may wait for by letting
-// others go first before it parks.
-const passes = 2
-
-// await reads the first bytes of a request. While there are none, a plain TCP
-// connection has no buffers.
-func (c *conn) await() error {
-	if c.raw == nil {
-		return c.in.Fill()
-	}
-	if _, ok := c.limit(); !ok {
-		return os.ErrDeadlineExceeded
-	}
-	c.readErr = nil
-	if c.served && c.passed < passes {
-		// Others that are ready go first: by then the next request may be
-		// here, and a read that finds nothing, and parking, are saved. Not for
-		// ever, since connections that have parked are looked at only when
-		// nobody is ready.
-		c.passed++
-		runtime.Gosched()
-	}
-	err := c.raw.Read(c.reads)
-	c.sit()
-	if err == nil {
-		err = c.readErr
-	}
-	return err
-}
-
-// readFirst reads from fd what is there, or gives the buffers back and returns
-// false. It is RawConn.Read's callback.
-func (c *conn) readFirst(fd uintptr) bool {
-	c.sit()
-	n, err := syscall.Read(int(fd), c.in.Buf)
-	for errors.Is(err, unix.EINTR) {
-		n, err = syscall.Read(int(fd), c.in.Buf)
-	}
-	switch {
-	case errors.Is(err, unix.EAGAIN):
-		c.passed = 0
-		c.rise()
-		return false
-	case err != nil:
-		c.readErr = err
-	case n == 0:
-		c.readErr = io.EOF
-	default:
-		c.in.R, c.in.W = 0, n
-		c.count.in.Add(uint64(n))
-	}
-	return true
-}
-
-// preadFull fills p from the file at off.
-func preadFull(fd int, p []byte, off int64) error {
-	for len(p) > 0 {
-		n, err := unix.Pread(fd, p, off)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return err
-		case n == 0:
-			return io.ErrUnexpectedEOF
-		default:
-			p, off = p[n:], off+int64(n)
-		}
-	}
-	return nil
+	return sent, nil
 }

@@ -18,7 +18,7 @@ func (g *cargo) writeTo(uintptr) bool {
 	return true
 }
 
-func (c *conn) await() error { return c.in.Fill() }
+func (c *conn) await() error { return c.awaitConn() }
 
 func (c *conn) readFirst(uintptr) bool {
 	c.readErr = errors.ErrUnsupported

@@ -21,6 +21,8 @@ type Stats struct {
 	Panics   uint64         // panics of the Handler
 	BytesIn  uint64         // read off connections
 	BytesOut uint64         // written onto connections
+
+	limits [limitCount]uint64 // what each limit ended
 }
 
 // Timeouts counts connections that ended because a limit of time passed.
@@ -53,9 +55,9 @@ type count struct {
 
 // A tally sums up what is rare and what connections that ended have counted.
 type tally struct {
-	conns, slow, aborted, panics       atomic.Uint64
-	handshake, head, idle, body, write atomic.Uint64
-	ended                              count
+	conns, aborted, panics atomic.Uint64
+	limits                 limits
+	ended                  count
 
 	mu      sync.Mutex // guards the field below
 	refused map[int]uint64
@@ -82,13 +84,15 @@ func (t *tally) stats() Stats {
 	t.mu.Lock()
 	refused := maps.Clone(t.refused)
 	t.mu.Unlock()
+	n := t.limits.load()
 	return Stats{
 		Conns: t.conns.Load(), Requests: t.ended.requests.Load(), Refused: refused,
 		Timeouts: Timeouts{
-			Handshake: t.handshake.Load(), Head: t.head.Load(), Idle: t.idle.Load(),
-			Body: t.body.Load(), Write: t.write.Load(),
+			Handshake: n[limitHandshake], Head: n[limitHead], Idle: n[limitIdle],
+			Body: n[limitBody] + n[limitSlowSender], Write: n[limitWrite],
 		},
-		Slow: t.slow.Load(), Aborted: t.aborted.Load(), Panics: t.panics.Load(),
+		Slow: n[limitSlowReader] + n[limitYield], Aborted: t.aborted.Load(), Panics: t.panics.Load(),
 		BytesIn: t.ended.in.Load(), BytesOut: t.ended.out.Load(),
+		limits: n,
 	}
 }

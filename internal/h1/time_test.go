@@ -23,7 +23,7 @@ func TestTimeouts(t *testing.T) {
 		least, most time.Duration
 		count       Timeouts
 	}{
-		{"nothing ever", "", "", "", 50 * time.Second, 75 * time.Second, Timeouts{Idle: 1}},
+		{"nothing ever", "", "", "", 7 * time.Second, 10 * time.Second, Timeouts{Head: 1}},
 		{"idle after a request: silent", get, ok("a"), "", 50 * time.Second, 75 * time.Second, Timeouts{Idle: 1}},
 		{"half a head", "GET /a", "HTTP/1.1 408 ", "", 10 * time.Second, 12 * time.Second, Timeouts{Head: 1}},
 		{"half a second head", get + "GET", ok("a") + "HTTP/1.1 408 ", "", 10 * time.Second, 12 * time.Second, Timeouts{Head: 1}},

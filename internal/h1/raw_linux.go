@@ -1,0 +1,76 @@
+package h1
+
+import (
+	"errors"
+	"io"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Small calls on a socket that does not block are made without telling the
+// scheduler: they take about as long as telling it does. Above this many bytes
+// they take longer, and another goroutine could run.
+const briefMax = 64 << 10
+
+// readFD reads from a socket that does not block.
+func readFD(fd int, p []byte) (int, error) {
+	if raceEnabled || len(p) == 0 || len(p) > briefMax {
+		return syscall.Read(fd, p)
+	}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// readByte reads one byte from a socket that does not block.
+func readByte(fd uintptr, b *[1]byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(b)), 1)
+	return int(n), errno
+}
+
+// writeFD writes to a socket that does not block. The race detector takes
+// package syscall's Write, and no call of our own, as ordered before the Read
+// of it.
+func writeFD(fd int, p []byte) (int, error) {
+	if raceEnabled || len(p) == 0 || len(p) > briefMax {
+		return syscall.Write(fd, p)
+	}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// sendmsg sends msg, of size bytes, on a socket that does not block.
+func sendmsg(fd int, msg *unix.Msghdr, size int) (int, syscall.Errno) {
+	var n uintptr
+	var errno syscall.Errno
+	if size > briefMax {
+		n, _, errno = syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(msg)), unix.MSG_NOSIGNAL)
+	} else {
+		n, _, errno = syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(msg)), unix.MSG_NOSIGNAL)
+	}
+	return int(n), errno
+}
+
+// preadFull fills p from the file at off.
+func preadFull(fd int, p []byte, off int64) error {
+	for len(p) > 0 {
+		n, err := unix.Pread(fd, p, off)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return err
+		case n == 0:
+			return io.ErrUnexpectedEOF
+		default:
+			p, off = p[n:], off+int64(n)
+		}
+	}
+	return nil
+}
