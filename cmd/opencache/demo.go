@@ -46,7 +46,7 @@ func (c *demoCmd) Run() error {
 		o.Origin = originURL(origin.url)
 	}
 	log := newLog(o)
-	public, err := listenNext(c.Listen)
+	public, err := listenNext(c.Listen, o.Socket.socket(o.HeadTimeout))
 	if err != nil {
 		return usageError{err}
 	}
@@ -119,12 +119,12 @@ func (c *demoCmd) introduce(w io.Writer, base string, builtIn bool, p *process) 
 }
 
 // listenNext listens on addr or, when that is taken, on the next free port.
-func listenNext(addr string) (net.Listener, error) {
-	l, err := listen.Listen(addr)
+func listenNext(addr string, o listen.Options) (net.Listener, error) {
+	l, err := o.Listen(addr)
 	host, port, _ := net.SplitHostPort(addr)
 	first, notPort := net.LookupPort("tcp", port)
 	for i := 1; notPort == nil && i <= demoPorts && first+i < 1<<16 && errors.Is(err, syscall.EADDRINUSE); i++ {
-		l, err = listen.Listen(net.JoinHostPort(host, fmt.Sprint(first+i)))
+		l, err = o.Listen(net.JoinHostPort(host, fmt.Sprint(first+i)))
 	}
 	return l, err
 }

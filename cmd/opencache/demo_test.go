@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"opencache/internal/telemetry"
+
+	"opencache/internal/listen"
 )
 
 // The demo starts all by itself, shows hits and ends.
@@ -44,7 +46,7 @@ func TestListenNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	l, err := listenNext(taken.Addr().String())
+	l, err := listenNext(taken.Addr().String(), listen.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func TestListenNext(t *testing.T) {
 	if got <= from || got > from+demoPorts {
 		t.Errorf("got port %d, want one shortly after %d", got, from)
 	}
-	if _, err := listenNext("nonsense"); err == nil {
+	if _, err := listenNext("nonsense", listen.Options{}); err == nil {
 		t.Error("nonsense: got no error")
 	}
 }

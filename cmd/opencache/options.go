@@ -42,8 +42,12 @@ type serveOptions struct {
 	OriginMaxConns    int           `default:"1024" group:"Limits" placeholder:"N" help:"Connections to the origin at a time (default ${default})."`
 	Grace             time.Duration `default:"30s" group:"Limits" help:"For answers under way when stopping (default ${default})."`
 
+	Socket listenOptions `embed:""`
+
 	Admin          string `group:"Operation" placeholder:"ADDR" help:"Address of the administration interface, or off (default ${adminDefault}, or none when that is taken)."`
 	AdminTokenFile string `group:"Operation" placeholder:"FILE" help:"File with the token that administration asks of clients that are not on this machine."`
+	RequestID      string `name:"request-id" default:"new" enum:"new,keep,off" placeholder:"HOW" group:"Operation" help:"X-Request-ID of answers and towards the origin: new for each request, keep the client's when it has a fit one, off leaves the field alone (default ${default})."`
+	ServerTiming   bool   `group:"Operation" help:"Tell clients in Server-Timing how long cache and origin took."`
 	AccessLog      string `group:"Operation" placeholder:"FILE" help:"File for a line of JSON per request; - is standard output (default none). SIGUSR1 reopens it."`
 	LogLevel       string `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" group:"Operation" help:"Least level to log: debug, info, warn, error (default ${default})."`
 	LogFormat      string `default:"text" enum:"text,json" placeholder:"FORM" group:"Operation" help:"Form of the log on standard error: text, json (default ${default})."`
@@ -51,9 +55,10 @@ type serveOptions struct {
 	token string // what AdminTokenFile holds
 
 	// What tests put in place of the machine; nil and false: the machine.
-	now  func() time.Time
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	heap bool // stored responses on the Go heap
+	now    func() time.Time
+	random func() uint64
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	heap   bool // stored responses on the Go heap
 }
 
 // adminDefault is where administration listens when nothing is said.
@@ -82,6 +87,9 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--origin-max-conns: %d: expected 1 or more", o.OriginMaxConns)
 	case !isToken(o.Via):
 		return fmt.Errorf("--via: %q: expected a name of letters, digits and -._", o.Via)
+	}
+	if err := o.Socket.check(); err != nil {
+		return err
 	}
 	if o.AdminTokenFile != "" {
 		text, err := os.ReadFile(o.AdminTokenFile)
@@ -117,6 +125,17 @@ func loopbackAddr(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// requestID is what --request-id means to the edge.
+func (o *serveOptions) requestID() edge.RequestID {
+	switch o.RequestID {
+	case "keep":
+		return edge.KeepID
+	case "off":
+		return edge.NoID
+	}
+	return edge.NewID
 }
 
 // rules are those of the one-line mode as the flags change them.

@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"opencache/internal/listen"
 )
 
 // A process is a stack with its listeners, from start to end:
@@ -19,7 +21,8 @@ import (
 type process struct {
 	stack  *stack
 	public net.Listener
-	admin  net.Listener // nil: off
+	admin  net.Listener    // nil: off
+	keys   *listen.KeyPair // of public; nil: plain
 	token  string
 	grace  time.Duration
 	log    *slog.Logger
@@ -88,8 +91,10 @@ func (p *process) run(ctx context.Context) error {
 		}()
 	}
 
+	stopLimits := p.logLimits()
 	err := p.wait(ctx, signals, broken)
 	err = errors.Join(err, p.drain(signals))
+	stopLimits()
 	// The administration answers until the end, so that draining can be seen.
 	if adm != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), unwind)
@@ -99,6 +104,21 @@ func (p *process) run(ctx context.Context) error {
 		}
 	}
 	return errors.Join(err, p.stack.Close())
+}
+
+// logLimits logs the limits that clients reach until the function that it
+// returns is called.
+func (p *process) logLimits() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		p.stack.limits.Run(ctx)
+		close(ended)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // wait returns nil when it is time to drain.
@@ -127,7 +147,7 @@ func (p *process) ends(sig os.Signal) bool {
 // attend does what a signal asks for that does not stop the process.
 func (p *process) attend(sig os.Signal) {
 	if sig == syscall.SIGHUP {
-		p.log.Info("nothing to load anew: there is no configuration file", "signal", sig.String())
+		p.reload(sig)
 		return
 	}
 	if err := p.stack.access.Reopen(); err != nil {
@@ -135,6 +155,19 @@ func (p *process) attend(sig os.Signal) {
 		return
 	}
 	p.log.Info("access log opened anew")
+}
+
+// reload reads what is read from files anew.
+func (p *process) reload(sig os.Signal) {
+	if p.keys == nil {
+		p.log.Info("nothing to load anew: there is no configuration file", "signal", sig.String())
+		return
+	}
+	if err := p.keys.Load(); err != nil {
+		p.log.Error("the old certificate stays in use", "error", err)
+		return
+	}
+	tellCertificate(p.keys, p.log)
 }
 
 // sameSignal is how soon a second signal counts as the first one, delivered

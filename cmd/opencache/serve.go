@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-
-	"opencache/internal/listen"
 )
 
 // serveCmd is opencache serve.
@@ -14,6 +12,7 @@ type serveCmd struct {
 	Listen string  `placeholder:"ADDR" help:"Address for clients: host:port or unix:/path (default 127.0.0.1:8080)."`
 	Port   *uint16 `placeholder:"N" help:"The same as --listen 127.0.0.1:N, and stronger; 0 is any free port."`
 
+	TLS     tlsOptions   `embed:""`
 	Options serveOptions `embed:""`
 }
 
@@ -27,14 +26,19 @@ func (c *serveCmd) Run() error {
 		return usageError{err}
 	}
 	log := newLog(o)
-	public, err := listen.Listen(c.addr())
+	keys, err := c.TLS.load(log)
 	if err != nil {
 		return usageError{err}
 	}
-	p, err := newProcess(o, public, log)
+	public, err := o.Socket.socket(o.HeadTimeout).Listen(c.addr())
+	if err != nil {
+		return usageError{err}
+	}
+	p, err := newProcess(o, secured(public, keys), log)
 	if err != nil {
 		return err
 	}
+	p.keys = keys
 	started := []any{"listen", public.Addr().String(), "origin", string(o.Origin), "memory", o.Memory.String(), "version", version}
 	if p.admin != nil {
 		started = append(started, "admin", p.admin.Addr().String())

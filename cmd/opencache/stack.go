@@ -30,6 +30,7 @@ type stack struct {
 	access   *telemetry.AccessLog // nil: none
 	http1    *h1.Server
 	server   *listen.Server
+	limits   *telemetry.LimitLog
 	draining atomic.Bool
 }
 
@@ -64,17 +65,20 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	if s.edge, err = edge.New(s.edgeOptions(o, name, log)); err != nil {
 		return nil, errors.Join(err, s.free())
 	}
+	s.limits = &telemetry.LimitLog{Log: log, Counts: s.limited, Everyday: everyday}
 	s.http1 = &h1.Server{
 		Handler:     s.edge,
 		HeadTimeout: o.HeadTimeout, IdleTimeout: o.IdleTimeout, BodyTimeout: o.BodyTimeout, WriteTimeout: o.WriteTimeout,
-		MaxContent: int64(o.MaxBody), MaxConns: o.MaxConns, Log: log, Now: o.now,
+		MaxContent: int64(o.MaxBody), MaxConns: o.MaxConns, Limited: s.limits.Note, Log: log, Now: o.now,
 	}
 	s.server = &listen.Server{
 		Protocols: map[string]func(net.Conn){"http/1.1": s.ServeConn},
 		// h1 answers the connections that are too many; what comes above
 		// that is closed unanswered.
-		MaxConns: o.MaxConns + o.MaxConns/16 + 64,
-		Log:      log,
+		MaxConns:      o.MaxConns + o.MaxConns/16 + 64,
+		MaxPerAddress: o.Socket.MaxConnsPerAddress,
+		Limited:       s.limits.Note,
+		Log:           log,
 	}
 	return s, nil
 }
@@ -84,7 +88,8 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 	e := edge.Options{
 		Engine: s.engine, Upstream: s.metrics.Upstream(s.upstream), Origin: name,
 		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
-		Policy:     engine.Policy{Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge},
+		Policy:    engine.Policy{Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming},
+		RequestID: o.requestID(), Random: o.random,
 		AdminToken: o.token, Metrics: s.metrics, Log: s.access,
 		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now, Warn: log,
 	}
@@ -105,7 +110,9 @@ func (s *stack) source() telemetry.Source {
 		Waiters:     s.engine.Stats.Waiting.Load,
 		Connections: func() int64 { return int64(s.server.Stats().Open) },
 		Accepted:    func() uint64 { return s.server.Stats().Accepted },
+		Idle:        func() int64 { return int64(s.http1.Stats().Idle) },
 		Refused:     func() uint64 { return s.server.Stats().Refused },
+		Limited:     s.limited,
 		LogDropped:  s.access.Dropped,
 	}
 }

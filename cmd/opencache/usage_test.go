@@ -56,6 +56,13 @@ func TestUsage(t *testing.T) {
 		{"", "serve --admin-token-file /nowhere/token " + origin, `--admin-token-file: open /nowhere/token: no such file or directory`},
 		{"", "serve --admin-token-file " + short + " " + origin, `a token of 6 bytes: expected at least 16`},
 		{"", "serve --listen 127.0.0.1:0 --admin off --access-log /nowhere/log " + origin, `access log: open /nowhere/log: no such file or directory`},
+		{"", "serve --max-conns-per-address=-1 " + origin, `--max-conns-per-address: -1: expected 0 (any number) or more`},
+		{"", "serve --listen-backlog=-1 " + origin, `--listen-backlog: -1: expected 0 (the system's) to 1073741824`},
+		{"", "serve --notsent-lowat 2G " + origin, `--notsent-lowat: 2G: expected 0 (none) to 1G`},
+		{"", "serve --tls-cert /nowhere/cert " + origin, `--tls-key is missing: expected the file with the key to --tls-cert`},
+		{"", "serve --tls-key /nowhere/key " + origin, `--tls-cert is missing: expected the file with the certificate for --tls-key`},
+		{"", "serve --tls-cert /nowhere/cert --tls-key /nowhere/key " + origin, `--tls-cert, --tls-key: certificate: open /nowhere/cert: no such file or directory`},
+		{"", "serve --tls-cert " + short + " --tls-key " + short + " " + origin, `tls: failed to find any PEM data in certificate input`},
 		{"", "demo --seconds=-1", `--seconds: -1: expected 0 or more`},
 		{"OPENCACHE_ADMIN=off", "healthcheck", `healthcheck: administration is off: expected a URL`},
 	} {

@@ -29,17 +29,41 @@ import (
 // minutes.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
 
+// Options are what a listening socket may have beyond the system's defaults.
+// The zero value has none of it. All but Backlog are for TCP alone, and where
+// the system has no such thing listening fails with errors.ErrUnsupported.
+type Options struct {
+	// DeferAccept has the kernel hold a connection back until the client has
+	// sent something, for about so long, in whole seconds; 0: not at all.
+	DeferAccept time.Duration
+	// ReusePort lets other sockets of this user listen on the same port; the
+	// kernel spreads connections over them.
+	ReusePort bool
+	// NotSentLowat is how many bytes a connection's socket takes ahead of
+	// what the network has taken; 0: as many as its send buffer holds.
+	NotSentLowat int
+	// Backlog is how many connections wait to be accepted; 0: as many as the
+	// system allows, which bounds any number.
+	Backlog int
+}
+
+// Listen opens a listening socket without options; see Options.Listen.
+func Listen(addr string) (net.Listener, error) { return Options{}.Listen(addr) }
+
 // Listen opens a listening socket: "host:port" for TCP (no host: all
 // addresses, port 0: any free one) or "unix:/path". A Unix socket that a dead
 // process has left behind is replaced. Errors are one line that names the
 // address and what is wrong with it; a port that somebody else has is
 // syscall.EADDRINUSE to errors.Is.
-func Listen(addr string) (net.Listener, error) {
+func (o Options) Listen(addr string) (net.Listener, error) {
 	network, where, err := split(addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen %q: %w", addr, err)
 	}
 	config := net.ListenConfig{KeepAliveConfig: keepAlive}
+	if network == "tcp" {
+		config.Control = func(_, _ string, c syscall.RawConn) error { return o.control(c) }
+	}
 	config.SetMultipathTCP(false) // it costs on every segment, and no client of a cache asks for it
 	ln, err := config.Listen(context.Background(), network, where)
 	if network == "unix" && errors.Is(err, syscall.EADDRINUSE) && abandoned(where) {
@@ -50,6 +74,9 @@ func Listen(addr string) (net.Listener, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", addr, plain(err))
+	}
+	if ln, err = o.finish(ln); err != nil {
+		return nil, fmt.Errorf("listen %s: %w", addr, err)
 	}
 	return ln, nil
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -32,20 +35,31 @@ type Server struct {
 	// nothing. A protocol that wants to answer first has a lower bound of its
 	// own.
 	MaxConns int
-	Log      *slog.Logger // nil: nothing is logged
+	// MaxPerAddress is how many of them may come from one IPv4 address or one
+	// IPv6 network of 64 bits; 0: any number. Connections without an address
+	// (Unix sockets) do not count.
+	MaxPerAddress int
+	// Limited is told of each connection that a limit has closed: the limit's
+	// name as in Stats.Limited, and the client. nil: nobody is.
+	Limited func(limit string, client netip.AddrPort)
+	Log     *slog.Logger // nil: nothing is logged
 
 	mu        sync.Mutex // guards the fields below
 	stats     Stats
+	peers     peers
+	idle      []*worker
 	listeners map[net.Listener]struct{}
 	drained   chan struct{} // made by Shutdown, closed when no connection is open
 }
 
 // Stats are counts since the start, and what is open now.
 type Stats struct {
-	Open     int    // connections being served
-	Accepted uint64 // connections given to a protocol
-	Refused  uint64 // connections closed at once: too many, or no protocol
-	Pauses   uint64 // times that accepting paused for an error (no descriptors left…)
+	Open       int    // connections being served
+	Accepted   uint64 // connections given to a protocol
+	Refused    uint64 // connections closed at once, for any reason
+	TooMany    uint64 // of them, because of MaxConns
+	PerAddress uint64 // of them, because of MaxPerAddress
+	Pauses     uint64 // times that accepting paused for an error (no descriptors left…)
 }
 
 // Stats returns the counts.
@@ -54,6 +68,19 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	return s.stats
 }
+
+// Limited yields how often each limit was reached, by its name.
+func (s Stats) Limited() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		_ = yield(LimitConns, s.TooMany) && yield(LimitPerAddress, s.PerAddress)
+	}
+}
+
+// The names of a Server's limits.
+const (
+	LimitConns      = "connections"
+	LimitPerAddress = "connections_per_address"
+)
 
 // Serve accepts connections from l until Shutdown, which makes it return nil,
 // or until l breaks; it closes l. A Server may serve several listeners.
@@ -78,14 +105,17 @@ func (s *Server) Serve(l net.Listener) error {
 			s.pause(pause, err)
 			continue
 		}
-		if serve == nil || !s.take() {
-			s.refuse(c)
-			continue
+		var from address
+		if s.MaxPerAddress > 0 {
+			from = addressOf(c)
 		}
-		go func() {
-			defer s.release()
-			serve(c)
-		}()
+		if serve == nil {
+			s.refuse(c, "")
+		} else if limit, ok := s.take(from); ok {
+			s.start(job{serve, c, from, leaseOf(c)})
+		} else {
+			s.refuse(c, limit)
+		}
 	}
 }
 
@@ -99,6 +129,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		if s.stats.Open == 0 {
 			close(s.drained)
 		}
+		s.dismissLocked()
 	}
 	for l := range s.listeners {
 		_ = l.Close() // Serve closes it too and has nobody to tell either
@@ -139,36 +170,37 @@ func (s *Server) stopping() bool {
 	return s.drained != nil
 }
 
-// take makes room for one connection more, unless there is none or Shutdown
-// was first.
-func (s *Server) take() bool {
-	limit := s.MaxConns
-	if limit <= 0 {
-		limit = defaultMaxConns
+// take makes room for one connection more, unless a limit, which it names, is
+// reached or Shutdown was first.
+func (s *Server) take(from address) (limit string, ok bool) {
+	most := s.MaxConns
+	if most <= 0 {
+		most = defaultMaxConns
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stats.Open >= limit || s.drained != nil {
-		return false
+	switch {
+	case s.drained != nil:
+		return "", false
+	case s.stats.Open >= most:
+		s.stats.TooMany++
+		return LimitConns, false
+	case !s.peers.enter(from, s.MaxPerAddress):
+		s.stats.PerAddress++
+		return LimitPerAddress, false
 	}
 	s.stats.Open++
 	s.stats.Accepted++
-	return true
+	return "", true
 }
 
-func (s *Server) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stats.Open--
-	if s.drained != nil && s.stats.Open == 0 {
-		close(s.drained)
-	}
-}
-
-func (s *Server) refuse(c net.Conn) {
+func (s *Server) refuse(c net.Conn, limit string) {
 	s.mu.Lock()
 	s.stats.Refused++
 	s.mu.Unlock()
+	if limit != "" && s.Limited != nil {
+		s.Limited(limit, remoteOf(c))
+	}
 	_ = c.Close()
 }
 
@@ -188,14 +220,6 @@ func (s *Server) pause(d time.Duration, err error) {
 // errors of the connection that was to be accepted, and of this process'
 // bounds.
 func temporary(err error) bool {
-	for _, errno := range []syscall.Errno{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN,
-		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EPERM, syscall.ENETDOWN, syscall.EPROTO, syscall.ENOPROTOOPT,
-		syscall.EHOSTDOWN, syscall.ENONET, syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH,
-	} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
+	var errno syscall.Errno
+	return errors.As(err, &errno) && slices.Contains(passing, errno)
 }

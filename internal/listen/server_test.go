@@ -84,7 +84,7 @@ func TestServerMaxConns(t *testing.T) {
 		result := serve(t, s, l)
 		a, b, c := l.dial(), l.dial(), l.dial()
 		synctest.Wait()
-		if got, want := s.Stats(), (Stats{Open: 2, Accepted: 2, Refused: 1}); got != want {
+		if got, want := s.Stats(), (Stats{Open: 2, Accepted: 2, Refused: 1, TooMany: 1}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 		if closed(a) || closed(b) || !closed(c) {

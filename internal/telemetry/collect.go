@@ -27,9 +27,12 @@ type Source struct {
 	Waiters   func() int64              // requests that wait for another one's fetch now
 
 	Connections func() int64  // client connections open now
+	Idle        func() int64  // of them, waiting for a request
 	Accepted    func() uint64 // client connections taken so far
 	Refused     func() uint64 // client connections closed for being too many
 	LogDropped  func() uint64 // access log records lost
+
+	Limited iter.Seq2[string, uint64] // how often clients reached a limit, by its name, each yielded once
 }
 
 // ContentType is the media type of what WriteText writes.
@@ -58,7 +61,7 @@ func (m *Metrics) WriteText(w io.Writer) error {
 type descs struct {
 	build, requests, duration, bytes, upstream, upstreamBytes *prometheus.Desc
 	objects, cacheBytes, evictions, waiters                   *prometheus.Desc
-	connections, accepted, refused, logDropped                *prometheus.Desc
+	connections, idle, accepted, refused, limited, logDropped *prometheus.Desc
 }
 
 func newDescs() descs {
@@ -77,8 +80,10 @@ func newDescs() descs {
 		evictions:     desc("cache_evictions_total", "Stored responses that were dropped.", "reason"),
 		waiters:       desc("collapse_waiters", "Requests that wait for another request's fetch."),
 		connections:   desc("connections", "Client connections open."),
+		idle:          desc("connections_idle", "Client connections open that wait for a request."),
 		accepted:      desc("connections_accepted_total", "Client connections taken."),
 		refused:       desc("connections_refused_total", "Client connections closed because there were too many."),
+		limited:       desc("limited_total", "Times that a client reached a limit.", "limit"),
 		logDropped:    desc("access_log_dropped_total", "Access log records lost: the log could not be written, or not fast enough."),
 	}
 }
@@ -101,7 +106,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 	d := &c.desc
 	for _, one := range []*prometheus.Desc{
 		d.build, d.requests, d.duration, d.bytes, d.upstream, d.upstreamBytes, d.objects,
-		d.cacheBytes, d.evictions, d.waiters, d.connections, d.accepted, d.refused, d.logDropped,
+		d.cacheBytes, d.evictions, d.waiters, d.connections, d.idle, d.accepted, d.refused, d.limited, d.logDropped,
 	} {
 		out <- one
 	}
@@ -186,10 +191,15 @@ func (c collector) collectSource(to sink) {
 			to.counter(d.evictions, n, reason)
 		}
 	}
+	if s.Limited != nil {
+		for limit, n := range s.Limited {
+			to.counter(d.limited, n, limit)
+		}
+	}
 	for _, g := range []struct {
 		desc *prometheus.Desc
 		read func() int64
-	}{{d.objects, s.Objects}, {d.waiters, s.Waiters}, {d.connections, s.Connections}} {
+	}{{d.objects, s.Objects}, {d.waiters, s.Waiters}, {d.connections, s.Connections}, {d.idle, s.Idle}} {
 		if g.read != nil {
 			to.gauge(g.desc, float64(g.read()))
 		}

@@ -23,9 +23,10 @@ func full() Source {
 	n := func() int64 { return 7 }
 	c := func() uint64 { return 9 }
 	return Source{
-		Version: "1.2.3", Revision: "abc", Objects: n, Waiters: n, Connections: n, Accepted: c, Refused: c, LogDropped: c,
+		Version: "1.2.3", Revision: "abc", Objects: n, Waiters: n, Connections: n, Idle: n, Accepted: c, Refused: c, LogDropped: c,
 		Bytes:     maps.All(map[string]int64{"memory": 4096}),
 		Evictions: maps.All(map[string]uint64{"space": 3, "purge": 1}),
+		Limited:   maps.All(map[string]uint64{"connections": 2, "head_timeout": 0}),
 	}
 }
 
@@ -88,7 +89,10 @@ func TestMetricsExposition(t *testing.T) {
 		`opencache_cache_evictions_total{reason="space"} 3`,
 		`opencache_collapse_waiters 7`,
 		`opencache_connections 7`,
+		`opencache_connections_idle 7`,
 		`opencache_connections_refused_total 9`,
+		`opencache_limited_total{limit="connections"} 2`,
+		`opencache_limited_total{limit="head_timeout"} 0`,
 		`opencache_access_log_dropped_total 9`,
 	)
 	for _, part := range []string{`opencache_build_info{goversion="go`, "go_goroutines ", "process_open_fds "} {
