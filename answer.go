@@ -139,8 +139,11 @@ func (a *answer) Span(s wire.Span) error {
 
 // Flush sends what is buffered, where w can do that; see wire.Sink.
 func (a *answer) Flush() error {
-	if a.stage == broken {
+	switch a.stage {
+	case broken:
 		return a.reply.Err
+	case fresh: // nothing is buffered, and w would make up a head
+		return nil
 	}
 	if err := a.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return a.fail(&wire.Error{Side: wire.Client, Err: err})

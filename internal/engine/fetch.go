@@ -88,13 +88,14 @@ type fetch struct {
 	base, length int64
 	saved        int64
 	blocks       []*block
+	first        [1]*block // what blocks begins in: most content is one
 
 	// Content that can not be asked for again is not fetched far ahead of
 	// the fastest reader: reached is where that is, ahead the distance, and
 	// pace tells the fetch that one of them has moved or left.
 	reached int64
-	ahead   int64 // aheadMax; 0: as fast as it comes
-	pace    chan struct{}
+	ahead   int64         // aheadMax; 0: as fast as it comes
+	pace    chan struct{} // nil while ahead is 0
 
 	rest   *wire.Response // handed: what follows length
 	anyone bool           // rest is for the first to ask, else for the leader alone
@@ -161,10 +162,13 @@ func (f *fetch) dropBlocksLocked() {
 // publishLocked tells everybody who waits that something has changed.
 func (f *fetch) publishLocked() {
 	f.progressed = f.e.now()
-	if f.waiters > 0 {
-		close(f.wake)
+	if f.waiters == 0 {
+		return
+	}
+	close(f.wake)
+	f.waiters = 0
+	if f.phase <= growing { // else nothing is to come that could be waited for
 		f.wake = make(chan struct{})
-		f.waiters = 0
 	}
 }
 
@@ -282,7 +286,7 @@ func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
 	f.version = f.e.store.Version()
 	f.stored = true
 	if f.head.strongValidator() == nil {
-		f.ahead = aheadMax
+		f.ahead, f.pace = aheadMax, make(chan struct{}, 1)
 	}
 	f.phase = growing
 	f.mu.Unlock()

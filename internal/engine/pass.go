@@ -38,7 +38,8 @@ func (c *call) pass(fwd Forward, why Reason) {
 		c.send.Body = &begun{Body: c.r.Body, head: (*buf)[:n], err: err}
 	}
 	asked := e.now()
-	resp, err := c.pol.Upstream.Exchange(c.r.Context(), &c.send)
+	_ = c.p.Flush() // what earlier requests' replies hold back; a client that is gone shows at Start
+	resp, err := c.pol.Upstream.Exchange(c.patron.of(c.r), &c.send)
 	c.now = e.now()
 	c.out.Waited = c.now.Sub(asked)
 	if err != nil {
@@ -122,10 +123,15 @@ func (c *call) copyBody(from io.Reader, body wire.Body) {
 	buf := c.e.buffers.Get().(*[]byte)
 	defer c.e.buffers.Put(buf)
 	left := c.p.Length
+	var pipe *wire.Pipe
+	if left >= spliceMin && body != nil && wire.Splices(c.p.Sink) {
+		if pipe = c.e.pipes.get(); pipe != nil {
+			defer func() { c.e.pipes.put(pipe, c.p.Err == nil) }()
+		}
+	}
 	for c.p.Err == nil {
-		n, err := from.Read(*buf)
+		n, err := c.copyPiece(from, pipe, *buf)
 		if n > 0 {
-			_, _ = c.p.Write((*buf)[:n])
 			left -= int64(n)
 			if left != 0 && err == nil {
 				_ = c.p.Flush()
@@ -144,6 +150,23 @@ func (c *call) copyBody(from io.Reader, body wire.Body) {
 		trailer = body.Trailer()
 	}
 	c.end(trailer)
+}
+
+// copyPiece hands a piece of content on: through the pipe where there is one
+// and both sides can, else through buf.
+func (c *call) copyPiece(from io.Reader, pipe *wire.Pipe, buf []byte) (n int, err error) {
+	if pipe != nil {
+		if n, err = wire.SpliceTo(from.(wire.Body), pipe); n > 0 {
+			_ = c.p.Span(wire.Span{N: n, Owner: pipe}) // the Reply keeps the error
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+	if n, err = from.Read(buf); n > 0 {
+		_, _ = c.p.Write(buf[:n])
+	}
+	return n, err
 }
 
 // resume asks the upstream for the content [from, to] that an answer under

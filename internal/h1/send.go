@@ -33,7 +33,9 @@ type cargo struct {
 	began time.Time // when the client was first waited for; zero: not yet
 	moved time.Time // the last progress since
 	past  int       // slices that passed
-	tick  int       // rest when the last slice passed
+	tick  int       // left at that
+	since time.Time // begin of the time in which MinRate is looked at
+	had   int       // left at that
 	armed bool      // the slice is running
 	err   error
 	vec   vector
@@ -160,11 +162,21 @@ func (g *cargo) arm() {
 	}
 	g.armed = true
 	now := time.Now()
-	if g.began.IsZero() {
-		g.began, g.moved, g.tick = now, now, g.rest()
-	}
+	g.begin(now)
 	g.c.wr.until(now.Add(g.slice()))
 }
+
+// begin notes that the client is waited for.
+func (g *cargo) begin(now time.Time) {
+	if g.began.IsZero() {
+		left := g.left()
+		g.began, g.moved, g.since, g.tick, g.had = now, now, now, left, left
+	}
+}
+
+// left is how many bytes the client has not taken yet: the rest, and what the
+// kernel keeps for it.
+func (g *cargo) left() int { return g.rest() + g.c.unacked() }
 
 func (g *cargo) slice() time.Duration {
 	d := laterSlice
@@ -221,9 +233,7 @@ func (c *conn) writeSlice(p []byte) (int, error) {
 		now = time.Now()
 		c.wr.until(now.Add(g.slice()))
 	}
-	if g.began.IsZero() {
-		g.began, g.moved, g.tick = now, now, g.rest()
-	}
+	g.begin(now)
 	n, err := c.nc.Write(p)
 	if n == 0 && err == nil && len(p) > 0 {
 		err = io.ErrShortWrite
@@ -235,9 +245,12 @@ func (c *conn) writeSlice(p []byte) (int, error) {
 // go on: for the client's sake and for the sake of whose memory it holds.
 func (c *conn) slow() error {
 	g, now := &c.cargo, time.Now()
-	g.past++
-	if rest := g.rest(); rest < g.tick {
-		g.tick, g.moved = rest, now
+	if g.past++; g.past == 1 {
+		c.queueLess()
+	}
+	left := g.left()
+	if left < g.tick {
+		g.tick, g.moved = left, now
 	} else if c.srv.o.write > 0 && now.Sub(g.moved) >= c.srv.o.write {
 		c.reached(limitWrite)
 		return errStalled
@@ -245,10 +258,17 @@ func (c *conn) slow() error {
 	if err := c.pace(now); err != nil {
 		return err
 	}
+	if w := c.srv.o.write; w > 0 && now.Sub(g.since) >= w {
+		// What it took quickly once does not excuse it for ever.
+		if err := c.keepsUp(int64(g.had-left), now.Sub(g.since)); err != nil {
+			return err
+		}
+		g.since, g.had = now, left
+	}
 	if g.span.Owner == nil {
 		return nil
 	}
-	if g.span.N <= len(block{}) && len(g.own) == 0 {
+	if g.span.N <= len(block{}) && len(g.own) == 0 && !piped(g.span) {
 		return g.copyOut()
 	}
 	if g.span.Owner.Pressure() == wire.Yield {
@@ -262,11 +282,20 @@ func (c *conn) slow() error {
 func (c *conn) pace(now time.Time) error {
 	r := &c.reply
 	d := r.waited + now.Sub(c.cargo.began)
-	if d > grace && tooSlow(r.sent, d, c.srv.o.rate) {
-		c.reached(limitSlowReader)
-		return fmt.Errorf("%w: %d bytes in %s", errSlow, r.sent, d.Round(time.Millisecond))
+	if d <= grace {
+		return nil
 	}
-	return nil
+	return c.keepsUp(max(r.sent-int64(c.unacked()), 0), d)
+}
+
+// keepsUp judges what a reader took of a reply in the time that it was waited
+// for.
+func (c *conn) keepsUp(taken int64, d time.Duration) error {
+	if !tooSlow(taken, d, c.srv.o.rate) {
+		return nil
+	}
+	c.reached(limitSlowReader)
+	return fmt.Errorf("%w: %d bytes in %s", errSlow, taken, d.Round(time.Millisecond))
 }
 
 var (

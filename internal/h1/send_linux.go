@@ -71,6 +71,9 @@ func (g *cargo) writeOnce(fd int) (int, error) {
 	case toPage(g.span.Off) > 0:
 		return g.writev(fd, min(g.span.N, toPage(g.span.Off)))
 	}
+	if piped(g.span) {
+		return spliceOut(g.fd, fd, g.span.N)
+	}
 	off := g.span.Off
 	n, err := syscall.Sendfile(fd, g.fd, &off, g.span.N)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not with this kind of file
@@ -117,4 +120,29 @@ func (g *cargo) writev(fd, n int) (int, error) {
 		return 0, errno
 	}
 	return sent, nil
+}
+
+// unacked returns how many bytes the kernel keeps for the client, which has
+// not acknowledged them.
+func (c *conn) unacked() (n int) {
+	c.control(func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ) })
+	return n
+}
+
+// slowQueue is how much of a slow reader's answer waits unsent in the kernel.
+const slowQueue = 128 << 10
+
+// queueLess keeps the send buffer of a slow reader small: it can grow to
+// megabytes. For a quick one that would mean waking up too often.
+func (c *conn) queueLess() {
+	c.control(func(fd int) { // a Unix socket has no such option, nor needs it
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, slowQueue)
+	})
+}
+
+// control runs f on the connection's socket, also below TLS, if there is one.
+func (c *conn) control(f func(fd int)) {
+	if raw := rawOf(transport(c.nc)); raw != nil {
+		_ = raw.Control(func(fd uintptr) { f(int(fd)) }) // closed: the write says so
+	}
 }

@@ -26,3 +26,7 @@ func (c *conn) readFirst(uintptr) bool {
 }
 
 func preadFull(int, []byte, int64) error { return errors.ErrUnsupported }
+
+func (c *conn) unacked() int { return 0 }
+
+func (c *conn) queueLess() {}

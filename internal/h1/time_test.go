@@ -241,3 +241,33 @@ func drip(p *peer, rate int, end <-chan struct{}) (n int) {
 		time.Sleep(100 * time.Millisecond)
 	}
 }
+
+// TestReaderTurnsSlow: what a reader took quickly at first does not excuse it.
+func TestReaderTurnsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, quick = 1 << 20, 1 << 19
+		l := newLender(wire.Keep, -1)
+		s := &Server{Now: clock, Handler: handlerFunc(func(r *wire.Request, p *wire.Reply) {
+			p.Status, p.Length = 200, size
+			_ = p.Start()
+			_ = p.Span(wire.Span{Mem: make([]byte, size), N: size, Owner: l})
+			_ = p.End(nil)
+		})}
+		p := dialSize(t, s, 4096)
+		start := time.Now()
+		p.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+		if _, err := io.ReadFull(p, make([]byte, quick)); err != nil {
+			t.Fatal(err)
+		}
+		end := make(chan struct{})
+		go drip(p, 100, end)
+		if d := (<-l.released).Sub(start); d > 3*time.Minute {
+			t.Errorf("released after %s, want 2 write timeouts and a slice at most", d)
+		}
+		close(end)
+		p.finish()
+		if got := s.Stats().Slow; got != 1 {
+			t.Errorf("%d slow readers, want 1", got)
+		}
+	})
+}

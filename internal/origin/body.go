@@ -36,18 +36,41 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.err != nil:
 		return 0, b.err
 	}
+	n, err := b.c.content.Read(p)
+	return n, b.note(err)
+}
+
+// SpliceTo moves content into a pipe; see wire.SpliceTo. Only what comes over
+// a plain socket, in content of a known length, can be moved.
+func (b *body) SpliceTo(p *wire.Pipe) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed.Load():
+		return 0, os.ErrClosed
+	case b.err != nil:
+		return 0, b.err
+	case b.c.line == nil:
+		return 0, nil
+	}
+	b.c.line.pipe = p
+	n, err := b.c.content.Pass(b.c.moveFunc)
+	return n, b.note(err)
+}
+
+// note makes err what the exchange's caller gets of it.
+func (b *body) note(err error) error {
 	c := b.c
-	n, err := c.content.Read(p)
 	switch {
 	case err == nil:
-		return n, nil
+		return nil
 	case ended(err) && c.gate != nil && c.gate.silent && c.resp.Framing() == wire.UntilClose:
 		err = c.u.report(c.why(errUnannounced, Closed)) // RFC 9112, 9.8
 	case !ended(err):
 		err = c.u.report(c.why(err, BodyTimeout))
 	}
 	b.err = err
-	return n, err
+	return err
 }
 
 // ended reports whether a Read returned the end. An error that wraps io.EOF is

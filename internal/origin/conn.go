@@ -24,11 +24,13 @@ type conn struct {
 	nc   net.Conn // what messages are spoken over: TLS, or raw itself
 	raw  net.Conn // what was dialled
 	gate *gate    // between TLS and raw; nil without TLS
+	line *line    // past nc, where that is a plain socket; else nil
 	peek func() bool
 
 	idleSince time.Time
 	reused    bool // an exchange was made on it before
 	abortFunc func()
+	moveFunc  func(most int64) (int, error)
 
 	// Deadlines in force: a timer of the runtime is set only when the one
 	// that runs is too far off.
@@ -41,6 +43,8 @@ type conn struct {
 type exchange struct {
 	ctx      context.Context
 	stop     func() bool // ends the watch over ctx; nil: there is none
+	blind    bool        // ctx is not watched yet
+	stale    bool        // the kept connection was found useless before a byte was written
 	sender   *sender     // nil: no content to send
 	wrote    int         // bytes of the request's head written
 	answered bool        // a byte came
@@ -57,22 +61,66 @@ type exchange struct {
 	content wire.Content
 }
 
+// glance is how long an exchange waits for bytes before its context is
+// watched: most are answered by then, and watching costs more than all else
+// that the client does for one. A context that ends earlier is noticed then.
+const glance = 40 * time.Millisecond
+
 // begin prepares for a request.
-func (c *conn) begin(ctx context.Context) {
+func (c *conn) begin(ctx context.Context, r *wire.Request) {
 	x := &c.exchange
 	x.ctx, x.stop, x.sender = ctx, nil, nil
-	x.wrote, x.answered, x.deaf, x.readErr = 0, false, false, nil
-	x.since, x.wait = time.Now(), c.u.headTimeout()
+	x.wrote, x.answered, x.deaf, x.readErr, x.stale = 0, false, false, nil, false
+	if x.since.IsZero() { // the pool knows the time
+		x.since = time.Now()
+	}
+	x.wait = c.u.headTimeout()
 	x.buf = c.u.buffer()
 	x.in = wire.Input{Src: c, Buf: x.buf[:]}
 	x.resp.Body, x.resp.Tunnel = nil, nil
-	if ctx.Done() != nil {
-		x.stop = context.AfterFunc(ctx, c.abortFunc)
+	x.blind = true
+	if c.line == nil || r.Length != 0 {
+		c.watch() // what is written may have to wait too
+	}
+}
+
+// watch has the connection closed when the exchange's context ends.
+func (c *conn) watch() {
+	if !c.blind {
+		return
+	}
+	c.blind = false
+	if c.ctx.Done() != nil {
+		c.stop = context.AfterFunc(c.ctx, c.abortFunc)
+	}
+}
+
+// limit sets the deadline for a read that begins now, unless the one in force
+// will do. While the context is not watched, the wait itself may be longer.
+func (c *conn) limit(now time.Time) {
+	since := c.since
+	if since.IsZero() {
+		since = now
+	}
+	until := c.until(since, now)
+	wait, by := c.wait, until
+	if c.blind && wait > glance {
+		wait = glance
+		if soon := now.Add(glance); soon.Before(by) {
+			by = soon
+		}
+	}
+	if !c.readBy.After(now.Add(wait/2)) || c.readBy.After(by) {
+		c.readBy = by
+		_ = c.nc.SetReadDeadline(by)
 	}
 }
 
 // Read reads off the connection: the Input's source. It waits until c.until.
-func (c *conn) Read(p []byte) (int, error) {
+func (c *conn) Read(p []byte) (int, error) { return c.take(p) }
+
+// take is Read; with nil it moves what the line was told to.
+func (c *conn) take(p []byte) (int, error) {
 	if c.deaf {
 		return 0, errDeaf
 	}
@@ -81,27 +129,30 @@ func (c *conn) Read(p []byte) (int, error) {
 	if since.IsZero() {
 		since = now
 	}
-	until := c.until(since, now)
-	if !c.readBy.After(now.Add(c.wait/2)) || c.readBy.After(until) {
-		c.readBy = until
-		_ = c.nc.SetReadDeadline(until)
-	}
-	if !c.answered {
+	c.limit(now)
+	if !c.answered && c.line == nil {
 		// Nobody answers at once: others that are ready go first, and a read
 		// that finds nothing, and parking, may be saved.
 		runtime.Gosched()
 	}
 	for {
-		n, err := c.nc.Read(p)
+		var n int
+		var err error
+		if p == nil {
+			n, err = c.line.pass()
+		} else {
+			n, err = c.nc.Read(p)
+		}
 		if n > 0 {
 			c.answered = true
 			return n, nil // an error behind bytes comes again
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			// The deadline in force may be older than this wait, and the
-			// sender may have moved since.
+			// The deadline in force may be older than this wait, the context
+			// not be watched yet, and the sender may have moved since.
 			now = time.Now()
-			if until = c.until(since, now); until.After(now) {
+			if until := c.until(since, now); until.After(now) {
+				c.watch()
 				c.readBy = until
 				_ = c.nc.SetReadDeadline(until)
 				continue
@@ -200,7 +251,7 @@ func (c *conn) lose() {
 	if c.spare != nil {
 		c.u.buffers.Put(c.spare)
 	}
-	c.buf, c.spare, c.in = nil, nil, wire.Input{}
+	c.buf, c.spare, c.in, c.since = nil, nil, wire.Input{}, time.Time{}
 	c.ctx, c.stop, c.sender = nil, nil, nil
 }
 

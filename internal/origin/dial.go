@@ -43,6 +43,7 @@ func (u *Upstream) dial(ctx context.Context) (*conn, *wire.Error) {
 		_ = raw.Close()
 		return nil, u.blame(BadResponse, errors.New("it closed or spoke before the request"))
 	}
+	c.line, c.moveFunc = newLine(raw), c.move
 	return c, nil
 }
 

@@ -15,7 +15,7 @@ import (
 // do makes one exchange. After an error the connection is closed, but its
 // place still taken.
 func (c *conn) do(ctx context.Context, r *wire.Request) (*wire.Response, *wire.Error) {
-	c.begin(ctx)
+	c.begin(ctx, r)
 	err := c.ask(r)
 	if err == nil {
 		var n int
@@ -34,10 +34,15 @@ func (c *conn) do(ctx context.Context, r *wire.Request) (*wire.Response, *wire.E
 func (c *conn) ask(r *wire.Request) *wire.Error {
 	// The buffer is free: nothing is read before the head is written.
 	head := wire.AppendRequest(c.buf[:0], r, wire.Destination{Host: c.u.Host, Base: c.u.Base})
-	n, err := c.write(head)
-	c.wrote = n
-	if err != nil {
-		return c.why(err, BodyTimeout)
+	if c.line != nil {
+		if err := c.askLine(r, head); err != nil {
+			return err
+		}
+	} else {
+		n, err := c.write(head)
+		if c.wrote = n; err != nil {
+			return c.why(err, BodyTimeout)
+		}
 	}
 	if r.Length != 0 {
 		c.sender = c.send(r)

@@ -21,6 +21,7 @@ type pool struct {
 	open    int        // places taken
 	queue   list.List  // of *waiter; not empty only while no place is free
 	reuses  uint64
+	queued  uint64 // exchanges that went into the queue
 	closed  bool
 	sweeper *time.Timer // closes what was kept too long; nil until something was kept
 	armed   bool        // the sweeper will run
@@ -52,7 +53,7 @@ func (u *Upstream) get(ctx context.Context) (*conn, *wire.Error) {
 			}
 			return c, err
 		}
-		if !c.readable() {
+		if c.line != nil || !c.readable() { // a line looks by itself
 			return c, nil
 		}
 		u.counts.stale.Add(1)
@@ -67,8 +68,11 @@ func (u *Upstream) take() (c *conn, e *list.Element, old []*conn, err *wire.Erro
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if n := len(u.idle); n > 0 {
-		c := u.idle[n-1]
-		if u.now().Sub(c.idleSince) < u.keepAlive() {
+		c, now := u.idle[n-1], u.now()
+		if now.Sub(c.idleSince) < u.keepAlive() {
+			if u.Now == nil {
+				c.since = now
+			}
 			u.idle[n-1] = nil
 			u.idle = u.idle[:n-1]
 			c.reused = true
@@ -86,6 +90,7 @@ func (u *Upstream) take() (c *conn, e *list.Element, old []*conn, err *wire.Erro
 		err = u.blame(QueueFull, fmt.Errorf("%d exchanges wait for one of %d connections", u.queue.Len(), u.open))
 		return nil, nil, old, err
 	}
+	u.queued++
 	return nil, u.queue.PushBack(&waiter{ready: make(chan *conn, 1)}), old, nil
 }
 
@@ -227,4 +232,5 @@ func (u *pool) figures(s *Stats) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s.Open, s.Idle, s.Waiting, s.Reuses = u.open, len(u.idle), u.queue.Len(), u.reuses
+	s.InUse, s.Queued = s.Open-s.Idle, u.queued
 }

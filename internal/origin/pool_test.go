@@ -267,6 +267,9 @@ func TestQueue(t *testing.T) {
 				}
 			})
 			synctest.Wait()
+			if st := u.Stats(); st.InUse != 1 || st.Waiting != i+1 || st.Queued != uint64(i+1) || st.Refused != 0 {
+				t.Errorf("got %+v, want 1 in use and %d queued", st, i+1)
+			}
 		}
 		_, _, err = fetch(u, get(t))
 		wantError(t, err, wire.Error{Side: wire.Us, Status: 503}, QueueFull)
@@ -276,6 +279,9 @@ func TestQueue(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		_ = holder.Body.Close()
 		wg.Wait()
+		if st := u.Stats(); st.InUse != 0 || st.Waiting != 0 || st.Queued != 2 || st.Refused != 1 || st.Faults[QueueFull] != 1 {
+			t.Errorf("got %+v, want none in use, 2 queued in all, 1 refused", st)
+		}
 	}, func(p *peer) {
 		for _, target := range []string{"/x", "/0", "/1"} { // first in, first out
 			p.expect("GET " + target + " HTTP/1.1\r\nHost: origin\r\n\r\n")
@@ -296,6 +302,9 @@ func TestQueueWaitsEnd(t *testing.T) {
 		_, _, err = fetch(u, get(t))
 		wantError(t, err, wire.Error{Side: wire.Us, Status: 503}, QueueTimeout)
 		took(t, begun, 3*time.Second)
+		if st := u.Stats(); st.Refused != 1 || st.Faults[QueueTimeout] != 1 {
+			t.Errorf("got %+v, want 1 refused", st)
+		}
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(time.Second, cancel)
 		_, err = u.Exchange(ctx, get(t))

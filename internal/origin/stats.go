@@ -6,6 +6,7 @@ import "sync/atomic"
 type Stats struct {
 	Open    int // connections, used or not, being dialled included
 	Idle    int // connections kept for the next exchange
+	InUse   int // connections with an exchange on them, or being dialled for one
 	Waiting int // exchanges that wait for a connection
 
 	Dials   uint64 // connections made or tried
@@ -13,6 +14,8 @@ type Stats struct {
 	Retries uint64 // exchanges begun a second time
 	Stale   uint64 // kept connections found closed, or with bytes nobody asked for, before use
 	Surplus uint64 // connections closed for bytes behind the end of a response
+	Queued  uint64 // exchanges that had to wait for a connection
+	Refused uint64 // exchanges that got none: the queue was full, or the wait too long
 
 	Faults [NumFaults]uint64 // failed exchanges by Fault
 }
@@ -33,6 +36,7 @@ func (u *Upstream) Stats() Stats {
 	for i := range s.Faults {
 		s.Faults[i] = u.counts.faults[i].Load()
 	}
+	s.Refused = s.Faults[QueueFull] + s.Faults[QueueTimeout]
 	u.figures(&s)
 	return s
 }

@@ -26,6 +26,7 @@ func (c *conn) tunnel(n int) *wire.Response {
 	c.in.R += n
 	resp := new(wire.Response)
 	resp.CopyFrom(&c.resp)
+	c.watch() // for as long as the tunnel is open
 	stop, u := c.stop, c.u
 	resp.Tunnel = &tunnel{
 		Conn:   c.nc,

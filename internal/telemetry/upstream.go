@@ -73,6 +73,13 @@ type countedBody struct {
 // Ready is that of the Body that is counted; see wire.Ready.
 func (b *countedBody) Ready() bool { return wire.Ready(b.Body) }
 
+// SpliceTo is that of the Body that is counted; see wire.SpliceTo.
+func (b *countedBody) SpliceTo(p *wire.Pipe) (int, error) {
+	n, err := wire.SpliceTo(b.Body, p)
+	b.bytes.Add(uint64(n))
+	return n, err
+}
+
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.Body.Read(p)
 	if n > 0 {

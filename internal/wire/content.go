@@ -25,7 +25,7 @@ const directRead = 4 << 10
 // Content reads the content of one message off an Input. It is a Body. The
 // zero Content is none: Read returns io.EOF.
 //
-// Reset, Read, Discard, Trailer and TotalRead belong to one goroutine. Close
+// Reset, Read, Pass, Discard, Trailer and TotalRead belong to one goroutine. Close
 // and Done may be called by any, also while a Read runs. Errors are *Error
 // with the Side given here and 400 or 502 (408 or 504 for a timeout, 431 for
 // trailers too large); content that ends early is io.ErrUnexpectedEOF inside.
@@ -91,6 +91,26 @@ func (c *Content) Read(p []byte) (int, error) {
 	n := 0
 	if c.ready(); c.err == nil && len(p) > 0 {
 		n = c.pull(p)
+	}
+	return c.finish(n)
+}
+
+// Pass has move take content off the connection past the Input, and returns
+// what it returns; the most that it may take is given to it. 0 without an
+// error says that a Read is to take what comes next: it is here already, or is
+// not content alone. Pass counts as a Read.
+func (c *Content) Pass(move func(most int64) (int, error)) (int, error) {
+	if err := c.begin(); err != nil {
+		return 0, err
+	}
+	n := 0
+	if c.ready(); c.err == nil && c.state == fixed && c.in.R == c.in.W {
+		var err error
+		n, err = move(c.left)
+		c.took(n)
+		if n == 0 && err != nil {
+			c.end(err)
+		}
 	}
 	return c.finish(n)
 }

@@ -36,11 +36,23 @@ func (h *Head) Reset() {
 	h.buf, h.fields, h.set = h.buf[:0], h.fields[:0], NameSet{}
 }
 
+// What a copy has room for beyond what it copies: a few fields of a proxy.
+const (
+	copyRoom   = 128
+	copyFields = 4
+)
+
 // CopyFrom makes h a copy of o with a buffer of its own; h's memory is used
 // again.
 func (h *Head) CopyFrom(o *Head) {
 	buf := o.buf
 	h.reclaim()
+	if cap(h.buf) < len(buf) { // a copy is mostly made to be added to
+		h.buf = make([]byte, 0, len(buf)+copyRoom)
+	}
+	if cap(h.fields) < len(o.fields) {
+		h.fields = make([]field, 0, len(o.fields)+copyFields)
+	}
 	h.buf = append(h.buf[:0], buf...)
 	h.fields = append(h.fields[:0], o.fields...)
 	h.set = o.set

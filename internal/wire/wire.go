@@ -190,7 +190,8 @@ type Sink interface {
 	Write(p []byte) (int, error)
 	// Span gives content and releases it, also on error.
 	Span(s Span) error
-	// Flush sends what is buffered: the content so far is to be seen.
+	// Flush sends what is buffered: the content so far is to be seen. Before
+	// Start that is what replies to earlier requests hold back, if anything.
 	Flush() error
 	// End completes the message; trailer may be nil.
 	End(trailer *Head) error
