@@ -259,13 +259,17 @@ func TestReaderTurnsSlow(t *testing.T) {
 		if _, err := io.ReadFull(p, make([]byte, quick)); err != nil {
 			t.Fatal(err)
 		}
-		end := make(chan struct{})
-		go drip(p, 100, end)
+		end, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			drip(p, 100, end)
+		}()
 		if d := (<-l.released).Sub(start); d > 3*time.Minute {
 			t.Errorf("released after %s, want 2 write timeouts and a slice at most", d)
 		}
 		close(end)
 		p.finish()
+		<-ended
 		if got := s.Stats().Slow; got != 1 {
 			t.Errorf("%d slow readers, want 1", got)
 		}
