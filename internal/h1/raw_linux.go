@@ -58,6 +58,19 @@ func sendmsg(fd int, msg *unix.Msghdr, size int) (int, syscall.Errno) {
 	return int(n), errno
 }
 
+// sendfile sends n bytes of file, which lies in memory, on a socket that does
+// not block.
+func sendfile(socket, file int, off *int64, n int) (int, error) {
+	if raceEnabled || n > briefMax {
+		return syscall.Sendfile(socket, file, off, n)
+	}
+	sent, _, errno := syscall.RawSyscall6(unix.SYS_SENDFILE, uintptr(socket), uintptr(file), uintptr(unsafe.Pointer(off)), uintptr(n), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(sent), nil
+}
+
 // preadFull fills p from the file at off.
 func preadFull(fd int, p []byte, off int64) error {
 	for len(p) > 0 {

@@ -75,7 +75,7 @@ func (g *cargo) writeOnce(fd int) (int, error) {
 		return spliceOut(g.fd, fd, g.span.N)
 	}
 	off := g.span.Off
-	n, err := syscall.Sendfile(fd, g.fd, &off, g.span.N)
+	n, err := sendfile(fd, g.fd, &off, g.span.N)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not with this kind of file
 		if g.span.Mem != nil {
 			g.fd = -1
