@@ -49,13 +49,14 @@ func (u *countedUpstream) Exchange(ctx context.Context, r *wire.Request) (*wire.
 }
 
 func outcomeOf(ctx context.Context, resp *wire.Response, err error) int {
-	var e *wire.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		if class := resp.Status / 100; class >= 1 && class <= 5 {
 			return class
 		}
 		return outcomeError
+	}
+	var e *wire.Error // escapes: not on the way of what goes well
+	switch {
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return outcomeCanceled
 	case errors.As(err, &e) && e.Status == http.StatusGatewayTimeout, errors.Is(err, context.DeadlineExceeded):
