@@ -35,12 +35,16 @@ type serveOptions struct {
 	HeadTimeout       time.Duration `default:"10s" group:"Limits" help:"For a client to send a request's head (default ${default})."`
 	IdleTimeout       time.Duration `default:"75s" group:"Limits" help:"Of a client connection without a request (default ${default})."`
 	BodyTimeout       time.Duration `default:"60s" group:"Limits" help:"Between two reads of a request's content (default ${default})."`
+	MinRate           size          `default:"240" group:"Limits" placeholder:"SIZE" help:"What a client must send or take a second, once it was waited for longer than 10s; 0 is any (default ${default})."`
 	WriteTimeout      time.Duration `default:"60s" group:"Limits" help:"For a client to take some of an answer (default ${default})."`
 	OriginDialTimeout time.Duration `default:"5s" group:"Limits" help:"To connect to the origin (default ${default})."`
 	OriginHeadTimeout time.Duration `default:"60s" group:"Limits" help:"For the origin to send an answer's head (default ${default})."`
 	OriginBodyTimeout time.Duration `default:"60s" group:"Limits" help:"For the origin to send more of an answer (default ${default})."`
 	OriginMaxConns    int           `default:"1024" group:"Limits" placeholder:"N" help:"Connections to the origin at a time (default ${default})."`
-	Grace             time.Duration `default:"30s" group:"Limits" help:"For answers under way when stopping (default ${default})."`
+	OriginMaxQueue    int           `default:"4096" group:"Limits" placeholder:"N" help:"Requests that wait for one of them; one more is answered 503 (default ${default})."`
+
+	OriginQueueTimeout time.Duration `default:"10s" group:"Limits" help:"How long a request waits for one before it is answered 503 (default ${default})."`
+	Grace              time.Duration `default:"30s" group:"Limits" help:"For answers under way when stopping (default ${default})."`
 
 	Socket listenOptions `embed:""`
 
@@ -70,7 +74,7 @@ func (o *serveOptions) check() error {
 		"lock-timeout": o.LockTimeout, "lock-age": o.LockAge, "head-timeout": o.HeadTimeout,
 		"idle-timeout": o.IdleTimeout, "body-timeout": o.BodyTimeout, "write-timeout": o.WriteTimeout,
 		"origin-dial-timeout": o.OriginDialTimeout, "origin-head-timeout": o.OriginHeadTimeout,
-		"origin-body-timeout": o.OriginBodyTimeout, "grace": o.Grace,
+		"origin-body-timeout": o.OriginBodyTimeout, "grace": o.Grace, "origin-queue-timeout": o.OriginQueueTimeout,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("--%s: %s: expected more than nothing, like 30s", name, d)
@@ -85,6 +89,8 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--max-conns: %d: expected 1 or more", o.MaxConns)
 	case o.OriginMaxConns < 1:
 		return fmt.Errorf("--origin-max-conns: %d: expected 1 or more", o.OriginMaxConns)
+	case o.OriginMaxQueue < 0:
+		return fmt.Errorf("--origin-max-queue: %d: expected 0 or more", o.OriginMaxQueue)
 	case !isToken(o.Via):
 		return fmt.Errorf("--via: %q: expected a name of letters, digits and -._", o.Via)
 	}
@@ -105,6 +111,14 @@ func (o *serveOptions) check() error {
 		return errors.New("--admin: other machines reach " + o.Admin + ": expected an address of this machine alone, or --admin-token-file")
 	}
 	return nil
+}
+
+// minRate is MinRate as h1 has it, where 0 is the default.
+func (o *serveOptions) minRate() int {
+	if o.MinRate == 0 {
+		return -1
+	}
+	return int(o.MinRate)
 }
 
 // isToken reports whether s can stand in Via and Cache-Status as it is.

@@ -49,6 +49,10 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.upstream.DialTimeout, s.upstream.TLSTimeout = o.OriginDialTimeout, o.OriginDialTimeout
 	s.upstream.HeadTimeout, s.upstream.BodyTimeout = o.OriginHeadTimeout, o.OriginBodyTimeout
+	s.upstream.MaxQueue, s.upstream.QueueTimeout = o.OriginMaxQueue, o.OriginQueueTimeout
+	if o.OriginMaxQueue == 0 {
+		s.upstream.MaxQueue = -1 // none, where 0 is the default
+	}
 	s.upstream.MaxConns, s.upstream.Dial, s.upstream.Now = o.OriginMaxConns, o.dial, o.now
 
 	if s.volume, err = store.NewMemory(store.Options{Size: int64(o.Memory), Heap: o.heap}); err != nil {
@@ -69,7 +73,7 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	s.http1 = &h1.Server{
 		Handler:     s.edge,
 		HeadTimeout: o.HeadTimeout, IdleTimeout: o.IdleTimeout, BodyTimeout: o.BodyTimeout, WriteTimeout: o.WriteTimeout,
-		MaxContent: int64(o.MaxBody), MaxConns: o.MaxConns, Limited: s.limits.Note, Log: log, Now: o.now,
+		MinRate: o.minRate(), MaxContent: int64(o.MaxBody), MaxConns: o.MaxConns, Limited: s.limits.Note, Log: log, Now: o.now,
 	}
 	s.server = &listen.Server{
 		Protocols: map[string]func(net.Conn){"http/1.1": s.ServeConn},
@@ -114,7 +118,18 @@ func (s *stack) source() telemetry.Source {
 		Refused:     func() uint64 { return s.server.Stats().Refused },
 		Limited:     s.limited,
 		LogDropped:  s.access.Dropped,
+
+		UpstreamConns:   s.upstreamConns,
+		UpstreamWaiting: func() int64 { return int64(s.upstream.Stats().Waiting) },
+		UpstreamQueued:  func() uint64 { return s.upstream.Stats().Queued },
+		UpstreamRefused: func() uint64 { return s.upstream.Stats().Refused },
 	}
+}
+
+// upstreamConns yields the connections to the origin, by state.
+func (s *stack) upstreamConns(yield func(string, int64) bool) {
+	n := s.upstream.Stats()
+	_ = yield("in_use", int64(n.InUse)) && yield("kept", int64(n.Idle))
 }
 
 // evictions yields the records that the store lost, by reason.

@@ -33,7 +33,7 @@ type cargo struct {
 	began time.Time // when the client was first waited for; zero: not yet
 	moved time.Time // the last progress since
 	past  int       // slices that passed
-	tick  int       // left at that
+	tick  int       // left at that; before the first slice passed, the rest
 	since time.Time // begin of the time in which MinRate is looked at
 	had   int       // left at that
 	armed bool      // the slice is running
@@ -169,8 +169,7 @@ func (g *cargo) arm() {
 // begin notes that the client is waited for.
 func (g *cargo) begin(now time.Time) {
 	if g.began.IsZero() {
-		left := g.left()
-		g.began, g.moved, g.since, g.tick, g.had = now, now, now, left, left
+		g.began, g.moved, g.since, g.tick = now, now, now, g.rest()
 	}
 }
 
@@ -247,6 +246,12 @@ func (c *conn) slow() error {
 	g, now := &c.cargo, time.Now()
 	if g.past++; g.past == 1 {
 		c.queueLess()
+		// From here on the kernel's share counts too: asking for it costs.
+		if g.rest() < g.tick {
+			g.moved = now
+		}
+		g.tick = g.left()
+		g.had = g.tick
 	}
 	left := g.left()
 	if left < g.tick {

@@ -32,6 +32,11 @@ type Source struct {
 	Refused     func() uint64 // client connections closed for being too many
 	LogDropped  func() uint64 // access log records lost
 
+	UpstreamConns   iter.Seq2[string, int64] // connections to the upstream now, by state: in_use, kept
+	UpstreamWaiting func() int64             // exchanges that wait for one of them now
+	UpstreamQueued  func() uint64            // exchanges that had to wait for one
+	UpstreamRefused func() uint64            // exchanges that got none
+
 	Limited iter.Seq2[string, uint64] // how often clients reached a limit, by its name, each yielded once
 }
 
@@ -62,6 +67,8 @@ type descs struct {
 	build, requests, duration, bytes, upstream, upstreamBytes *prometheus.Desc
 	objects, cacheBytes, evictions, waiters                   *prometheus.Desc
 	connections, idle, accepted, refused, limited, logDropped *prometheus.Desc
+
+	upstreamConns, upstreamWaiting, upstreamQueued, upstreamRefused *prometheus.Desc
 }
 
 func newDescs() descs {
@@ -84,7 +91,13 @@ func newDescs() descs {
 		accepted:      desc("connections_accepted_total", "Client connections taken."),
 		refused:       desc("connections_refused_total", "Client connections closed because there were too many."),
 		limited:       desc("limited_total", "Times that a client reached a limit.", "limit"),
-		logDropped:    desc("access_log_dropped_total", "Access log records lost: the log could not be written, or not fast enough."),
+
+		upstreamConns:   desc("upstream_connections", "Connections to the upstream.", "state"),
+		upstreamWaiting: desc("upstream_waiters", "Requests that wait for a connection to the upstream."),
+		upstreamQueued:  desc("upstream_queued_total", "Requests that had to wait for a connection to the upstream."),
+		upstreamRefused: desc("upstream_refused_total", "Requests that got no connection to the upstream: the queue was full, or the wait too long."),
+
+		logDropped: desc("access_log_dropped_total", "Access log records lost: the log could not be written, or not fast enough."),
 	}
 }
 
@@ -107,6 +120,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, one := range []*prometheus.Desc{
 		d.build, d.requests, d.duration, d.bytes, d.upstream, d.upstreamBytes, d.objects,
 		d.cacheBytes, d.evictions, d.waiters, d.connections, d.idle, d.accepted, d.refused, d.limited, d.logDropped,
+		d.upstreamConns, d.upstreamWaiting, d.upstreamQueued, d.upstreamRefused,
 	} {
 		out <- one
 	}
@@ -191,6 +205,11 @@ func (c collector) collectSource(to sink) {
 			to.counter(d.evictions, n, reason)
 		}
 	}
+	if s.UpstreamConns != nil {
+		for state, n := range s.UpstreamConns {
+			to.gauge(d.upstreamConns, float64(n), state)
+		}
+	}
 	if s.Limited != nil {
 		for limit, n := range s.Limited {
 			to.counter(d.limited, n, limit)
@@ -199,7 +218,7 @@ func (c collector) collectSource(to sink) {
 	for _, g := range []struct {
 		desc *prometheus.Desc
 		read func() int64
-	}{{d.objects, s.Objects}, {d.waiters, s.Waiters}, {d.connections, s.Connections}, {d.idle, s.Idle}} {
+	}{{d.objects, s.Objects}, {d.waiters, s.Waiters}, {d.connections, s.Connections}, {d.idle, s.Idle}, {d.upstreamWaiting, s.UpstreamWaiting}} {
 		if g.read != nil {
 			to.gauge(g.desc, float64(g.read()))
 		}
@@ -207,7 +226,10 @@ func (c collector) collectSource(to sink) {
 	for _, n := range []struct {
 		desc *prometheus.Desc
 		read func() uint64
-	}{{d.accepted, s.Accepted}, {d.refused, s.Refused}, {d.logDropped, s.LogDropped}} {
+	}{
+		{d.accepted, s.Accepted}, {d.refused, s.Refused}, {d.logDropped, s.LogDropped},
+		{d.upstreamQueued, s.UpstreamQueued}, {d.upstreamRefused, s.UpstreamRefused},
+	} {
 		if n.read != nil {
 			to.counter(n.desc, n.read())
 		}

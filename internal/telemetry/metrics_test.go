@@ -24,6 +24,8 @@ func full() Source {
 	c := func() uint64 { return 9 }
 	return Source{
 		Version: "1.2.3", Revision: "abc", Objects: n, Waiters: n, Connections: n, Idle: n, Accepted: c, Refused: c, LogDropped: c,
+		UpstreamWaiting: n, UpstreamQueued: c, UpstreamRefused: c,
+		UpstreamConns: func(yield func(string, int64) bool) { yield("in_use", 3) },
 		Bytes:     maps.All(map[string]int64{"memory": 4096}),
 		Evictions: maps.All(map[string]uint64{"space": 3, "purge": 1}),
 		Limited:   maps.All(map[string]uint64{"connections": 2, "head_timeout": 0}),
@@ -88,6 +90,8 @@ func TestMetricsExposition(t *testing.T) {
 		`opencache_cache_evictions_total{reason="purge"} 1`,
 		`opencache_cache_evictions_total{reason="space"} 3`,
 		`opencache_collapse_waiters 7`,
+		`opencache_upstream_connections{state="in_use"} 3`,
+		`opencache_upstream_waiters 7`,
 		`opencache_connections 7`,
 		`opencache_connections_idle 7`,
 		`opencache_connections_refused_total 9`,
