@@ -34,10 +34,13 @@ func expected(in string) (k talk) {
 		var r wire.Request
 		n, err := wire.ParseRequest(&r, []byte(rest), wire.Limits{})
 		if n == 0 {
-			// What has no line feed yet is looked at when it is longer than
-			// a line may be; at the end of the connection nobody waits. That
-			// of an empty line counts when it does not come with the CR.
-			k.refused = err != nil && strings.Contains(strings.TrimPrefix(rest, "\r\n"), "\n")
+			// What comes behind the last line feed is looked at when it is
+			// longer than a line may be, or came with that; at the end of
+			// the connection nobody waits. That of an empty line counts when
+			// it does not come with the CR.
+			lines := rest[:strings.LastIndexByte(rest, '\n')+1]
+			_, sure := wire.ParseRequest(&r, []byte(lines), wire.Limits{})
+			k.refused = sure != nil && strings.Contains(strings.TrimPrefix(lines, "\r\n"), "\n")
 			k.unsure = err != nil && !k.refused
 			return k
 		}
