@@ -38,7 +38,7 @@ func kinds(o options) []kind {
 		{name: "opencache", version: []string{o.bin, "version"}, modes: opencacheModes(o), commands: opencache},
 		{name: "nginx", version: []string{"nginx", "-v"}, modes: all, commands: nginx},
 		// The same with one setting for bodies of all sizes.
-		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: all, only: []string{"hit-1k"}, commands: nginx},
+		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: all, only: []string{"hit-1k", "newconn"}, commands: nginx},
 		// Its accept_filter is not of this platform; TLS is somebody else's.
 		{name: "varnish", version: []string{"varnishd", "-V"}, modes: []mode{plain, logged}, commands: varnish},
 		// Ranges are the origin's there; memory is taken whole at the start.

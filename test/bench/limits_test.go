@@ -26,17 +26,17 @@ func TestJudge(t *testing.T) {
 		want string
 		got  float64
 	}{
-		{"below", limit{"hit-1k", cpu, "nginx", 0.8}, map[string]sample{"opencache": {CPU: 6}, "nginx": {CPU: 10}}, "kept", 0.6},
-		{"just", limit{"hit-1k", cpu, "nginx", 0.8}, map[string]sample{"opencache": {CPU: 8}, "nginx": {CPU: 10}}, "kept", 0.8},
-		{"above", limit{"hit-1k", cpu, "nginx", 0.8}, map[string]sample{"opencache": {CPU: 9}, "nginx": {CPU: 10}}, "missed", 0.9},
-		{"no other", limit{"hit-1k", cpu, "nginx", 0.8}, map[string]sample{"opencache": {CPU: 9}}, "not measured", 0},
-		{"not itself", limit{"hit-1k", cpu, "nginx", 0.8}, map[string]sample{"nginx": {CPU: 9}}, "not measured", 0},
-		{"other workload", limit{"hit-64k", cpu, "nginx", 0.8}, map[string]sample{"opencache": {CPU: 9}, "nginx": {CPU: 1}}, "not measured", 0},
-		{"p99", limit{"hit-1k", p99, "nginx", 1}, map[string]sample{"opencache": {P99: 30, CPU: 1}, "nginx": {P99: 20, CPU: 9}}, "missed", 1.5},
-		{"all done", limit{"hit-1k", done, "ats", 1}, map[string]sample{"opencache": {AllMS: 480}, "ats": {AllMS: 500}}, "kept", 0.96},
-		{"fetches", limit{"hit-1k", fetches, "", 1}, map[string]sample{"opencache": {Fetches: 2}}, "missed", 2},
-		{"first byte", limit{"hit-1k", first, "", 450}, map[string]sample{"opencache": {FirstMS: 90}}, "kept", 90},
-		{"bytes", limit{"hit-1k", memory, "", 4096}, map[string]sample{"opencache": {Bytes: 4097}}, "missed", 4097},
+		{"below", limit{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}, map[string]sample{"opencache": {CPU: 6}, "nginx": {CPU: 10}}, "kept", 0.6},
+		{"just", limit{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}, map[string]sample{"opencache": {CPU: 8}, "nginx": {CPU: 10}}, "kept", 0.8},
+		{"above", limit{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}, map[string]sample{"opencache": {CPU: 9}, "nginx": {CPU: 10}}, "missed", 0.9},
+		{"no other", limit{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}, map[string]sample{"opencache": {CPU: 9}}, "not measured", 0},
+		{"not itself", limit{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}, map[string]sample{"nginx": {CPU: 9}}, "not measured", 0},
+		{"other workload", limit{workload: "hit-64k", figure: cpu, whom: "nginx", most: 0.8}, map[string]sample{"opencache": {CPU: 9}, "nginx": {CPU: 1}}, "not measured", 0},
+		{"p99", limit{workload: "hit-1k", figure: p99, whom: "nginx", most: 1}, map[string]sample{"opencache": {P99: 30, CPU: 1}, "nginx": {P99: 20, CPU: 9}}, "missed", 1.5},
+		{"all done", limit{workload: "hit-1k", figure: done, whom: "ats", most: 1}, map[string]sample{"opencache": {AllMS: 480}, "ats": {AllMS: 500}}, "kept", 0.96},
+		{"fetches", limit{workload: "hit-1k", figure: fetches, most: 1}, map[string]sample{"opencache": {Fetches: 2}}, "missed", 2},
+		{"first byte", limit{workload: "hit-1k", figure: first, most: 450}, map[string]sample{"opencache": {FirstMS: 90}}, "kept", 90},
+		{"bytes", limit{workload: "hit-1k", figure: memory, most: 4096}, map[string]sample{"opencache": {Bytes: 4097}}, "missed", 4097},
 	} {
 		v := measured("hit-1k", tt.of).judge([]limit{tt.l})[0]
 		if v.word() != tt.want || v.got != tt.got {
@@ -48,17 +48,27 @@ func TestJudge(t *testing.T) {
 // The ratio to nginx tuned for one size stands beside the one that counts.
 func TestJudgePlain(t *testing.T) {
 	r := measured("hit-1k", map[string]sample{"opencache": {CPU: 6}, "nginx": {CPU: 8}, "nginx-plain": {CPU: 10}})
-	v := r.judge([]limit{{"hit-1k", cpu, "nginx-plain", 0.65}})[0]
+	v := r.judge([]limit{{workload: "hit-1k", figure: cpu, whom: "nginx-plain", most: 0.65}})[0]
 	if v.word() != "kept" || !strings.Contains(v.note, "because that is what DESIGN's figures were measured against") ||
 		!strings.Contains(v.note, "0.75") {
 		t.Errorf("got %q, note %q, want kept, why, and 0.75", v.word(), v.note)
 	}
 }
 
+// A limit may be held against another workload of the other server.
+func TestJudgeBeside(t *testing.T) {
+	r := measured("newconn-defer", map[string]sample{"opencache": {CPU: 10}, "nginx": {CPU: 12}})
+	r.Rows = append(r.Rows, measured("newconn", map[string]sample{"opencache": {CPU: 18}, "nginx-plain": {CPU: 20}}).Rows...)
+	v := r.judge([]limit{{workload: "newconn-defer", figure: cpu, whom: "nginx-plain", most: 0.7, beside: "newconn"}})[0]
+	if v.got != 0.5 || v.word() != "kept" || !strings.Contains(v.note, "0.83") {
+		t.Errorf("got %v, %q, note %q, want 0.5, kept, and 0.83", v.got, v.word(), v.note)
+	}
+}
+
 func TestAssert(t *testing.T) {
-	kept := verdict{limit: limit{"hit-1k", cpu, "nginx", 0.8}, got: 0.7}
-	missed := verdict{limit: limit{"hit-1k", cpu, "nginx", 0.8}, got: 0.9}
-	absent := verdict{limit: limit{"hit-1k", cpu, "nginx", 0.8}}
+	kept := verdict{limit: limit{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}, got: 0.7}
+	missed := verdict{limit: limit{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}, got: 0.9}
+	absent := verdict{limit: limit{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}}
 	for _, tt := range []struct {
 		name     string
 		verdicts []verdict
@@ -86,8 +96,8 @@ func TestParseLimits(t *testing.T) {
 		err  string
 	}{
 		{"", limits, ""},
-		{"hit-1k nginx 0.8", []limit{{"hit-1k", cpu, "nginx", 0.8}}, ""},
-		{"hit-1k nginx 0.8; mem-idle 4096;", []limit{{"hit-1k", cpu, "nginx", 0.8}, {"mem-idle", memory, "", 4096}}, ""},
+		{"hit-1k nginx 0.8", []limit{{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}}, ""},
+		{"hit-1k nginx 0.8; mem-idle 4096;", []limit{{workload: "hit-1k", figure: cpu, whom: "nginx", most: 0.8}, {workload: "mem-idle", figure: memory, most: 4096}}, ""},
 		{"hit-1k", nil, "expected"},
 		{"hit-1k of nginx 0.8", nil, "expected"},
 		{"hit-2k nginx 0.8", nil, `workload "hit-2k"`},

@@ -30,12 +30,25 @@ const (
 func (b *bench) fill(ctx context.Context, s *server, w workload) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*startTime)
 	defer cancel()
+	// What a server keeps for its own work is there before it is measured.
+	if _, err := b.store(ctx, s, w, b.objects/4); err != nil {
+		return sample{}, err
+	}
 	before, err := settle(ctx, s)
 	if err != nil {
 		return sample{}, err
 	}
-	prefix := b.tag(s, w.name)
-	var stored int
+	stored, err := b.store(ctx, s, w, b.objects)
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := settle(ctx, s)
+	return sample{Requests: stored, Fetches: stored, Bytes: float64(after-before) / float64(stored)}, err
+}
+
+// store has the server store n objects, or a few more, and returns how many.
+func (b *bench) store(ctx context.Context, s *server, w workload, n int) (stored int, err error) {
+	prefix := b.tag(s, fmt.Sprint(w.name, "-", n))
 	load, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
@@ -46,7 +59,7 @@ func (b *bench) fill(ctx context.Context, s *server, w workload) (sample, error)
 		defer close(ended)
 		_, cut = endless.wrk(load, s, w, prefix)
 	}()
-	for stored < b.objects && err == nil {
+	for stored < n && err == nil {
 		select {
 		case <-ended:
 			err = fmt.Errorf("%d objects stored: %w", stored, errors.Join(errors.New("the load has ended"), cut))
@@ -57,13 +70,9 @@ func (b *bench) fill(ctx context.Context, s *server, w workload) (sample, error)
 	stop()
 	<-ended
 	if err != nil {
-		return sample{}, err
+		return 0, err
 	}
-	if stored, err = b.origin.count(ctx, prefix); err != nil {
-		return sample{}, err
-	}
-	after, err := settle(ctx, s)
-	return sample{Requests: stored, Fetches: stored, Bytes: float64(after-before) / float64(stored)}, err
+	return b.origin.count(ctx, prefix)
 }
 
 // idle opens connections, asks once on each, and divides by their number what

@@ -57,6 +57,7 @@ func TestCan(t *testing.T) {
 	}{
 		{"nginx", "tls-1k", true},
 		{"nginx-plain", "hit-1k", true},
+		{"nginx-plain", "newconn", true},
 		{"nginx-plain", "hit-64k", false},
 		{"varnish", "tls-1k", false},
 		{"haproxy", "range-64k", false},
