@@ -115,7 +115,7 @@ func (s *stack) source() telemetry.Source {
 		Connections: func() int64 { return int64(s.server.Stats().Open) },
 		Accepted:    func() uint64 { return s.server.Stats().Accepted },
 		Idle:        func() int64 { return int64(s.http1.Stats().Idle) },
-		Refused:     func() uint64 { return s.server.Stats().Refused },
+		Refused:     s.refused,
 		Limited:     s.limited,
 		LogDropped:  s.access.Dropped,
 
@@ -124,6 +124,16 @@ func (s *stack) source() telemetry.Source {
 		UpstreamQueued:  func() uint64 { return s.upstream.Stats().Queued },
 		UpstreamRefused: func() uint64 { return s.upstream.Stats().Refused },
 	}
+}
+
+// refused is how many connections were refused for being too many.
+func (s *stack) refused() (sum uint64) {
+	for limit, n := range s.limited {
+		if limit == "connections" || limit == "connections_per_address" {
+			sum += n
+		}
+	}
+	return sum
 }
 
 // upstreamConns yields the connections to the origin, by state.

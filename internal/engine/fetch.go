@@ -413,6 +413,8 @@ func reasonOf(err error) Reason {
 		return ClientGone
 	case !errors.As(err, &e), e.Side == wire.Us:
 		return Internal
+	case e.Side == wire.Client:
+		return RequestContent
 	case e.Status == 504:
 		return OriginTimeout
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -41,9 +41,10 @@ func (t *pipes) get() *wire.Pipe {
 	return p
 }
 
-// put takes a pipe back; what is not empty is closed.
-func (t *pipes) put(p *wire.Pipe, empty bool) {
-	if empty {
+// put takes a pipe back. It is closed when it is broken or not empty: nobody
+// is to get what was another's.
+func (t *pipes) put(p *wire.Pipe, whole bool) {
+	if whole && emptyPipe(p) {
 		t.free <- p // it has room for all
 		return
 	}

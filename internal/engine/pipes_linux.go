@@ -21,6 +21,12 @@ func openPipe(size int) *wire.Pipe {
 	return &wire.Pipe{R: fds[0], W: fds[1], Size: size}
 }
 
+// emptyPipe asks the kernel whether nothing is left in p.
+func emptyPipe(p *wire.Pipe) bool {
+	n, err := unix.IoctlGetInt(p.R, unix.TIOCINQ)
+	return err == nil && n == 0
+}
+
 func closePipe(p *wire.Pipe) {
 	_ = unix.Close(p.R)
 	_ = unix.Close(p.W)

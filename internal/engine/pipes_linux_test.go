@@ -157,8 +157,8 @@ func TestPipes(t *testing.T) {
 	if _, err := unix.Write(lent[0].W, []byte("left over")); err != nil {
 		t.Fatal(err)
 	}
-	pool.put(lent[0], false)
-	pool.put(lent[1], true)
+	pool.put(lent[0], true) // whole, as its user takes it
+	pool.put(lent[1], false)
 	for range 2 {
 		p := pool.get()
 		if p == nil {

@@ -8,3 +8,5 @@ import "opencache/internal/wire"
 func openPipe(int) *wire.Pipe { return nil }
 
 func closePipe(*wire.Pipe) {}
+
+func emptyPipe(*wire.Pipe) bool { return false }

@@ -133,7 +133,8 @@ func (c *conn) free() {
 // serve runs the connection to its end, or until a successor goes on with it:
 // then it returns false, and c is that one's.
 func (c *conn) serve() bool {
-	if c.parked || c.handshake() {
+	// What woke a parked connection is here: first makes it busy.
+	if c.parked && c.first() || !c.hasParked && c.handshake() {
 		for c.next() && c.exchange() {
 		}
 	}
@@ -143,6 +144,19 @@ func (c *conn) serve() bool {
 	}
 	c.end()
 	return true
+}
+
+// tellPlain answers a client that speaks plain HTTP where TLS is expected.
+func (c *conn) tellPlain(err error) {
+	var plain tls.RecordHeaderError
+	if !errors.As(err, &plain) || plain.Conn == nil || plain.RecordHeader[0] < 'A' || plain.RecordHeader[0] > 'Z' {
+		return
+	}
+	c.srv.tally.refuse(400)
+	c.appendRefusal(400, errPlain)
+	_, _ = plain.Conn.Write(c.out) // as much as it takes
+	c.out = c.out[:0]
+	c.fate = linger
 }
 
 func (c *conn) handshake() bool {
@@ -163,6 +177,7 @@ func (c *conn) handshake() bool {
 		}
 		c.srv.log().Debug("TLS handshake", "remote", c.remote, "err", err)
 		c.fate = reset
+		c.tellPlain(err)
 		return false
 	}
 	return true
@@ -393,5 +408,6 @@ func transport(nc net.Conn) net.Conn {
 var (
 	errLongHead     = errors.New("request head: longer than allowed")
 	errLargeContent = errors.New("request content: larger than allowed")
+	errPlain        = errors.New("plain HTTP where HTTPS is spoken")
 	errSlowHead     = errors.New("request head: not complete in time")
 )

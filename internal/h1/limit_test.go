@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -184,5 +185,44 @@ func TestOddClients(t *testing.T) {
 				p.finish()
 			})
 		})
+	}
+}
+
+// TestTaken: what the kernel still has of earlier replies is not the slowness
+// of this one's reader.
+func TestTaken(t *testing.T) {
+	for _, tt := range []struct {
+		sent, owed int64
+		unacked    int
+		want       int64
+	}{
+		{sent: 1000, owed: -1, unacked: 0, want: 1000},
+		{sent: 1000, owed: -1, unacked: 400, want: 600},
+		{sent: 1000, owed: 5000, unacked: 5200, want: 800},
+		{sent: 1000, owed: 5000, unacked: 0, want: 6000},
+		{sent: 0, owed: -1, unacked: 10, want: 0},
+	} {
+		r := reply{sent: tt.sent, owed: tt.owed}
+		if got := r.taken(tt.unacked); got != tt.want {
+			t.Errorf("sent %d, owed %d, unacked %d: got %d, want %d", tt.sent, tt.owed, tt.unacked, got, tt.want)
+		}
+	}
+}
+
+// TestPlainToTLS: who speaks plain HTTP to a TLS port is told so.
+func TestPlainToTLS(t *testing.T) {
+	server, _ := certificate(t)
+	addr := listen(t, &Server{Handler: handlerFunc(func(*wire.Request, *wire.Reply) {})}, server)
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = nc.Close() }()
+	if _, err := io.WriteString(nc, getA); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(nc)
+	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 400 ") || !strings.Contains(string(got), errPlain.Error()) {
+		t.Errorf("got %q, %v, want 400 and why", got, err)
 	}
 }

@@ -69,8 +69,10 @@ func (c *conn) arrive() error {
 		return err
 	}
 	c.reading = readIdle
+	c.parked = err != errPark // settle has passed: see limit
+	_, ok := c.limit()
 	c.parked, c.hasParked = true, true
-	if _, ok := c.limit(); !ok {
+	if !ok {
 		c.parked = false
 		return os.ErrDeadlineExceeded
 	}

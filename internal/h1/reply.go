@@ -56,6 +56,7 @@ type reply struct {
 
 	sent   int64         // bytes written since reset
 	waited time.Duration // for the client to take them
+	owed   int64         // bytes of earlier replies left when it was slow first; below 0: it was not yet
 
 	before func() error // the method value of beforeContent, made once
 
@@ -73,7 +74,7 @@ var _ wire.Sink = (*reply)(nil)
 func (r *reply) reset() {
 	r.p = &r.c.rep
 	r.frame, r.last, r.left, r.mark, r.how = frameNone, false, 0, len(r.c.out), finish
-	r.sent, r.waited = 0, 0
+	r.sent, r.waited, r.owed = 0, 0, -1
 	r.stage, r.started, r.expect, r.lost = stageFresh, false, expectNothing, nil
 }
 

@@ -252,6 +252,9 @@ func (c *conn) slow() error {
 		}
 		g.tick = g.left()
 		g.had = g.tick
+		if r := &c.reply; r.owed < 0 { // it takes what is left of earlier replies first
+			r.owed = max(int64(g.tick-g.rest())-r.sent, 0)
+		}
 	}
 	left := g.left()
 	if left < g.tick {
@@ -290,8 +293,12 @@ func (c *conn) pace(now time.Time) error {
 	if d <= grace {
 		return nil
 	}
-	return c.keepsUp(max(r.sent-int64(c.unacked()), 0), d)
+	return c.keepsUp(r.taken(c.unacked()), d)
 }
+
+// taken is how many bytes of the reply the client has, when it has not
+// acknowledged so many yet. It takes what is left of earlier replies first.
+func (r *reply) taken(unacked int) int64 { return max(r.sent+max(r.owed, 0)-int64(unacked), 0) }
 
 // keepsUp judges what a reader took of a reply in the time that it was waited
 // for.

@@ -280,7 +280,11 @@ func (c *Conn) enter(limit *time.Time) error {
 }
 
 func (c *Conn) leave() {
-	if c.users.Add(-1) == closedBit {
+	switch {
+	case c.users.Add(-1) != closedBit:
+	case c.polled.Load(): // it waits for who is in a callback: that may be this goroutine
+		go func() { _ = c.shut() }()
+	default:
 		_ = c.shut() // Close has returned
 	}
 }

@@ -44,6 +44,7 @@ type exchange struct {
 	ctx      context.Context
 	stop     func() bool // ends the watch over ctx; nil: there is none
 	blind    bool        // ctx is not watched yet
+	begun    time.Time   // when, if blind
 	stale    bool        // the kept connection was found useless before a byte was written
 	sender   *sender     // nil: no content to send
 	wrote    int         // bytes of the request's head written
@@ -78,7 +79,7 @@ func (c *conn) begin(ctx context.Context, r *wire.Request) {
 	x.buf = c.u.buffer()
 	x.in = wire.Input{Src: c, Buf: x.buf[:]}
 	x.resp.Body, x.resp.Tunnel = nil, nil
-	x.blind = true
+	x.blind, x.begun = true, x.since
 	if c.line == nil || r.Length != 0 {
 		c.watch() // what is written may have to wait too
 	}
@@ -128,6 +129,9 @@ func (c *conn) take(p []byte) (int, error) {
 	since := c.since
 	if since.IsZero() {
 		since = now
+	}
+	if c.blind && now.Sub(c.begun) >= glance {
+		c.watch() // what never waits would never come to it
 	}
 	c.limit(now)
 	if !c.answered && c.line == nil {

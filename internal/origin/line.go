@@ -78,10 +78,14 @@ func (c *conn) askLine(r *wire.Request, head []byte) *wire.Error {
 		c.limit(c.since)
 	}
 	err := l.ask(head, into, c.reused)
-	for errors.Is(err, os.ErrDeadlineExceeded) && !l.asked && l.err == nil {
+	for tries := 0; errors.Is(err, os.ErrDeadlineExceeded) && !l.asked && l.err == nil; tries++ {
 		// It is the last exchange's that has passed, or this goroutine slept.
-		c.readBy = time.Time{}
-		c.limit(time.Now())
+		if tries == 3 {
+			return c.why(err, HeadTimeout)
+		}
+		now := time.Now()
+		c.since, c.readBy = now, time.Time{}
+		c.limit(now)
 		err = l.raw.Read(l.step)
 	}
 	c.wrote = len(head) - len(l.head)

@@ -26,9 +26,9 @@ func full() Source {
 		Version: "1.2.3", Revision: "abc", Objects: n, Waiters: n, Connections: n, Idle: n, Accepted: c, Refused: c, LogDropped: c,
 		UpstreamWaiting: n, UpstreamQueued: c, UpstreamRefused: c,
 		UpstreamConns: func(yield func(string, int64) bool) { yield("in_use", 3) },
-		Bytes:     maps.All(map[string]int64{"memory": 4096}),
-		Evictions: maps.All(map[string]uint64{"space": 3, "purge": 1}),
-		Limited:   maps.All(map[string]uint64{"connections": 2, "head_timeout": 0}),
+		Bytes:         maps.All(map[string]int64{"memory": 4096}),
+		Evictions:     maps.All(map[string]uint64{"space": 3, "purge": 1}),
+		Limited:       maps.All(map[string]uint64{"connections": 2, "head_timeout": 0}),
 	}
 }
 
