@@ -59,6 +59,9 @@ type conn struct {
 	phase  atomic.Int32
 	count  count
 
+	before, after *conn // on the Server's roster, by its mu
+	listed        bool  // on it
+
 	secure    bool
 	lasting   bool // it may outlive ServeConn
 	served    bool // a request was

@@ -35,8 +35,8 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.tally.stats()
-	st.Open, st.Tunnels = len(s.conns), len(s.tunnels)
-	for c := range s.conns {
+	st.Open, st.Tunnels = s.conns.n, len(s.tunnels)
+	for c := s.conns.first; c != nil; c = c.after {
 		if c.phase.Load() == phaseIdle {
 			st.Idle++
 		}

@@ -38,12 +38,30 @@ type Conn struct {
 	writing sync.Mutex // one Write at a time, however often it waits
 
 	mu     sync.Mutex // guards the fields below, and becoming polled
-	rd, wr time.Time  // the limits while direct; zero: none
+	rd, wr moment     // the limits while direct
 }
 
 var _ net.Conn = (*Conn)(nil)
 
 const closedBit = 1 << 30
+
+// A moment is a time in nanoseconds since 1970, in a third of the memory; 0 is
+// none.
+type moment int64
+
+func momentOf(t time.Time) moment {
+	if t.IsZero() {
+		return 0
+	}
+	return moment(max(t.UnixNano(), 1))
+}
+
+func (m moment) time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(m))
+}
 
 // RemoteAddrPort returns the client's address, an IPv4 one as such.
 func (c *Conn) RemoteAddrPort() netip.AddrPort { return c.remote }
@@ -233,13 +251,13 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 }
 
 // keep notes a limit until c is polled; false when it is.
-func (c *Conn) keep(at *time.Time, t time.Time) bool {
+func (c *Conn) keep(at *moment, t time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.polled.Load() {
 		return false
 	}
-	*at = t
+	*at = momentOf(t)
 	return true
 }
 
@@ -265,14 +283,14 @@ func (c *Conn) hold() error {
 }
 
 // enter holds the descriptor for a direct call under a limit of time.
-func (c *Conn) enter(limit *time.Time) error {
+func (c *Conn) enter(limit *moment) error {
 	if err := c.hold(); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	at := *limit
 	c.mu.Unlock()
-	if !at.IsZero() && !time.Now().Before(at) {
+	if at != 0 && time.Now().UnixNano() >= int64(at) {
 		c.leave()
 		return os.ErrDeadlineExceeded
 	}
@@ -302,9 +320,9 @@ func (c *Conn) poll() error {
 	defer c.leave()
 	c.file = os.NewFile(uintptr(c.fd), "tcp")
 	// The limits say as well whether the poller took it.
-	err := c.file.SetReadDeadline(c.rd)
-	if err == nil && !c.wr.IsZero() {
-		err = c.file.SetWriteDeadline(c.wr)
+	err := c.file.SetReadDeadline(c.rd.time())
+	if err == nil && c.wr != 0 {
+		err = c.file.SetWriteDeadline(c.wr.time())
 	}
 	raw, rawErr := c.file.SyscallConn()
 	if c.raw = raw; err == nil {
@@ -370,7 +388,7 @@ func (r *rawConn) Write(f func(fd uintptr) bool) error {
 	return c.fault("raw-write", c.raw.Write(f))
 }
 
-func (c *Conn) direct(f func(fd uintptr) bool, limit *time.Time) (done bool, err error) {
+func (c *Conn) direct(f func(fd uintptr) bool, limit *moment) (done bool, err error) {
 	if err := c.enter(limit); err != nil {
 		return false, err
 	}
