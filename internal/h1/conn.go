@@ -195,8 +195,9 @@ func (c *conn) next() bool {
 	for seen := 0; ; {
 		u := c.in.Unread()
 		// A head that is not complete can become so by a line feed only, and
-		// its first line too long without one.
-		if bytes.IndexByte(u[seen:], '\n') >= 0 || seen <= c.srv.o.limits.Line && len(u) > c.srv.o.limits.Line {
+		// its first line too long without one. What begins like a TLS
+		// handshake need not be waited for.
+		if bytes.IndexByte(u[seen:], '\n') >= 0 || seen <= c.srv.o.limits.Line && len(u) > c.srv.o.limits.Line || seen == 0 && binary(u) {
 			n, err := wire.ParseRequest(&c.req, u, c.srv.o.limits)
 			if err != nil {
 				c.refuse(err)
@@ -219,6 +220,12 @@ func (c *conn) next() bool {
 			c.skipEmptyLine()
 		}
 	}
+}
+
+// binary reports that what has come can not be the beginning of a request or
+// of an empty line.
+func binary(u []byte) bool {
+	return len(u) > 0 && (u[0] < ' ' && u[0] != '\r' && u[0] != '\n' || u[0] > '~')
 }
 
 // skipEmptyLine drops an empty line in front of a request line (RFC 9112,

@@ -226,3 +226,17 @@ func TestPlainToTLS(t *testing.T) {
 		t.Errorf("got %q, %v, want 400 and why", got, err)
 	}
 }
+
+// TestTLSToPlain: who speaks TLS to a plain port is refused at once.
+func TestTLSToPlain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := dial(t, &Server{Now: clock, Handler: handlerFunc(func(*wire.Request, *wire.Reply) {})})
+		start := time.Now()
+		p.send("\x16\x03\x01\x02\x00\x01")
+		got, _ := io.ReadAll(p)
+		if d := time.Since(start); !strings.HasPrefix(string(got), "HTTP/1.1 400 ") || d > lingerTime {
+			t.Errorf("got %q after %s, want 400 at once", got, d)
+		}
+		p.finish()
+	})
+}
