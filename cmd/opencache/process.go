@@ -78,6 +78,10 @@ func (p *process) run(ctx context.Context) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(signals)
 
+	quiet, stop := context.WithCancel(ctx)
+	defer stop()
+	go giveBack(quiet)
+
 	broken := make(chan error, 2)
 	go func() { broken <- p.stack.server.Serve(p.public) }()
 	var adm *http.Server

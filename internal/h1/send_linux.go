@@ -140,6 +140,13 @@ func (c *conn) queueLess() {
 	})
 }
 
+// acknowledge has what came acknowledged now.
+func (c *conn) acknowledge() {
+	c.control(func(fd int) { // a Unix socket has no such option, nor needs it
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+	})
+}
+
 // control runs f on the connection's socket, also below TLS, if there is one.
 func (c *conn) control(f func(fd int)) {
 	if raw := rawOf(transport(c.nc)); raw != nil {

@@ -30,3 +30,5 @@ func preadFull(int, []byte, int64) error { return errors.ErrUnsupported }
 func (c *conn) unacked() int { return 0 }
 
 func (c *conn) queueLess() {}
+
+func (c *conn) acknowledge() {}
