@@ -22,6 +22,7 @@ import (
 const (
 	restTime   = 500 * time.Millisecond // without a change: memory has come to rest
 	settleTime = 5 * time.Second        // for that, at most
+	idleTime   = 12 * time.Second       // what idles is idle: a server may tidy up only then
 	openers    = 64                     // connections being opened at a time
 )
 
@@ -94,6 +95,11 @@ func (b *bench) idle(ctx context.Context, s *server, w workload) (sample, error)
 	}()
 	if err != nil {
 		return sample{}, err
+	}
+	select {
+	case <-ctx.Done():
+		return sample{}, ctx.Err()
+	case <-time.After(idleTime):
 	}
 	after, err := settle(ctx, s)
 	return sample{Requests: w.conns, Bytes: float64(after-before) / float64(w.conns)}, err

@@ -79,8 +79,8 @@ var workloads = []workload{
 	{name: "tls-handshake", mode: secure, way: handshakes, path: "/1k", size: 1 << 10, conns: 16, cached: true, header: closing},
 	{name: "log-1k", mode: logged, path: "/1k", size: 1 << 10, conns: 64, cached: true},
 	{name: "mem-object", mode: plain, way: objects, path: each, size: 1 << 10, conns: 32, each: true, fresh: true},
-	{name: "mem-idle", mode: plain, way: idle, path: "/1k", size: 1 << 10, conns: 5000, cached: true, fresh: true},
-	{name: "mem-idle-tls", mode: secure, way: idle, path: "/1k", size: 1 << 10, conns: 1000, cached: true, fresh: true},
+	{name: "mem-idle", mode: plain, way: idle, path: "/1k", size: 1 << 10, conns: 7500, cached: true, fresh: true},
+	{name: "mem-idle-tls", mode: secure, way: idle, path: "/1k", size: 1 << 10, conns: 5000, cached: true, fresh: true},
 }
 
 var closing = http.Header{"Connection": {"close"}}
