@@ -35,7 +35,9 @@ var all = []mode{plain, deferred, secure, logged}
 
 func kinds(o options) []kind {
 	return []kind{
-		{name: "opencache", version: []string{o.bin, "version"}, modes: opencacheModes(o), commands: opencache},
+		{name: "opencache", version: []string{o.bin, "version"}, modes: opencacheModes(o.bin), commands: opencache},
+		// opencache as it was: what a change costs.
+		{name: "before", version: []string{o.before, "version"}, modes: opencacheModes(o.before), commands: before},
 		{name: "nginx", version: []string{"nginx", "-v"}, modes: all, commands: nginx},
 		// The same with one setting for bodies of all sizes.
 		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: all, only: []string{"hit-1k", "newconn"}, commands: nginx},
@@ -60,8 +62,11 @@ func kindOf(o options, name string) (kind, error) {
 }
 
 // opencacheModes are those that the binary under measurement has flags for.
-func opencacheModes(o options) []mode {
-	help, _ := exec.Command(o.bin, "serve", "--help").CombinedOutput() // starting it tells more than an error here
+func opencacheModes(bin string) []mode {
+	if bin == "" {
+		return nil
+	}
+	help, _ := exec.Command(bin, "serve", "--help").CombinedOutput() // starting it tells more than an error here
 	modes := []mode{plain, logged}
 	for flag, m := range map[string]mode{"--defer-accept": deferred, "--tls-cert": secure} {
 		if strings.Contains(string(help), flag) {
@@ -95,6 +100,14 @@ func opencache(o options, at *site) ([]child.Command, error) {
 		c.Env = []string{"GOMAXPROCS=1"} // it has one core
 	}
 	return []child.Command{c}, nil
+}
+
+func before(o options, at *site) ([]child.Command, error) {
+	if o.before == "" {
+		return nil, errors.New("server before: no -before, which says what binary that is")
+	}
+	o.bin, o.profile = o.before, false
+	return opencache(o, at)
 }
 
 func nginx(o options, at *site) ([]child.Command, error) {

@@ -32,6 +32,7 @@ type options struct {
 	objects   int
 	conf      string // folder of the templates and of report.lua
 	bin       string // opencache
+	before    string // opencache as it was, for the server "before"; empty: none
 	origin    string // the origin's program
 	steady    string // the program for open loops; empty: they are not measured
 	scratch   string // folder for caches, on a tmpfs
@@ -69,6 +70,7 @@ func main() {
 	flag.IntVar(&o.objects, "objects", 200_000, "objects whose memory is measured")
 	flag.StringVar(&o.conf, "conf", "test/bench", "folder of the servers' settings")
 	flag.StringVar(&o.bin, "bin", "bin/opencache", "opencache to measure")
+	flag.StringVar(&o.before, "before", "", "an earlier opencache to compare it with, the server \"before\" (default none)")
 	flag.StringVar(&o.origin, "origin", "bin/bench-origin", "the origin's program")
 	flag.StringVar(&o.steady, "steady", "", "the open loop's program")
 	flag.StringVar(&o.scratch, "scratch", "", "folder for the servers' files, best on a tmpfs")

@@ -17,6 +17,8 @@
 #   PROFILE=1                  a profile of opencache under each workload, and
 #                              its first lines: test/bench/out/profile-*.txt
 #   OPENCACHE=FILE             a binary that is built already
+#   BEFORE=COMMIT              what the server "before" in SERVERS is built from:
+#                              opencache as it was
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/real/lib.sh
@@ -46,6 +48,11 @@ go build -o bin/bench ./test/bench
 go build -o bin/bench-origin ./test/bench/origin
 go build -o bin/bench-steady ./test/bench/steady
 
+earlier=
+if [[ " $servers " == *" before "* ]]; then
+  earlier=$(earlier_opencache "${BEFORE:?says from which commit the server \"before\" is built}")
+fi
+
 # A thousand clients, and as many connections behind them; thousands that wait.
 ulimit -n "$(ulimit -Hn)"
 scratch=$(mktemp -d -p "$([[ -w /dev/shm ]] && echo /dev/shm || echo "${TMPDIR:-/tmp}")" opencache-bench.XXXXXX)
@@ -54,7 +61,7 @@ commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)
 [[ -z $(git status --porcelain 2>/dev/null) ]] || commit+=-dirty
 
 flags=(-servers "$servers" -workloads "${WORKLOADS:-}" -rounds "$rounds" -duration "${seconds}s" -objects "$objects"
-  -conf test/bench -bin "$opencache" -origin bin/bench-origin -steady bin/bench-steady -scratch "$scratch"
+  -conf test/bench -bin "$opencache" -before "$earlier" -origin bin/bench-origin -steady bin/bench-steady -scratch "$scratch"
   -out test/bench/out -plots "${BENCH_PLOTS:-}" -commit "$commit" -limits "${BENCH_LIMITS:-}")
 [[ ${BENCH_ASSERT:-} != 1 ]] || flags+=(-assert)
 [[ ${PROFILE:-} != 1 ]] || flags+=(-profile)

@@ -55,6 +55,21 @@ build_opencache() {
   go build -o "$opencache" ./cmd/opencache || die "opencache does not build"
 }
 
+# earlier_opencache COMMIT builds opencache as it was there and prints where it is.
+earlier_opencache() {
+  local commit tree
+  commit=$(git rev-parse --verify --quiet "$1^{commit}") || die "commit $1 is not here: a whole clone is needed"
+  if [[ ! -x bin/opencache-$commit ]]; then
+    tree=$(mktemp -d "${TMPDIR:-/tmp}/opencache-before.XXXXXX")
+    git archive "$commit" | tar -x -C "$tree"
+    (cd "$tree" && go build -trimpath -buildvcs=false -o opencache ./cmd/opencache) || die "opencache of $1 does not build"
+    mkdir -p bin
+    mv "$tree/opencache" "bin/opencache-$commit"
+    rm -rf "$tree"
+  fi
+  echo "$PWD/bin/opencache-$commit"
+}
+
 # on_exit COMMAND ARGUMENTS... runs the command when the script ends, the last
 # first.
 exits=() running=
