@@ -35,6 +35,7 @@ var owner = map[string]string{
 	"github.com/alecthomas/mango-kong":  "cmd/opencache",
 	"github.com/jotaen/kong-completion": "cmd/opencache",
 	"golang.org/x/tools":                "internal/script",
+	"github.com/dunglas/httpsfv":        "internal/rfc9111",
 }
 
 // shared may be imported anywhere: system calls, protocol numbers, hashes.
