@@ -61,7 +61,7 @@ func FuzzJudge(f *testing.F) {
 		ask.Reset(Method(status % 3))
 		eachField(request, ask.Field)
 		ask.Done()
-		for _, p := range []Policy{{}, {Heuristic: 10, StaleIfError: 60}, {Heuristic: math.MaxInt, HeuristicMax: math.MaxInt64, DefaultTTL: math.MaxInt64, StaleIfError: math.MaxInt64}} {
+		for _, p := range []Policy{{}, {Heuristic: 10, StaleIfError: 60}, {Heuristic: math.MaxInt, HeuristicMax: math.MaxInt64, DefaultTTL: math.MaxInt64, StaleIfError: math.MaxInt64}, {Private: true, Heuristic: 10}} {
 			judged(t, &facts, &ask, &p, within(asked+now), within(asked+now+max(later, 0)))
 		}
 		forbidden(t, &facts, response)
@@ -99,7 +99,7 @@ func judged(t *testing.T, f *Facts, a *Ask, p *Policy, now, later int64) {
 		if delivers(v) && (f.Status == 200 && v.Status == 206 && (v.First < 0 || v.Last < v.First || v.Last >= f.Length) || v.Status == 0) {
 			t.Fatalf("%s: got range %+v", text(), v)
 		}
-		if v.Do == Deliver && v.TTL < 0 && forbidsStale(f) != OK {
+		if v.Do == Deliver && v.TTL < 0 && forbidsStale(f, p) != OK {
 			t.Fatalf("%s: delivered stale against its word: %+v", text(), v)
 		}
 	}

@@ -35,7 +35,7 @@ func FuzzDirectives(f *testing.F) {
 			}
 		}
 		v := Judge(&facts, &ask, &Policy{}, t0+1000)
-		if v.Do == Deliver && v.TTL <= 0 && forbidsStale(&facts) != OK {
+		if v.Do == Deliver && v.TTL <= 0 && forbidsStale(&facts, &Policy{}) != OK {
 			t.Fatalf("%q: stale though forbidden: %+v", value, v)
 		}
 		// A directive in front changes nothing about those behind it.

@@ -38,7 +38,7 @@ func age(f *Facts, now int64) int64 {
 // was selected for (RFC 9111, 4).
 func Judge(f *Facts, a *Ask, p *Policy, now int64) (v Verdict) {
 	lifetime, from := Lifetime(f, p)
-	c := candidate{f: f, a: a, age: age(f, now), from: from}
+	c := candidate{f: f, a: a, p: p, age: age(f, now), from: from}
 	c.left = lifetime*1000 - c.age
 	v.Age = c.age / 1000
 	v.TTL = lifetime - v.Age
@@ -58,6 +58,7 @@ func Judge(f *Facts, a *Ask, p *Policy, now int64) (v Verdict) {
 type candidate struct {
 	f    *Facts
 	a    *Ask
+	p    *Policy
 	age  int64  // milliseconds
 	left int64  // of freshness, in milliseconds; not above 0: stale
 	from Reason // of the freshness
@@ -102,7 +103,7 @@ func (c *candidate) declined() Reason {
 // stale decides on a response that is not fresh any more (RFC 9111, 4.2.4).
 func (c *candidate) stale() (Action, Reason) {
 	f, a := c.f, c.a
-	if why := forbidsStale(f); why != OK {
+	if why := forbidsStale(f, c.p); why != OK {
 		return Validate, why
 	}
 	switch {
@@ -120,13 +121,13 @@ func (c *candidate) stale() (Action, Reason) {
 // forbidsStale returns which directive forbids to use the response once it is
 // stale (RFC 9111, 4.2.4). no-cache, which forbids it fresh or stale, has its
 // own place before.
-func forbidsStale(f *Facts) Reason {
+func forbidsStale(f *Facts, p *Policy) Reason {
 	switch {
 	case f.has(mustRevalidate):
 		return WhyMustRevalidate // RFC 9111, 5.2.2.2
-	case f.has(proxyRevalidate):
+	case f.has(proxyRevalidate) && !p.Private:
 		return WhyProxyRevalidate // RFC 9111, 5.2.2.8
-	case f.SMaxAge != Absent:
+	case f.shared(p) != Absent:
 		return WhySMaxAge // RFC 9111, 5.2.2.10
 	}
 	return OK
@@ -150,7 +151,7 @@ func StaleOnError(f *Facts, a *Ask, p *Policy, now int64) (bool, Reason) {
 	if staleness < 0 {
 		return true, from
 	}
-	if why := forbidsStale(f); why != OK {
+	if why := forbidsStale(f, p); why != OK {
 		return false, why
 	}
 	limit, why := errorLimit(f, a, p)

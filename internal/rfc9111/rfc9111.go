@@ -4,8 +4,9 @@
 // functions over those return values. It knows no message type, does no I/O,
 // keeps no state and allocates nothing on the way of a hit.
 //
-// The cache is a shared one. It is not decided here what the key of a stored
-// response is, nor what becomes of a request once the verdict is known.
+// The cache is a shared one unless Policy.Private says otherwise. It is not
+// decided here what the key of a stored response is, nor what becomes of a
+// request once the verdict is known.
 //
 //	var f rfc9111.Facts
 //	f.Reset(200, requestTime, responseTime)
@@ -59,6 +60,10 @@ const Absent = -1
 // A Policy is what configuration may say about the rules. The zero Policy is
 // a shared cache that does what RFC 9111 requires and nothing it only allows.
 type Policy struct {
+	// Private says that the cache is one user's alone: what RFC 9111 says of
+	// shared caches does not hold for it (1, 3.5, 5.2.2.7, .8 and .10), and
+	// the cookies in it are that user's own (7.3).
+	Private bool
 	// Heuristic is the part of the time since Last-Modified that a response
 	// without explicit freshness is fresh, in percent (RFC 9111, 4.2.2
 	// suggests 10). 0: no heuristic freshness.

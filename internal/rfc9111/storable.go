@@ -1,27 +1,28 @@
 package rfc9111
 
-// Storable returns OK when the response may be stored by a shared cache, else
-// why not (RFC 9111, 3). a is of the request that was sent for it: a Range or
+// Storable returns OK when the response may be stored, else why not (RFC 9111,
+// 3). a is of the request that was sent for it: a Range or
 // a HEAD that the cache replaced by a plain GET is the cache's own matter.
 //
 // OK does not mean that the response may answer another request before it has
 // been validated: that is what Judge says, also of a response that is still
 // being received.
 func Storable(f *Facts, a *Ask, p *Policy) Reason {
-	if why := refused(f, a); why != OK {
+	if why := refused(f, a, p); why != OK {
 		return why
 	}
 	switch {
 	// RFC 9111, 3.5: to requests with credentials only by leave.
-	case a.has(askAuthorization) && !f.has(mustRevalidate|public) && f.SMaxAge == Absent:
+	case a.has(askAuthorization) && !p.Private && !f.has(mustRevalidate|public) && f.SMaxAge == Absent:
 		return WhyAuthorization
 	// RFC 9111, 4.1: it never matches.
 	case f.has(varyAny):
 		return WhyVary
-	case f.has(sawSetCookie) && (p.NoSetCookie || !f.explicit()):
-		return WhySetCookie // RFC 9111, 7.3: a cookie is shared only by the origin's own word
+	// RFC 9111, 7.3: a cookie is shared only by the origin's own word.
+	case f.has(sawSetCookie) && (p.NoSetCookie || !p.Private && !f.explicit(p)):
+		return WhySetCookie
 	// RFC 9111, 3, last item: something must allow it.
-	case !f.has(public|sawExpires) && f.MaxAge == Absent && f.SMaxAge == Absent && !heuristic(f.Status):
+	case !f.explicit(p) && !f.guessable(p):
 		return WhyStatus
 	}
 	return useful(f, p)
@@ -29,12 +30,28 @@ func Storable(f *Facts, a *Ask, p *Policy) Reason {
 
 // explicit reports whether the origin itself said how long the response is
 // fresh.
-func (f *Facts) explicit() bool {
-	return f.SMaxAge != Absent || f.MaxAge != Absent || f.has(sawExpires)
+func (f *Facts) explicit(p *Policy) bool {
+	return f.shared(p) != Absent || f.MaxAge != Absent || f.has(sawExpires)
+}
+
+// shared returns the s-maxage where it counts (RFC 9111, 5.2.2.10).
+func (f *Facts) shared(p *Policy) int64 {
+	if p.Private {
+		return Absent
+	}
+	return f.SMaxAge
+}
+
+// guessable reports whether a freshness that the origin did not give may be a
+// heuristic one: the status code is defined so, or a directive marks the
+// response as cacheable (RFC 9111, 3 and 4.2.2), in the cache of one user
+// also private (5.2.2.7).
+func (f *Facts) guessable(p *Policy) bool {
+	return heuristic(f.Status) || f.has(public) || p.Private && f.has(private)
 }
 
 // refused returns what forbids to store the response, whatever else it says.
-func refused(f *Facts, a *Ask) Reason {
+func refused(f *Facts, a *Ask, p *Policy) Reason {
 	switch {
 	case a.Method != Get:
 		return WhyMethod
@@ -50,7 +67,7 @@ func refused(f *Facts, a *Ask) Reason {
 		return WhyMustUnderstand
 	case f.has(noStore):
 		return WhyNoStore
-	case f.has(private):
+	case f.has(private) && !p.Private:
 		return WhyPrivate
 	case a.has(askNoStore):
 		return WhyRequestNoStore
@@ -70,7 +87,7 @@ func useful(f *Facts, p *Policy) Reason {
 		return WhyNoCache
 	case lifetime > CurrentAge(f, f.ResponseTime):
 		return OK
-	case forbidsStale(f) == OK && (f.StaleWhileRevalidate > 0 || f.StaleIfError > 0 || p.StaleIfError > 0):
+	case forbidsStale(f, p) == OK && (f.StaleWhileRevalidate > 0 || f.StaleIfError > 0 || p.StaleIfError > 0):
 		return OK
 	case from == WhyNoFreshness:
 		return WhyNoFreshness
@@ -83,7 +100,7 @@ func useful(f *Facts, p *Policy) Reason {
 // WhyExpires, WhyHeuristic, WhyDefaultTTL, or 0 and WhyNoFreshness.
 func Lifetime(f *Facts, p *Policy) (seconds int64, from Reason) {
 	switch {
-	case f.SMaxAge != Absent:
+	case f.shared(p) != Absent:
 		return f.SMaxAge, WhySMaxAge
 	case f.MaxAge != Absent:
 		return f.MaxAge, WhyMaxAge
@@ -103,7 +120,7 @@ func Lifetime(f *Facts, p *Policy) (seconds int64, from Reason) {
 // heuristicLifetime is a part of the time since Last-Modified (RFC 9111,
 // 4.2.2), 0 where there is none.
 func heuristicLifetime(f *Facts, p *Policy) int64 {
-	if p.Heuristic <= 0 || !f.has(hasLastModified) || !heuristic(f.Status) && !f.has(public) {
+	if p.Heuristic <= 0 || !f.has(hasLastModified) || !f.guessable(p) {
 		return 0
 	}
 	limit := p.HeuristicMax
