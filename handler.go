@@ -172,7 +172,10 @@ func (u *upstream) request(ctx context.Context, r *wire.Request) *http.Request {
 	}
 	q.Body, q.ContentLength, q.TransferEncoding, q.Trailer = http.NoBody, 0, nil, nil
 	if r.Body != nil {
-		q.Body, q.ContentLength, q.TransferEncoding = r.Body, r.Length, u.r.TransferEncoding
+		q.Body, q.ContentLength = r.Body, r.Length
+		if r.Length < 0 { // a QUERY's content comes with its length, however it was framed
+			q.TransferEncoding = u.r.TransferEncoding
+		}
 		q.Trailer = u.r.Trailer // the same map: it is filled at the end of the content
 	}
 	return q

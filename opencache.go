@@ -71,7 +71,8 @@ type Policy struct {
 // no-store, or the next client gets it.
 //
 // next answers each GET and HEAD that the store can not as a GET for
-// everybody: without the client's conditions and Range, with those of the
+// everybody, and so each QUERY with its content, which is part of the key when
+// it has a Content-Type and up to 64 KiB: without the client's conditions and Range, with those of the
 // cache when it is to validate, with the context of the request that caused it
 // but for its end. It runs on a goroutine of its own and goes on when that
 // client leaves. All other methods, and requests that can not be shared, run

@@ -29,6 +29,7 @@ type serveOptions struct {
 	NoSortQuery  bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
 	NoHeuristics bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
 	StaleIfError time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
+	MaxQuery     size          `default:"64K" group:"Caching" placeholder:"SIZE" help:"Longest content of a QUERY that is cached; longer ones are handed through, and with 0 all are (default ${default})."`
 	LockTimeout  time.Duration `default:"15s" group:"Caching" help:"How long a request waits for another one's fetch before it asks the origin itself (default ${default})."`
 	LockAge      time.Duration `default:"5s" group:"Caching" help:"How long a fetch may make no progress before another is started (default ${default})."`
 
@@ -119,6 +120,14 @@ func (o *serveOptions) minRate() int {
 		return -1
 	}
 	return int(o.MinRate)
+}
+
+// maxQuery is MaxQuery as the engine has it, where 0 is the default.
+func (o *serveOptions) maxQuery() int64 {
+	if o.MaxQuery == 0 {
+		return -1
+	}
+	return int64(o.MaxQuery)
 }
 
 // isToken reports whether s can stand in Via and Cache-Status as it is.

@@ -92,7 +92,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 	e := edge.Options{
 		Engine: s.engine, Upstream: s.metrics.Upstream(s.upstream), Origin: name,
 		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
-		Policy:    engine.Policy{Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming},
+		Policy:    engine.Policy{Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, MaxQuery: o.maxQuery(), ServerTiming: o.ServerTiming},
 		RequestID: o.requestID(), Random: o.random,
 		AdminToken: o.token, Metrics: s.metrics, Log: s.access,
 		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now, Warn: log,

@@ -134,7 +134,7 @@ func (v *visit) mayForward() bool {
 	return n > 0
 }
 
-const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, PURGE"
+const allowed = "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS, PURGE"
 
 // purge drops what is stored under the target, with all its variants.
 func (v *visit) purge() bool {

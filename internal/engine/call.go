@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"hash"
 	"time"
 
 	"opencache/internal/rfc9111"
@@ -33,6 +34,9 @@ type call struct {
 	// request's behalf: it is delivered without judging it again.
 	trusted   uint64
 	validated Forward // why it was validated
+
+	query question // a QUERY's content
+	sum   hash.Hash
 
 	scratch []byte
 	tag     []byte                // validator of the content being sent in segments
@@ -85,6 +89,9 @@ func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 		c.since = c.e.now()
 	}
 	c.serve()
+	if r.Method == wire.QUERY {
+		c.query.forget(&c.e.staging)
+	}
 	c.r, c.p, c.pol, c.key, c.entry, c.head.block = nil, nil, nil, nil, store.Entry{}, nil
 	return c.out
 }
@@ -100,7 +107,7 @@ func (c *call) serve() {
 		return
 	}
 	c.now = c.since
-	if c.primary == (store.Hash{}) {
+	if c.primary == (store.Hash{}) && !c.query.asked {
 		c.primary = c.e.store.Hash(c.key)
 	}
 	for range maxTurns {
@@ -115,12 +122,14 @@ func (c *call) serve() {
 // passes returns why the request is not the cache's to answer.
 func (c *call) passes() (Forward, Reason) {
 	switch {
-	case c.r.Method != wire.GET && c.r.Method != wire.HEAD:
+	case c.r.Method != wire.GET && c.r.Method != wire.HEAD && c.r.Method != wire.QUERY:
 		return ForMethod, MethodNotCached
 	case c.r.Upgrade && !offersH2C(c.r.Protocol()):
 		return ForRequest, TunnelAsked
 	case c.pol.Bypass:
 		return ForBypass, PolicyBypass
+	case c.r.Method == wire.QUERY:
+		return c.readQuery()
 	case c.r.Body != nil: // content of a GET selects nothing that a key could hold (RFC 9110, 9.3.1)
 		return ForRequest, ContentInGet
 	}
@@ -141,8 +150,11 @@ func offersH2C(protocols []byte) bool {
 // digestAsk makes a what the rules read of r.
 func digestAsk(a *rfc9111.Ask, r *wire.Request) {
 	m := rfc9111.Get
-	if r.Method == wire.HEAD {
+	switch r.Method {
+	case wire.HEAD:
 		m = rfc9111.Head
+	case wire.QUERY:
+		m = rfc9111.Query
 	}
 	a.Reset(m)
 	if r.Names().Overlaps(ruled) {
@@ -290,11 +302,14 @@ func (c *call) start(stale *old, leader *call) *fetch {
 	}
 	f.blocks = f.first[:0]
 	f.req.CopyFrom(c.r)
-	if c.r.Method != wire.GET {
+	if c.r.Method == wire.HEAD {
 		f.req.SetMethod(wire.GET) // HEAD and GET share what is stored
 	}
 	f.req.Upgrade, f.req.Continue, f.req.Trailers = false, false, false
 	f.req.Body, f.req.Length, f.req.Watch = nil, 0, nil
+	if c.query.asked {
+		f.queryOf(&c.query)
+	}
 	for _, name := range conditions {
 		f.req.Del(name)
 	}

@@ -128,6 +128,9 @@ func (f *fetch) claim(c *call) *wire.Response {
 // startUnlessStored makes a fetch, unless a look under the lock of the
 // flights finds that one has just ended and left something.
 func (c *call) startUnlessStored(stale *old, leader *call) *fetch {
+	if c.query.asked && c.queryHash(c.now.UnixMilli()) != c.primary {
+		return nil // the first QUERY of this target was stored meanwhile, or they were purged
+	}
 	var now store.Entry
 	c.e.store.Lookup(c.at, c.atKey, c.now.UnixMilli(), &now)
 	defer now.Release() // empties it

@@ -58,6 +58,9 @@ type Policy struct {
 	// HitForMiss is how long it is remembered that responses for a key could
 	// not be shared; 0: 2 s.
 	HitForMiss time.Duration
+	// MaxQuery is the longest content of a QUERY that is cached, in bytes;
+	// longer ones are handed through. 0: 64 KiB; below 0: none is cached.
+	MaxQuery int64
 	// Site names the site in the store's accounting; may be empty.
 	Site []byte
 	// ServerTiming has answers tell in a Server-Timing field how long they took.
@@ -76,6 +79,7 @@ type Engine struct {
 	staging   staging
 	flights   flights
 	refreshes chan struct{} // a token a background refresh
+	queries   atomic.Bool   // a QUERY was fetched for the store
 
 	ctx     context.Context // of every fetch that may be stored
 	cancel  context.CancelFunc
@@ -151,10 +155,10 @@ func (e *Engine) Close() {
 // StagingInUse returns how many bytes of fetches are in memory now.
 func (e *Engine) StagingInUse() int64 { return e.staging.used.Load() }
 
-// Purge drops what is stored under key with all its variants; soft keeps it
+// Purge drops what is stored under key with all its variants and QUERYs; soft keeps it
 // for use after validation. It reports whether anything was there.
 func (e *Engine) Purge(key []byte, soft bool) bool {
-	defer e.flights.retire(func(f *fetch) bool { return bytes.Equal(f.key, key) })
+	defer e.flights.retire(func(f *fetch) bool { return ofKey(f.key, key) })
 	var was store.Entry
 	e.store.Lookup(e.store.Hash(key), key, e.now().UnixMilli(), &was)
 	found := was.Kind == store.Object || was.Kind == store.Variants
@@ -162,7 +166,13 @@ func (e *Engine) Purge(key []byte, soft bool) bool {
 		was.Release()
 	}
 	e.store.Purge(store.Purge{Key: key, Soft: soft})
-	return found
+	return e.purgeQueries(key, soft) || found
+}
+
+// ofKey reports whether key is the primary key itself or one that goes on
+// behind a zero byte.
+func ofKey(key, primary []byte) bool {
+	return bytes.HasPrefix(key, primary) && (len(key) == len(primary) || key[len(primary)] == 0)
 }
 
 // Clear drops everything and returns how many stored responses that were.
@@ -189,3 +199,10 @@ func orDuration(d, def time.Duration) time.Duration {
 func (p *Policy) lockTimeout() time.Duration { return orDuration(p.LockTimeout, 15*time.Second) }
 func (p *Policy) lockAge() time.Duration     { return orDuration(p.LockAge, 5*time.Second) }
 func (p *Policy) hitForMiss() time.Duration  { return orDuration(p.HitForMiss, 2*time.Second) }
+
+func (p *Policy) maxQuery() int64 {
+	if p.MaxQuery == 0 {
+		return maxQuery
+	}
+	return p.MaxQuery
+}

@@ -51,15 +51,16 @@ type old struct {
 
 // A fetch asks the upstream once for everybody who wants the same.
 type fetch struct {
-	e    *Engine
-	pol  *Policy
-	key  []byte // primary key
-	hash store.Hash
-	at   store.Hash   // where newcomers find it: hash, or a variant's
-	req  wire.Request // what it sends: the leader's, without conditions of its own
-	ask  rfc9111.Ask  // the leader's
-	old  *old         // nil: nothing usable is stored
-	seq  store.Seq    // taken when it starts, so that a racing purge wins
+	e     *Engine
+	pol   *Policy
+	key   []byte // primary key
+	hash  store.Hash
+	at    store.Hash   // where newcomers find it: hash, or a variant's
+	req   wire.Request // what it sends: the leader's, without conditions of its own
+	ask   rfc9111.Ask  // the leader's
+	old   *old         // nil: nothing usable is stored
+	query *question    // nil: it is no QUERY
+	seq   store.Seq    // taken when it starts, so that a racing purge wins
 
 	mu         sync.Mutex // guards the fields below
 	phase      phase
@@ -204,6 +205,9 @@ func (f *fetch) depart() {
 
 // finish gives back what an ended fetch without readers holds.
 func (f *fetch) finish() {
+	if f.query != nil {
+		f.e.staging.give(f.query.held)
+	}
 	f.mu.Lock()
 	f.over = true
 	f.readers++ // leave takes it off again and sees to the rest
@@ -218,6 +222,9 @@ func (f *fetch) exchange() (again bool) {
 	e := f.e
 	e.Stats.Fetches.Add(1)
 	f.req.Interim = f.addInterim
+	if f.query != nil {
+		f.req.Body, f.req.Length = f.query.body(nil), f.query.length()
+	}
 	asked := e.now()
 	resp, err := f.pol.Upstream.Exchange(e.ctx, &f.req)
 	answered := e.now()
@@ -312,6 +319,7 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 	if resp.Length > f.e.maxObject {
 		return TooLarge
 	}
+	f.settle()
 	if !resp.Has(wire.Vary) {
 		return 0
 	}

@@ -43,15 +43,13 @@ func (t *flights) join(h store.Hash, stalled func(*fetch) bool, start func() *fe
 }
 
 // add makes f joinable under h too, unless another fetch is.
-func (t *flights) add(h store.Hash, f *fetch) bool {
+func (t *flights) add(h store.Hash, f *fetch) {
 	s := &t.shards[h[0]%flightShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.m[h] != nil {
-		return false
+	if s.m[h] == nil {
+		s.m[h] = f
 	}
-	s.m[h] = f
-	return true
 }
 
 // retire keeps newcomers from the fetches that match: what they bring was

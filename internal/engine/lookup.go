@@ -15,6 +15,9 @@ import (
 // to this request belongs, and c.out.Forward why it would be fetched.
 func (c *call) lookup() store.Kind {
 	now := c.now.UnixMilli()
+	if c.query.asked {
+		c.primary = c.queryHash(now)
+	}
 	c.at, c.atKey = c.primary, c.key
 	c.out.Forward, c.out.Status = NotForwarded, NoStatus
 	c.e.store.Lookup(c.primary, c.key, now, &c.entry)

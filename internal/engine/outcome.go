@@ -79,12 +79,15 @@ const (
 	NotShareable
 	SoftPurged
 	Internal
+	QueryUntyped
+	QueryTooLong
 )
 
 var reasons = [...]string{
 	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-busy", "client-gone", "origin-status", "lock-timeout",
 	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "request-content", "get-with-content", "upgrade",
 	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",
+	"query-without-type", "query-too-long",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

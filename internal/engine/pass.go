@@ -26,7 +26,16 @@ func (c *call) pass(fwd Forward, why Reason) {
 	c.send.Body, c.send.Upgrade = c.r.Body, c.r.Upgrade && why == TunnelAsked
 	c.send.Interim = c.interim
 	c.send.Add(wire.Via, e.via[c.r.Minor&1])
-	if c.r.Body != nil && wire.Ready(c.r.Body) {
+	switch {
+	case c.query.err != nil && c.query.err != io.EOF:
+		c.out.Why = reasonOf(c.query.err)
+		c.fail(c.query.err)
+		return
+	case c.query.asked:
+		c.anew(&c.send)
+	case len(c.query.content) > 0:
+		c.send.Body, c.send.Continue = c.query.body(c.r.Body), false // it was promised already
+	case c.r.Body != nil && wire.Ready(c.r.Body):
 		buf := e.buffers.Get().(*[]byte)
 		defer e.buffers.Put(buf)
 		n, err := c.r.Body.Read(*buf)
@@ -187,8 +196,7 @@ func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
 		return nil, errors.New("segment evicted, and no strong validator to ask for it again")
 	}
 	c.send.CopyFrom(c.r)
-	c.send.SetMethod(wire.GET)
-	c.send.Upgrade, c.send.Body, c.send.Length = false, nil, 0
+	c.anew(&c.send)
 	for _, name := range conditions {
 		c.send.Del(name)
 	}

@@ -48,6 +48,21 @@ func (s *staging) get(want int64) *block {
 	return b
 }
 
+// take counts n bytes that are kept elsewhere, within the bound; it reports
+// false when there is no room. add counts them in any case.
+func (s *staging) take(n int64) bool {
+	if s.used.Add(n) > s.max {
+		s.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (s *staging) add(n int64) { s.used.Add(n) }
+
+// give gives back what take and add counted.
+func (s *staging) give(n int64) { s.used.Add(-n) }
+
 // put gives up one reference to b.
 func (s *staging) put(b *block) {
 	if b.refs.Add(-1) > 0 {

@@ -8,11 +8,22 @@ const (
 	Get Method = iota
 	// Head is HEAD.
 	Head
+	// Query is QUERY, for the key holds its content: it is to what was stored
+	// for the same content as GET is to what was stored for GET (RFC 10008,
+	// Caching, Conditional Requests, Range Requests).
+	Query
 	// OtherSafe is any other method defined as safe (RFC 9110, 9.2.1).
 	OtherSafe
 	// Unsafe is any method that is not, or is not known to be, safe.
 	Unsafe
 )
+
+// reads reports whether a stored response may answer the method.
+func (m Method) reads() bool { return m <= Query }
+
+// ranges reports whether the method has ranges: GET, and QUERY as GET (RFC
+// 9110, 14.2; RFC 10008, Range Requests).
+func (m Method) ranges() bool { return m == Get || m == Query }
 
 // An Ask is what the rules derive from a request. It has a fixed size and
 // holds no pointers: a connection has one and uses it again. Reset, one Field
@@ -116,17 +127,17 @@ func (a *Ask) OnlyIfCached() bool { return a.has(askOnlyIfCached) }
 
 // Ranged reports whether the request asks for a byte range that Select could
 // give.
-func (a *Ask) Ranged() bool { return a.Method == Get && a.asked.kind == Single }
+func (a *Ask) Ranged() bool { return a.Method.ranges() && a.asked.kind == Single }
 
 // Conditional reports whether the request carries If-None-Match or a usable
 // If-Modified-Since: the answer may be 304.
 func (a *Ask) Conditional() bool { return a.has(askNone | askSinceDate) }
 
 // ForOrigin reports whether only the origin can answer the request: the
-// method is neither GET nor HEAD, or it carries If-Match or
+// method is none of GET, HEAD and QUERY, or it carries If-Match or
 // If-Unmodified-Since (RFC 9111, 4.3.2).
 func (a *Ask) ForOrigin() bool {
-	return a.Method > Head || a.has(askIfMatch|askUnmodifiedDate)
+	return !a.Method.reads() || a.has(askIfMatch|askUnmodifiedDate)
 }
 
 func (a *Ask) has(flag askFlag) bool { return a.flags&flag != 0 }

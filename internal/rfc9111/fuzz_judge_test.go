@@ -58,7 +58,7 @@ func FuzzJudge(f *testing.F) {
 		}
 		encodes(t, &facts)
 		var ask Ask
-		ask.Reset(Method(status % 3))
+		ask.Reset(Method(status % 4))
 		eachField(request, ask.Field)
 		ask.Done()
 		for _, p := range []Policy{{}, {Heuristic: 10, StaleIfError: 60}, {Heuristic: math.MaxInt, HeuristicMax: math.MaxInt64, DefaultTTL: math.MaxInt64, StaleIfError: math.MaxInt64}, {Private: true, Heuristic: 10}} {

@@ -66,7 +66,7 @@ type candidate struct {
 
 func (c *candidate) decide() (Action, Reason) {
 	switch {
-	case c.a.Method > Head:
+	case !c.a.Method.reads():
 		return Forward, WhyMethod // RFC 9111, 4: written through
 	case c.a.ForOrigin():
 		return Forward, WhyPrecondition

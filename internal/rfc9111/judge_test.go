@@ -56,6 +56,7 @@ func TestJudge(t *testing.T) {
 		{"9111 4.2.1: invalid max-age", "Cache-Control: max-age=x", Get, "", 0, Validate, WhyStale},
 		{"9111 5.1: Age", "Cache-Control: max-age=60\nAge: 60", Get, "", 0, Validate, WhyStale},
 		{"9111 4: unsafe method", "Cache-Control: max-age=60", Unsafe, "", 0, Forward, WhyMethod},
+		{"10008: QUERY", "Cache-Control: max-age=60", Query, "", 0, Deliver, WhyMaxAge},
 		{"9111 4: other method", "Cache-Control: max-age=60", OtherSafe, "", 0, Forward, WhyMethod},
 		{"9111 4.3.2: If-Match", "Cache-Control: max-age=60", Get, "If-Match: \"a\"", 0, Forward, WhyPrecondition},
 		{"9111 4.3.2: If-Unmodified-Since", "Cache-Control: max-age=60", Get, "If-Unmodified-Since: " + dateT0, 0, Forward, WhyPrecondition},

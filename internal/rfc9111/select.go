@@ -121,14 +121,13 @@ func (e *extent) in(length int64) (kind RangeKind, first, last int64) {
 func Select(f *Facts, a *Ask, length int64) (status int, first, last int64) {
 	// RFC 9110, 13.2.1: preconditions are ignored where the answer without
 	// them would not be a success; RFC 9111, 4.3.2 speaks of 200 (and 206).
-	if f.Status != 200 || a.Method > Head {
+	if f.Status != 200 || !a.Method.reads() {
 		return f.Status, 0, max(length, 0) - 1
 	}
 	if notModified(f, a) {
 		return 304, 0, -1
 	}
-	// RFC 9110, 14.2: GET is the only method with ranges.
-	if a.Method == Get && a.asked.kind == Single && ifRange(f, a) {
+	if a.Method.ranges() && a.asked.kind == Single && ifRange(f, a) {
 		switch kind, first, last := a.asked.in(length); kind {
 		case Single:
 			return 206, first, last

@@ -79,6 +79,8 @@ func TestSelect(t *testing.T) {
 		{"whole, not known", tagged, "", Get, Absent, 200, 0, -1},
 		{"9110 13.1.2", tagged, `If-None-Match: "a"`, Get, 10, 304, 0, -1},
 		{"9110 13.1.2: HEAD", tagged, `If-None-Match: "a"`, Head, 10, 304, 0, -1},
+		{"10008: condition", tagged, `If-None-Match: "a"`, Query, 10, 304, 0, -1},
+		{"10008: range", tagged, `Range: bytes=0-1`, Query, 10, 206, 0, 1},
 		{"9110 13.1.2: length not known", tagged, `If-None-Match: "a"`, Get, Absent, 304, 0, -1},
 		{"9110 13.1.2: weak comparison", tagged, `If-None-Match: W/"a"`, Get, 10, 304, 0, -1},
 		{"9110 13.1.2: weak comparison", weak, `If-None-Match: "a"`, Get, 10, 304, 0, -1},

@@ -53,7 +53,7 @@ func (f *Facts) guessable(p *Policy) bool {
 // refused returns what forbids to store the response, whatever else it says.
 func refused(f *Facts, a *Ask, p *Policy) Reason {
 	switch {
-	case a.Method != Get:
+	case !a.Method.ranges():
 		return WhyMethod
 	// The answer to a Range is about a part; only a 200 is the whole.
 	case a.has(askRange) && f.Status != 200:

@@ -15,6 +15,7 @@ func TestStorable(t *testing.T) {
 		{"9111 3: explicit freshness", 200, "Cache-Control: max-age=60", Get, "", Policy{}, OK},
 		{"9111 3: Expires", 200, "Expires: " + hourLater, Get, "", Policy{}, OK},
 		{"9111 3: s-maxage", 200, "Cache-Control: s-maxage=60", Get, "", Policy{}, OK},
+		{"10008: QUERY", 200, "Cache-Control: max-age=60", Query, "", Policy{}, OK},
 		{"9111 3: method", 200, "Cache-Control: max-age=60", Head, "", Policy{}, WhyMethod},
 		{"9111 3: method", 200, "Cache-Control: max-age=60", OtherSafe, "", Policy{}, WhyMethod},
 		{"9111 3: method", 200, "Cache-Control: max-age=60", Unsafe, "", Policy{}, WhyMethod},
@@ -146,7 +147,7 @@ func TestInvalidates(t *testing.T) {
 	}{
 		{Unsafe, 200, true}, {Unsafe, 204, true}, {Unsafe, 303, true}, {Unsafe, 399, true},
 		{Unsafe, 101, false}, {Unsafe, 400, false}, {Unsafe, 500, false},
-		{Get, 200, false}, {Head, 200, false}, {OtherSafe, 200, false},
+		{Get, 200, false}, {Head, 200, false}, {OtherSafe, 200, false}, {Query, 200, false},
 	} {
 		if got := Invalidates(tt.method, tt.status); got != tt.want {
 			t.Errorf("9111 4.4: method %d, %d: got %v, want %v", tt.method, tt.status, got, tt.want)

@@ -78,7 +78,7 @@
 // has ended. Its request carries Host: cache.test unless it gives one.
 //
 //	c2: get TARGET [Field:value…] [!Host] [http/1.0] [body=V] [&]
-//	     (head post put patch delete options purge trace connect likewise)
+//	     (head post put patch delete options purge query trace connect likewise)
 //	raw V [&]                  these bytes, which end a request; wait for its answer
 //	send V                     these bytes, on the connection that is there
 //	wait                       until the current answer has ended

@@ -71,7 +71,7 @@ func parseClient(words []string) (action, error) {
 
 func parseUtterance(verb string, args []string) (utterance, error) {
 	switch verb {
-	case "get", "head", "post", "put", "patch", "delete", "options", "purge", "trace", "connect":
+	case "get", "head", "post", "put", "patch", "delete", "options", "purge", "query", "trace", "connect":
 		return parseRequest(strings.ToUpper(verb), args)
 	case "raw", "send":
 		return parseBytes(verb, args)
