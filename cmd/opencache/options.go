@@ -18,7 +18,7 @@ import (
 type serveOptions struct {
 	Origin   originURL `placeholder:"URL" help:"Where answers come from: http[s]://host[:port][/base]."`
 	Memory   size      `default:"256M" placeholder:"SIZE" help:"Memory for stored responses; K, M, G, T are powers of 1024 (default ${default})."`
-	Via      string    `default:"opencache" placeholder:"NAME" help:"This cache's name in Via and Cache-Status (default ${default})."`
+	Via      string    `default:"opencache" placeholder:"NAME" help:"This cache's name in Via, Cache-Status and Proxy-Status (default ${default})."`
 	MaxConns int       `default:"16384" placeholder:"N" help:"Client connections open at a time; one more is answered 503 (default ${default})."`
 
 	MaxBody size `placeholder:"SIZE" help:"Largest content of a request; more is answered 413 (default any: it is streamed)."`
@@ -53,6 +53,7 @@ type serveOptions struct {
 	AdminTokenFile string `group:"Operation" placeholder:"FILE" help:"File with the token that administration asks of clients that are not on this machine."`
 	RequestID      string `name:"request-id" default:"new" enum:"new,keep,off" placeholder:"HOW" group:"Operation" help:"X-Request-ID of answers and towards the origin: new for each request, keep the client's when it has a fit one, off leaves the field alone (default ${default})."`
 	ServerTiming   bool   `group:"Operation" help:"Tell clients in Server-Timing how long cache and origin took."`
+	TellNextHop    bool   `name:"proxy-status-next-hop" group:"Operation" help:"Name the origin's address in Proxy-Status of answers that came of a failure."`
 	AccessLog      string `group:"Operation" placeholder:"FILE" help:"File for a line of JSON per request; - is standard output (default none). SIGUSR1 reopens it."`
 	LogLevel       string `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" group:"Operation" help:"Least level to log: debug, info, warn, error (default ${default})."`
 	LogFormat      string `default:"text" enum:"text,json" placeholder:"FORM" group:"Operation" help:"Form of the log on standard error: text, json (default ${default})."`

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -71,7 +72,7 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.limits = &telemetry.LimitLog{Log: log, Counts: s.limited, Everyday: everyday}
 	s.http1 = &h1.Server{
-		Handler:     s.edge,
+		Handler: s.edge, Name: o.Via,
 		HeadTimeout: o.HeadTimeout, IdleTimeout: o.IdleTimeout, BodyTimeout: o.BodyTimeout, WriteTimeout: o.WriteTimeout,
 		MinRate: o.minRate(), MaxContent: int64(o.MaxBody), MaxConns: o.MaxConns, Limited: s.limits.Note, Log: log, Now: o.now,
 	}
@@ -92,10 +93,17 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 	e := edge.Options{
 		Engine: s.engine, Upstream: s.metrics.Upstream(s.upstream), Origin: name,
 		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
-		Policy:    engine.Policy{Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, MaxQuery: o.maxQuery(), ServerTiming: o.ServerTiming},
+		Policy: engine.Policy{
+			Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
+			MaxQuery:    o.maxQuery(),
+			ProxyStatus: true,
+		},
 		RequestID: o.requestID(), Random: o.random,
 		AdminToken: o.token, Metrics: s.metrics, Log: s.access,
 		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now, Warn: log,
+	}
+	if o.TellNextHop {
+		e.Policy.NextHop = strconv.Quote(s.upstream.Addr) // an address needs no escapes, so that this is a String
 	}
 	for _, rule := range o.DefaultTTL {
 		e.TTLs = append(e.TTLs, edge.TTL{Match: rule.Path, For: rule.TTL})

@@ -149,6 +149,9 @@ func appendContentRange(dst []byte, first, last, size int64) []byte {
 // begin adds what tells of the outcome and starts the answer.
 func (c *call) begin() {
 	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name)
+	if c.pol.ProxyStatus && c.out.troubled() {
+		c.p.Fields = c.out.appendProxyStatus(c.p.Fields, c.e.name, c.pol.NextHop)
+	}
 	if c.pol.ServerTiming {
 		c.p.Fields = c.out.appendTiming(c.p.Fields, c.e.now().Sub(c.since))
 	}

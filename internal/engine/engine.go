@@ -36,7 +36,7 @@ type Options struct {
 	MaxObject int64
 	// Refreshes bounds the background refreshes that run at once; 0: 64.
 	Refreshes int
-	// Name is the cache's name in Cache-Status and Via; "": opencache.
+	// Name is the cache's name in Cache-Status, Proxy-Status and Via; "": opencache.
 	Name string
 	Now  func() time.Time // nil: time.Now
 	Log  *slog.Logger     // nil: nothing is logged
@@ -65,6 +65,12 @@ type Policy struct {
 	Site []byte
 	// ServerTiming has answers tell in a Server-Timing field how long they took.
 	ServerTiming bool
+	// ProxyStatus has answers that came of a failure say in Proxy-Status what
+	// it was. It is for intermediaries: an origin server must not (RFC 9209, 2).
+	ProxyStatus bool
+	// NextHop is what Proxy-Status tells of the upstream, an item of
+	// structured fields; "": nothing, since it may be a secret.
+	NextHop string
 }
 
 // An Engine serves requests from a store and from upstreams. Make it with New.
@@ -72,7 +78,7 @@ type Engine struct {
 	store     *store.Memory
 	now       func() time.Time
 	log       *slog.Logger
-	name      string
+	name      string    // an item of structured fields
 	via       [2][]byte // the Via of messages received by HTTP/1.0 and 1.1 (RFC 9110, 7.6.3)
 	maxObject int64
 	segment   int64 // the store's unit of large content
@@ -135,7 +141,9 @@ func New(o Options) *Engine {
 		c.interim = c.passInterim
 		return c
 	}
-	e.via = [2][]byte{[]byte("1.0 " + e.name), []byte("1.1 " + e.name)}
+	pseudonym := pseudonymOf(e.name)
+	e.via = [2][]byte{[]byte("1.0 " + pseudonym), []byte("1.1 " + pseudonym)}
+	e.name = itemOf(e.name)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e
 }

@@ -241,7 +241,7 @@ func (f *fetch) exchange() (again bool) {
 		return !f.validate(resp, asked, answered)
 	case resp.Status == 304:
 		closeBody(resp)
-		f.fail(OriginBroken, &wire.Error{Side: wire.Upstream, Status: 502, Err: errUnasked304})
+		f.fail(OriginBroken, &wire.Error{Side: wire.Upstream, Status: 502, Err: fmt.Errorf("%w: %w", origin.BadResponse, errUnasked304)})
 		return false
 	}
 	defer func() {
@@ -409,7 +409,7 @@ func reasonOf(err error) Reason {
 	switch errors.As(err, &fault); fault {
 	case origin.Canceled:
 		return ClientGone
-	case origin.Closed, origin.BadResponse:
+	case origin.Closed, origin.Cut, origin.BadResponse:
 		return OriginBroken
 	case origin.QueueFull, origin.QueueTimeout:
 		return OriginBusy

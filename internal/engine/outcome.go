@@ -81,6 +81,7 @@ const (
 	Internal
 	QueryUntyped
 	QueryTooLong
+	LoopDetected
 )
 
 var reasons = [...]string{
@@ -88,6 +89,7 @@ var reasons = [...]string{
 	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "request-content", "get-with-content", "upgrade",
 	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",
 	"query-without-type", "query-too-long",
+	"loop",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

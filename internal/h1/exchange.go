@@ -161,6 +161,14 @@ func (c *conn) appendRefusal(status int, err error) {
 	c.out = wire.AppendStatus(c.out, status)
 	c.appendDate()
 	c.out = append(c.out, "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"...)
+	if name := c.srv.Name; name != "" {
+		// 503 is for connections that are too many: no request was looked at.
+		what := "; error=http_request_error\r\n"
+		if status == 503 {
+			what = "; error=proxy_internal_response\r\n"
+		}
+		c.out = append(append(append(c.out, "Proxy-Status: "...), name...), what...)
+	}
 	c.out = wire.AppendLength(c.out, int64(len(text)))
 	c.out = append(c.out, "\r\n"...)
 	c.out = append(c.out, text...)

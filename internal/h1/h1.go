@@ -64,6 +64,11 @@ type Server struct {
 	// must be quick. Idle connections that close are counted only. nil: nobody.
 	Limited func(limit string, remote netip.AddrPort)
 
+	// Name is what Proxy-Status calls this server where it refuses a request,
+	// an item of structured fields (RFC 9209, 2); "": no such field, as for an
+	// origin server.
+	Name string
+
 	Now func() time.Time // for the Date field; nil: time.Now
 	Log *slog.Logger     // nil: discards
 

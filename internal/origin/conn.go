@@ -291,6 +291,9 @@ func (c *conn) why(err error, late Fault) *wire.Error {
 	case ended(err):
 		err = io.ErrUnexpectedEOF
 	}
+	if fault == Closed && c.answered {
+		fault = Cut
+	}
 	e := c.u.blame(fault, err)
 	e.Sent = c.wrote > 0
 	return e

@@ -20,7 +20,8 @@ const (
 	TLS                // the handshake failed: 502, or 504 when it was not done in time
 	HeadTimeout        // no final response head in time: 504
 	BodyTimeout        // content stood still: 504
-	Closed             // the connection ended before the message did: 502
+	Closed             // the connection ended before the answer began: 502
+	Cut                // it ended in the middle of the answer: 502
 	BadResponse        // what came is not a response to the request: 502
 	QueueFull          // too many exchanges wait for a connection: ours, 503
 	QueueTimeout       // none became free in time: ours, 503
@@ -30,7 +31,7 @@ const (
 )
 
 var faults = [NumFaults]string{
-	"none", "dial", "dial-timeout", "tls", "head-timeout", "body-timeout", "closed",
+	"none", "dial", "dial-timeout", "tls", "head-timeout", "body-timeout", "closed", "cut",
 	"bad-response", "queue-full", "queue-timeout", "canceled", "content",
 }
 

@@ -181,7 +181,7 @@ func TestNoRetry(t *testing.T) {
 		play(t, func(t *testing.T, u *Upstream) {
 			mustFetch(t, u, "ok")
 			_, _, err := fetch(u, get(t))
-			wantError(t, err, upstream(502, true), Closed)
+			wantError(t, err, upstream(502, true), Cut)
 		}, func(p *peer) { p.head(); p.say(ok2); p.head(); p.say("H") })
 	})
 	t.Run("after a timeout", func(t *testing.T) {

@@ -113,7 +113,7 @@ func TestSpliceEnds(t *testing.T) {
 		fault Fault
 	}{
 		{"silence", glance + time.Millisecond, func(wire.Body, func()) {}, false, upstream(504, true), BodyTimeout},
-		{"short", 0, func(wire.Body, func()) {}, true, upstream(502, true), Closed},
+		{"short", 0, func(wire.Body, func()) {}, true, upstream(502, true), Cut},
 		{"client leaves", 0, func(_ wire.Body, leave func()) { leave() }, false, wire.Error{Side: wire.Client, Status: 499, Sent: true}, Canceled},
 		{"close", 0, func(b wire.Body, _ func()) { closing.Go(func() { _ = b.Close() }) }, false, wire.Error{}, None},
 	} {

@@ -187,7 +187,7 @@ func TestTLSEnd(t *testing.T) {
 					t.Errorf("got %q, %v", got, err)
 				}
 				if !announced {
-					wantError(t, err, upstream(502, true), Closed)
+					wantError(t, err, upstream(502, true), Cut)
 				}
 			}, secure(config, func(t *testing.T, c *tls.Conn, r *bufio.Reader) {
 				skipHead(r)

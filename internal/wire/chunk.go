@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -38,13 +39,13 @@ const (
 )
 
 var (
-	errChunkSize = errors.New("chunked content: size is not 1 to 16 hex digits below 2^63")
-	errChunkLine = errors.New("chunked content: byte in a chunk-size line that is not allowed there")
-	errChunkLong = errors.New("chunked content: chunk-size line longer than allowed")
-	errChunkMuch = errors.New("chunked content: more extensions than content")
-	errChunkEnd  = errors.New("chunked content: no CR LF behind the data of a chunk")
-	errTrailer   = errors.New("chunked content: trailer section larger than allowed")
-	errTrailerLF = errors.New("chunked content: line feed without carriage return in the trailer section")
+	errChunkSize = fmt.Errorf("chunked content: size is not 1 to 16 hex digits below 2^63: %w", ErrCoding)
+	errChunkLine = fmt.Errorf("chunked content: byte in a chunk-size line that is not allowed there: %w", ErrCoding)
+	errChunkLong = fmt.Errorf("chunked content: chunk-size line longer than allowed: %w", ErrCoding)
+	errChunkMuch = fmt.Errorf("chunked content: more extensions than content: %w", ErrCoding)
+	errChunkEnd  = fmt.Errorf("chunked content: no CR LF behind the data of a chunk: %w", ErrCoding)
+	errTrailer   = fmt.Errorf("chunked content: trailer section larger than allowed: %w", ErrCoding)
+	errTrailerLF = fmt.Errorf("chunked content: line feed without carriage return in the trailer section: %w", ErrCoding)
 )
 
 // frame consumes chunked framing from the buffer, which it fills when it is

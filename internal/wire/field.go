@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 )
 
@@ -26,16 +27,28 @@ const (
 
 // A fault is why a head is refused; the zero fault is none.
 type fault struct {
-	status int // for a client; towards upstreams all are 502
+	status int // for a client; towards upstreams all are 502, but say which errors these wrap
 	at     int // offset of the byte where it was found
 	what   string
 }
+
+// What errors in a response wrap, for whoever tells clients of them (RFC 9209,
+// 2.3).
+var (
+	ErrTooLarge = errors.New("over a limit")            // a response head larger than Limits
+	ErrCoding   = errors.New("transfer coding refused") // one that is not chunked, or badly so
+)
 
 func (f fault) err(k kind) error {
 	if f.status == 0 {
 		return nil
 	}
-	if k == ofResponse {
+	switch {
+	case k == ofResponse && f.status == 431:
+		return &Error{Side: Upstream, Status: 502, Err: fmt.Errorf("response head, byte %d: %s: %w", f.at, f.what, ErrTooLarge)}
+	case k == ofResponse && f.status == 501:
+		return &Error{Side: Upstream, Status: 502, Err: fmt.Errorf("response head, byte %d: %s: %w", f.at, f.what, ErrCoding)}
+	case k == ofResponse:
 		return &Error{Side: Upstream, Status: 502, Err: fmt.Errorf("response head, byte %d: %s", f.at, f.what)}
 	}
 	return &Error{Side: Client, Status: f.status, Err: fmt.Errorf("request head, byte %d: %s", f.at, f.what)}

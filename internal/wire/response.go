@@ -19,7 +19,7 @@ func ParseResponse(r *Response, buf []byte, m Method, lim Limits) (n int, err er
 		bad = r.judge(&s, m, n)
 	}
 	if bad.status == 0 && n == 0 && len(buf) >= lim.Head {
-		bad = fault{502, lim.Head, "head larger than allowed"}
+		bad = fault{431, lim.Head, "head larger than allowed"}
 	}
 	if bad.status != 0 {
 		return 0, bad.err(ofResponse)
@@ -38,7 +38,7 @@ func (r *Response) parse(buf []byte, maxLine int, s *section) (int, fault) {
 	end := bytes.IndexByte(buf, '\n') - 1 // of the line, without CR LF
 	switch {
 	case end > maxLine || end == -2 && tooLong(buf, maxLine):
-		return 0, fault{502, 0, "status line longer than allowed"}
+		return 0, fault{431, 0, "status line longer than allowed"}
 	case end == -2:
 		return 0, fault{}
 	case end < least || buf[end] != '\r':
@@ -64,7 +64,7 @@ func (r *Response) judge(s *section, m Method, at int) fault {
 	case s.coding != noCoding && s.length != Unknown: // RFC 9112, 6.3, item 3
 		return fault{502, at, "Transfer-Encoding together with Content-Length"}
 	case s.coding > chunkedCoding:
-		return fault{502, at, "Transfer-Encoding other than chunked"}
+		return fault{501, at, "Transfer-Encoding other than chunked"}
 	}
 	r.Close = !s.persists(r.Minor)
 	r.Length, r.framing = s.length, Framing(s.length)
