@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"hash"
 	"time"
 
@@ -83,13 +84,23 @@ func (e *Engine) ServeRoute(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 func (e *Engine) Hash(key []byte) store.Hash { return e.store.Hash(key) }
 
 func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
+	c.take(r, p, t)
+	c.serve()
+	return c.give()
+}
+
+// take prepares c for r.
+func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.primary, c.since = r, p, t.Policy, t.Key, t.Hash, t.Since
 	c.out, c.trusted, c.gone = Outcome{}, 0, nil
 	if c.since.IsZero() {
 		c.since = c.e.now()
 	}
-	c.serve()
-	if r.Method == wire.QUERY {
+}
+
+// give lets go of all that is not c's own.
+func (c *call) give() Outcome {
+	if c.r.Method == wire.QUERY {
 		c.query.forget(&c.e.staging)
 	}
 	c.r, c.p, c.pol, c.key, c.entry, c.head.block = nil, nil, nil, nil, store.Entry{}, nil
@@ -106,10 +117,7 @@ func (c *call) serve() {
 		c.pass(ForRequest, Conditional)
 		return
 	}
-	c.now = c.since
-	if c.primary == (store.Hash{}) && !c.query.asked {
-		c.primary = c.e.store.Hash(c.key)
-	}
+	c.orient()
 	for range maxTurns {
 		if c.turn() {
 			return
@@ -195,6 +203,7 @@ func (c *call) judge() bool {
 	c.head.facts.Length = c.entry.Size
 	now := c.now.UnixMilli()
 	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
+	c.pol.Trace.found(&c.head, v, c.now)
 	switch {
 	case c.trusted != 0 && c.trusted == c.entry.Version:
 		v.Status, v.First, v.Last = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
@@ -209,11 +218,7 @@ func (c *call) judge() bool {
 	}
 	switch v.Do {
 	case rfc9111.Deliver:
-		c.out.Status = Hit
-		if v.TTL <= 0 {
-			c.out.Status, c.out.Why = Stale, Reason(v.Why)
-		}
-		return c.deliver(v)
+		return c.deliverHit(v)
 	case rfc9111.DeliverAndRefresh:
 		c.out.Status, c.out.Why = Stale, Reason(v.Why)
 		if !c.refresh() {
@@ -275,7 +280,9 @@ func (c *call) refresh() bool {
 		return false
 	}
 	c.e.Stats.Refreshes.Add(1)
-	f.leave(c) // nobody waits
+	c.pol.Trace.fetch(ForStale, Reason(0))
+	f.finishes() // nobody waits, and that is no reason to give it up
+	f.leave(c)
 	c.e.work.Add(1)
 	go func() {
 		defer func() { <-c.e.refreshes }()
@@ -299,6 +306,11 @@ func (c *call) start(stale *old, leader *call) *fetch {
 		e: c.e, pol: c.pol, key: bytes.Clone(c.key), hash: c.primary, at: c.at,
 		old: stale, seq: c.e.store.Seq(),
 		wake: make(chan struct{}), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
+	}
+	f.ctx, f.cancel = c.e.ctx, func() {}
+	if c.pol.GiveUp {
+		f.ctx, f.cancel = context.WithCancel(c.e.ctx)
+		f.pace = make(chan struct{}, 1)
 	}
 	f.blocks = f.first[:0]
 	f.req.CopyFrom(c.r)

@@ -25,8 +25,11 @@ func (c *call) collapse(stale *old) bool {
 		return false
 	}
 	if leader {
+		c.pol.Trace.fetch(forward, why)
 		c.e.work.Add(1)
 		go f.run()
+	} else {
+		c.pol.Trace.waiting()
 	}
 	defer f.leave(c)
 	c.out.Forward, c.out.Why, c.out.Collapsed = forward, why, !leader
@@ -100,7 +103,7 @@ func (c *call) handedOver(f *fetch, why Reason, mine bool, stale *old) bool {
 		if c.serveStale(stale) {
 			return true
 		}
-		if !mine {
+		if !mine && !c.pol.PassErrors {
 			return c.failStatus(f.upstream)
 		}
 	}

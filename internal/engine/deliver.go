@@ -59,7 +59,7 @@ func span(v rfc9111.Verdict, size int64) (from, to int64) {
 // hasSegments reports whether all the content that the answer needs is there
 // now: a hole that is known is a miss, not an answer cut short.
 func (c *call) hasSegments(v rfc9111.Verdict) bool {
-	if c.r.Method == wire.HEAD || v.Status != 200 && v.Status != 206 && v.Status != c.head.facts.Status {
+	if !c.needsContent(v) {
 		return true
 	}
 	seg := c.e.segment
@@ -72,6 +72,11 @@ func (c *call) hasSegments(v rfc9111.Verdict) bool {
 		s.Release()
 	}
 	return true
+}
+
+// needsContent reports whether the answer carries stored content.
+func (c *call) needsContent(v rfc9111.Verdict) bool {
+	return c.r.Method != wire.HEAD && (v.Status == 200 || v.Status == 206 || v.Status == c.head.facts.Status)
 }
 
 func (c *call) sendSegments(version uint64, tag []byte, from, to int64) {
@@ -97,6 +102,9 @@ func (c *call) sendSegment(version uint64, from, to int64) int64 {
 	}
 	off := from % seg
 	n := min(int64(s.N)-off, to-from+1)
+	if most := wire.Piece(c.p.Sink); most > 0 {
+		n = min(n, int64(most))
+	}
 	if n <= 0 {
 		s.Release()
 		return 0
@@ -129,8 +137,9 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 		p.Fields = h.appendBlock(p.Fields, wire.NameSet{})
 	}
 	if c.out.Status.FromStore() || h.facts.AgeValue > 0 {
+		c.out.Age = rfc9111.CurrentAge(&h.facts, c.now.UnixMilli())
 		p.Fields = append(p.Fields, "Age: "...)
-		p.Fields = strconv.AppendInt(p.Fields, rfc9111.CurrentAge(&h.facts, c.now.UnixMilli()), 10)
+		p.Fields = strconv.AppendInt(p.Fields, c.out.Age, 10)
 		p.Fields = append(p.Fields, "\r\n"...)
 	}
 	c.begin()

@@ -71,6 +71,17 @@ type Policy struct {
 	// NextHop is what Proxy-Status tells of the upstream, an item of
 	// structured fields; "": nothing, since it may be a secret.
 	NextHop string
+	// GiveUp ends a fetch that all its readers have left before its end, and
+	// stores what was fetched only when one of them has come to the end.
+	// Otherwise a fetch goes on without them.
+	GiveUp bool
+	// PassErrors says that whoever asks is a program and wants what befell
+	// its request: an upstream's error aborts the answer and is in
+	// Outcome.Err, not a 502, and a failing upstream's own answer is asked
+	// for by each request, not by one for all.
+	PassErrors bool
+	// Trace is told what happens to a request; nil: nobody is.
+	Trace *Trace
 }
 
 // An Engine serves requests from a store and from upstreams. Make it with New.

@@ -53,7 +53,8 @@ type old struct {
 type fetch struct {
 	e     *Engine
 	pol   *Policy
-	key   []byte // primary key
+	ctx   context.Context // of its exchange
+	key   []byte          // primary key
 	hash  store.Hash
 	at    store.Hash   // where newcomers find it: hash, or a variant's
 	req   wire.Request // what it sends: the leader's, without conditions of its own
@@ -69,7 +70,11 @@ type fetch struct {
 	readers    int           // calls attached
 	progressed time.Time     // when anything came last
 	interims   []interim
-	over       bool          // nobody can join any more
+	over       bool          // it has ended
+	cancel     func()        // ends ctx
+	given      bool          // it was given up: nobody can join any more
+	wanted     bool          // it is to be finished, whoever leaves
+	whole      bool          // all content is here, and only to be kept
 	waited     time.Duration // until the head came
 	upstream   int           // status code the upstream answered
 	why        Reason
@@ -96,7 +101,7 @@ type fetch struct {
 	// pace tells the fetch that one of them has moved or left.
 	reached int64
 	ahead   int64         // aheadMax; 0: as fast as it comes
-	pace    chan struct{} // nil while ahead is 0
+	pace    chan struct{} // nil while ahead is 0, unless it may be given up
 
 	rest   *wire.Response // handed: what follows length
 	anyone bool           // rest is for the first to ask, else for the leader alone
@@ -116,12 +121,6 @@ const aheadMax = 1 << 20
 // maxInterims bounds the interim responses that a fetch keeps.
 const maxInterims = 8
 
-func (f *fetch) attach() {
-	f.mu.Lock()
-	f.readers++
-	f.mu.Unlock()
-}
-
 // leave ends the interest of c, or of a refresh (nil). What was handed and
 // nobody took is closed; blocks go with the last reader of an ended fetch.
 func (f *fetch) leave(c *call) {
@@ -135,8 +134,8 @@ func (f *fetch) leave(c *call) {
 	if f.leader == c {
 		f.leader = nil // calls are pooled: another request may be c next
 	}
-	if f.readers == 0 && f.over {
-		f.dropBlocksLocked()
+	if f.readers == 0 {
+		f.emptyLocked()
 	}
 	f.mu.Unlock()
 	if rest != nil && rest.Body != nil {
@@ -177,7 +176,7 @@ func (f *fetch) publishLocked() {
 func (f *fetch) stalled(now time.Time, age time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.phase <= growing && now.Sub(f.progressed) >= age
+	return f.phase <= growing && !f.whole && now.Sub(f.progressed) >= age
 }
 
 // run is the fetch's goroutine.
@@ -226,7 +225,7 @@ func (f *fetch) exchange() (again bool) {
 		f.req.Body, f.req.Length = f.query.body(nil), f.query.length()
 	}
 	asked := e.now()
-	resp, err := f.pol.Upstream.Exchange(e.ctx, &f.req)
+	resp, err := f.pol.Upstream.Exchange(f.ctx, &f.req)
 	answered := e.now()
 	if err != nil {
 		f.fail(reasonOf(err), err)
@@ -293,7 +292,10 @@ func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
 	f.version = f.e.store.Version()
 	f.stored = true
 	if f.head.strongValidator() == nil {
-		f.ahead, f.pace = aheadMax, make(chan struct{}, 1)
+		f.ahead = aheadMax
+		if f.pace == nil {
+			f.pace = make(chan struct{}, 1)
+		}
 	}
 	f.phase = growing
 	f.mu.Unlock()
@@ -370,6 +372,7 @@ func (f *fetch) refuse(resp *wire.Response, why Reason) {
 		})
 	}
 	f.depart()
+	f.pol.Trace.kept(why)
 	f.mu.Lock()
 	f.phase, f.why, f.rest = handed, why, resp
 	f.publishLocked()

@@ -157,8 +157,13 @@ func (f *fetch) trim() {
 // complete stores what is left and the head record, then tells everybody.
 // Readers find the content in staging or, when it is large, in the store.
 func (f *fetch) complete() {
+	if !f.read() {
+		f.fail(ClientGone, errUnread)
+		return
+	}
 	large := f.length > store.WholeMax
 	why := f.keep(large)
+	f.pol.Trace.kept(why)
 	f.mu.Lock()
 	if why != 0 {
 		f.why, f.stored = why, false
@@ -204,6 +209,7 @@ func (f *fetch) keep(large bool) Reason {
 // from here on nobody stores, and back-pressure reaches the upstream.
 func (f *fetch) hand(resp *wire.Response, why Reason) {
 	f.e.Stats.Refused.Add(1)
+	f.pol.Trace.kept(why)
 	_ = f.e.store.Mark(f.at, store.Marker{
 		Kind:    store.HitForMiss,
 		Expires: f.e.now().Add(f.pol.hitForMiss()).UnixMilli(),

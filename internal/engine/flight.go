@@ -32,8 +32,7 @@ func (t *flights) join(h store.Hash, stalled func(*fetch) bool, start func() *fe
 	s := &t.shards[h[0]%flightShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f = s.m[h]; f != nil && !stalled(f) {
-		f.attach()
+	if f = s.m[h]; f != nil && !stalled(f) && f.attach() {
 		return f, false
 	}
 	if f = start(); f != nil {

@@ -30,6 +30,9 @@ func (c *call) next(f *fetch, off int64, wait bool) step {
 			f.quicken()
 		}
 		s := f.stepLocked(off)
+		if f.whole && off >= f.length {
+			f.wantLocked()
+		}
 		if !s.idle() || !wait {
 			f.mu.Unlock()
 			return s
@@ -104,6 +107,7 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	c.out.Stored = stored
 	c.startStored(&f.head, v, size)
 	if c.r.Method == wire.HEAD || v.Status != 206 && v.Status != f.head.facts.Status {
+		f.finishes() // the answer is read, the content is for the next ones
 		c.end(nil)
 		return true
 	}

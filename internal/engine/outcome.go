@@ -108,6 +108,7 @@ type Outcome struct {
 	Stored    bool          // the response was taken for the store
 	Collapsed bool          // another request's fetch answered it
 	TTL       int64         // freshness left in seconds, negative when stale; of Hit and its kin
+	Age       int64         // of what is stored, in seconds
 	Upstream  int           // status code that the upstream answered, 0 when it did not
 	Waited    time.Duration // for the upstream
 	Err       error         // what failed, nil when nothing did

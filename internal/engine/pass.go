@@ -17,6 +17,7 @@ import (
 func (c *call) pass(fwd Forward, why Reason) {
 	e := c.e
 	e.Stats.Passes.Add(1)
+	c.pol.Trace.fetch(fwd, why)
 	c.out.Status, c.out.Forward, c.out.Why = Bypass, fwd, why
 	if why == WasHitForMiss || why == LockTimedOut || fwd == ForURIMiss || fwd == ForVaryMiss || fwd == ForStale {
 		c.out.Status = Miss // the cache was asked
@@ -268,7 +269,7 @@ func (c *call) fail(err error) bool {
 		e = &wire.Error{Side: wire.Us, Status: 500, Err: err}
 	}
 	c.out.Err = err
-	if e.Status == statusClientGone || errors.Is(err, context.Canceled) {
+	if c.pol.PassErrors || e.Status == statusClientGone || errors.Is(err, context.Canceled) {
 		c.p.Abort()
 		return true
 	}
