@@ -54,9 +54,10 @@ var (
 	// notIn304 describes content that a 304 does not carry (RFC 9110, 15.4.5).
 	notIn304 = wire.NamesOf(wire.ContentType, wire.ContentEncoding, wire.ContentLanguage,
 		wire.ContentRange, wire.AcceptRanges)
-	// notUpdated is what a 304 does not change in a stored response: it
-	// belongs to the stored content (RFC 9111, 3.2).
-	notUpdated = wire.NamesOf(wire.ContentType, wire.ContentEncoding, wire.ContentRange, wire.ContentLength)
+	// notUpdated is what a 304 does not change in a stored response: without
+	// it the stored bytes could not be read (RFC 9111, 3.2). How they are to
+	// be understood, a Content-Type, may change.
+	notUpdated = wire.NamesOf(wire.ContentEncoding, wire.ContentRange, wire.ContentLength)
 	// conditions are taken from a request whose answer is for everybody.
 	conditions = []wire.Name{wire.IfMatch, wire.IfNoneMatch, wire.IfModifiedSince,
 		wire.IfUnmodifiedSince, wire.IfRange, wire.Range}

@@ -41,6 +41,7 @@ const (
 	variedAbsent = iota // the request has none: matches nothing but absence
 	variedRaw           // the value, lines joined
 	variedCodings
+	variedLanguages
 )
 
 // AppendVaried appends to dst the part of a variant's key for the request
@@ -51,17 +52,24 @@ const (
 //
 // Lines are joined, with whitespace at their ends removed. Of Accept-Encoding
 // also case, order and how weights are spelt are normalised (RFC 9110,
-// 12.5.3), since all of them mean nothing there.
+// 12.5.3), since all of them mean nothing there. Of Accept-Language the same
+// but for the order, which some take for a priority (RFC 9110, 12.5.4).
 func AppendVaried[Name string | []byte](dst []byte, name Name, values [][]byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(name)))
 	dst = append(dst, name...)
 	if len(values) == 0 {
 		return append(dst, variedAbsent)
 	}
-	if string(name) == "accept-encoding" {
-		var c codings
+	switch string(name) {
+	case "accept-encoding":
+		c := choices{sorted: true}
 		if c.read(values) {
-			return c.append(dst)
+			return c.append(append(dst, variedCodings))
+		}
+	case "accept-language":
+		var c choices
+		if c.read(values) {
+			return c.append(append(dst, variedLanguages))
 		}
 	}
 	size := 2 * (len(values) - 1)
@@ -79,27 +87,28 @@ func AppendVaried[Name string | []byte](dst []byte, name Name, values [][]byte) 
 	return dst
 }
 
-// codings are the members of Accept-Encoding, sorted.
-type codings struct {
-	list [16]coding
-	n    int
+// choices are the members of Accept-Encoding or Accept-Language.
+type choices struct {
+	list   [16]choice
+	n      int
+	sorted bool // their order means nothing
 }
 
-type coding struct {
+type choice struct {
 	name   []byte
 	weight uint16 // in thousandths
 }
 
 // read takes the lines of the field; it reports false when they are not well
-// formed or too many to sort here.
-func (c *codings) read(values [][]byte) bool {
+// formed or too many for here.
+func (c *choices) read(values [][]byte) bool {
 	for _, v := range values {
 		for v = skip(v, isListSpace); len(v) > 0; v = skip(v, isListSpace) {
 			n := run(v, isToken)
 			if n == 0 || c.n == len(c.list) {
 				return false
 			}
-			m := coding{name: v[:n], weight: 1000}
+			m := choice{name: v[:n], weight: 1000}
 			v = skip(v[n:], isSpace)
 			if len(v) > 0 && v[0] == ';' {
 				var ok bool
@@ -118,9 +127,9 @@ func (c *codings) read(values [][]byte) bool {
 }
 
 // insert puts m into its place.
-func (c *codings) insert(m coding) {
+func (c *choices) insert(m choice) {
 	i := c.n
-	for ; i > 0 && m.before(&c.list[i-1]); i-- {
+	for ; c.sorted && i > 0 && m.before(&c.list[i-1]); i-- {
 		c.list[i] = c.list[i-1]
 	}
 	c.list[i] = m
@@ -128,7 +137,7 @@ func (c *codings) insert(m coding) {
 }
 
 // before orders by name in lower case, then by weight.
-func (m *coding) before(o *coding) bool {
+func (m *choice) before(o *choice) bool {
 	for i := range min(len(m.name), len(o.name)) {
 		if a, b := lower(m.name[i]), lower(o.name[i]); a != b {
 			return a < b
@@ -141,8 +150,8 @@ func (m *coding) before(o *coding) bool {
 }
 
 // append writes the members: number, then name and weight of each.
-func (c *codings) append(dst []byte) []byte {
-	dst = append(dst, variedCodings, byte(c.n))
+func (c *choices) append(dst []byte) []byte {
+	dst = append(dst, byte(c.n))
 	for i := range c.list[:c.n] {
 		m := &c.list[i]
 		dst = binary.AppendUvarint(dst, uint64(len(m.name)))

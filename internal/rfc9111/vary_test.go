@@ -42,7 +42,7 @@ func TestVaryNames(t *testing.T) {
 
 // TestVariedMatch: which values of a field match (RFC 9111, 4.1).
 func TestVariedMatch(t *testing.T) {
-	const ae = "accept-encoding"
+	const ae, al = "accept-encoding", "accept-language"
 	tests := []struct {
 		section, name string
 		a, b          [][]byte
@@ -57,7 +57,13 @@ func TestVariedMatch(t *testing.T) {
 		{"lines are joined", "x", values("a", "b"), values("a, b"), true},
 		{"whitespace inside may matter", "x", values("a,b"), values("a, b"), false},
 		{"order may matter", "accept", values("a, b"), values("b, a"), false},
-		{"order may matter", "accept-language", values("de, en"), values("en, de"), false},
+		{"order may matter", al, values("de, en"), values("en, de"), false},
+		{"order of weights", al, values("de;q=0.5, en"), values("en, de;q=0.5"), false},
+		{"case", al, values("de-AT, en"), values("DE-at, eN"), true},
+		{"whitespace", al, values("de, en"), values(" de ,   en"), true},
+		{"how a weight is spelt", al, values("de, *;q=0.5"), values("de,*; q=0.500"), true},
+		{"weights", al, values("de, en;q=0.5"), values("de, en"), false},
+		{"no range", al, values("de en"), values("de,en"), false},
 		{"case", ae, values("GZIP"), values("gzip"), true},
 		{"order", ae, values("gzip, br"), values("br,gzip"), true},
 		{"lines", ae, values("gzip", "br"), values("br,gzip"), true},
@@ -96,7 +102,7 @@ func TestVariedMatch(t *testing.T) {
 
 // TestVariedInjective: fields one after another cannot be taken for others.
 func TestVariedInjective(t *testing.T) {
-	names := []string{"a", "ab", "accept-encoding"}
+	names := []string{"a", "ab", "accept-encoding", "accept-language"}
 	fields := [][][]byte{nil, values(""), values("a"), values("b"), values("gzip"), values("\x01\x00"), values("a", "b"), values("gzip, br")}
 	seen := map[string]string{}
 	for _, n1 := range names {
