@@ -1,8 +1,8 @@
 # Everything that is done with this repository; `make` alone lists it.
 #
-# Needed: Go (see go.mod), git, make, a C compiler for the race detector, and
-# the module proxy that `go env GOPROXY` names. The rest installs itself into
-# bin/tools. All targets can be repeated and end on their own.
+# Needed: Go (see go.mod), git, make, a C compiler for the race detector, the
+# module proxy that `go env GOPROXY` names and, for the public suite of tests,
+# Node.js 18 with npm. The rest installs itself into bin/tools. All targets can be repeated and end on their own.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -28,8 +28,8 @@ NORACE := Alloc
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  make show-N-M  one line under \"Shows\" of issue N (docs/shows.md)"
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  make show-N-M    one line under \"Shows\" of issue N (docs/shows.md)"
 
 .PHONY: need-go
 need-go:
@@ -52,7 +52,7 @@ run: build ## cache in front of a built-in origin, or of ORIGIN=URL; SECONDS=N e
 ##@ test
 
 .PHONY: test
-test: vet lint unit alloc fuzz ## all that must hold: vet, lint, unit tests and plays with -race, allocations, a short fuzz
+test: vet lint unit alloc conformance fuzz ## all that must hold: vet, lint, unit tests and plays with -race, allocations, the public suite, a short fuzz
 	@echo "make test: ok"
 
 .PHONY: vet
@@ -80,6 +80,10 @@ alloc: need-go ## the tests that the race detector skips
 	@dirs=$$(grep -rlE '^func Test[A-Za-z0-9_]*($(NORACE))' --include='*_test.go' . | xargs -r -n1 dirname | sort -u); \
 	if [[ -z $$dirs ]]; then echo "make: no test is named $(NORACE)" >&2; exit 1; fi; \
 	go test -count=1 -timeout $(TEST_TIMEOUT) -run '$(NORACE)' $$dirs
+
+.PHONY: conformance
+conformance: need-go ## the public suite http-cache-tests against opencache serve (needs Node.js 18)
+	@timeout -k 30 600 test/conformance/run.sh
 
 .PHONY: plays
 plays: need-cc ## the scenario plays alone, each by name

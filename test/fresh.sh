@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Clones HEAD into a temporary folder, as on a machine that has Go and nothing
 # else of ours (empty HOME, GOCACHE and GOMODCACHE), and does there what the
-# README says: make test, make run. Where modules come from stays as the go
-# command has it here.
+# README says: make test, make run. Where modules and packages come from stays
+# as the go command and npm have it here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +15,10 @@ trap 'exit 143' TERM
 for name in GOPROXY GOSUMDB GONOSUMDB GONOPROXY GOPRIVATE GOINSECURE GOAUTH GOTOOLCHAIN GOFLAGS; do
   export "$name=$(go env "$name")"
 done
+if command -v npm >/dev/null; then
+  NPM_CONFIG_USERCONFIG=$(npm config get userconfig 2>/dev/null)
+  export NPM_CONFIG_USERCONFIG
+fi
 # The names that the go command calls commands and files by are from here.
 PATH=$(go env GOROOT)/bin:$PATH
 mkdir -p "$dir/home" "$dir/cache" "$dir/modules"
