@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
 	"time"
 
 	"opencache/internal/edge"
+	"opencache/internal/engine"
 	"opencache/internal/rfc9111"
 )
 
@@ -19,6 +21,7 @@ type serveOptions struct {
 	Origin   originURL `placeholder:"URL" help:"Where answers come from: http[s]://host[:port][/base]."`
 	Memory   size      `default:"256M" placeholder:"SIZE" help:"Memory for stored responses; K, M, G, T are powers of 1024 (default ${default})."`
 	Via      string    `default:"opencache" placeholder:"NAME" help:"This cache's name in Via, Cache-Status and Proxy-Status (default ${default})."`
+	CDNID    string    `name:"cdn-id" placeholder:"ID" help:"This deployment's id in CDN-Loop, the same for all its caches: a host name or a pseudonym (default one made at random at each start)."`
 	MaxConns int       `default:"16384" placeholder:"N" help:"Client connections open at a time; one more is answered 503 (default ${default})."`
 
 	MaxBody size `placeholder:"SIZE" help:"Largest content of a request; more is answered 413 (default any: it is streamed)."`
@@ -67,6 +70,15 @@ type serveOptions struct {
 	heap   bool // stored responses on the Go heap
 }
 
+// cdnID is CDNID, or a pseudonym with enough entropy that nobody has the same
+// (RFC 8586, 2).
+func (o *serveOptions) cdnID() string {
+	if o.CDNID != "" {
+		return o.CDNID
+	}
+	return fmt.Sprintf("oc-%016x%016x", rand.Uint64(), rand.Uint64())
+}
+
 // adminDefault is where administration listens when nothing is said.
 const adminDefault = "127.0.0.1:9180"
 
@@ -95,6 +107,8 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--origin-max-queue: %d: expected 0 or more", o.OriginMaxQueue)
 	case !isToken(o.Via):
 		return fmt.Errorf("--via: %q: expected a name of letters, digits and -._", o.Via)
+	case o.CDNID != "" && !engine.ValidCDNID(o.CDNID):
+		return fmt.Errorf("--cdn-id: %q: expected a host name, with or without a port, or a token", o.CDNID)
 	}
 	if err := o.Socket.check(); err != nil {
 		return err

@@ -65,7 +65,7 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 		}
 	}
 	// Fetches together take a quarter of the memory at most.
-	s.engine = engine.New(engine.Options{Store: s.volume, Staging: int64(o.Memory / 4), Name: o.Via, Log: log, Now: o.now})
+	s.engine = engine.New(engine.Options{Store: s.volume, Staging: int64(o.Memory / 4), Name: o.Via, CDNID: o.cdnID(), Log: log, Now: o.now})
 	s.metrics = telemetry.NewMetrics(s.source())
 	if s.edge, err = edge.New(s.edgeOptions(o, name, log)); err != nil {
 		return nil, errors.Join(err, s.free())

@@ -108,6 +108,11 @@ func (c *call) give() Outcome {
 }
 
 func (c *call) serve() {
+	if c.e.loop != nil && c.r.Has(wire.CDNLoop) && c.e.looped(c.r) {
+		c.out.Status, c.out.Why = Miss, LoopDetected
+		c.refuseWith(508)
+		return
+	}
 	if fwd, why := c.passes(); fwd != NotForwarded {
 		c.pass(fwd, why)
 		return
@@ -326,7 +331,7 @@ func (c *call) start(stale *old, leader *call) *fetch {
 		f.req.Del(name)
 	}
 	digestAsk(&f.ask, &f.req)
-	f.req.Add(wire.Via, c.e.via[c.r.Minor&1])
+	c.e.countHop(&f.req)
 	if stale != nil {
 		if tag := stale.head.value(wire.ETag); tag != nil {
 			f.req.Add(wire.IfNoneMatch, tag)

@@ -38,8 +38,12 @@ type Options struct {
 	Refreshes int
 	// Name is the cache's name in Cache-Status, Proxy-Status and Via; "": opencache.
 	Name string
-	Now  func() time.Time // nil: time.Now
-	Log  *slog.Logger     // nil: nothing is logged
+	// CDNID is this cache, or all caches of a deployment, in CDN-Loop: a host
+	// or a pseudonym. Requests that carry it have been here and are refused
+	// (RFC 8586). "": such a field is neither sent nor obeyed.
+	CDNID string
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: nothing is logged
 }
 
 // A Policy is what configuration says about a kind of request. It is made
@@ -91,6 +95,7 @@ type Engine struct {
 	log       *slog.Logger
 	name      string    // an item of structured fields
 	via       [2][]byte // the Via of messages received by HTTP/1.0 and 1.1 (RFC 9110, 7.6.3)
+	loop      []byte    // its id in CDN-Loop, nil: none
 	maxObject int64
 	segment   int64 // the store's unit of large content
 	staging   staging
@@ -155,6 +160,9 @@ func New(o Options) *Engine {
 	pseudonym := pseudonymOf(e.name)
 	e.via = [2][]byte{[]byte("1.0 " + pseudonym), []byte("1.1 " + pseudonym)}
 	e.name = itemOf(e.name)
+	if o.CDNID != "" {
+		e.loop = []byte(o.CDNID)
+	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e
 }

@@ -26,7 +26,7 @@ func (c *call) pass(fwd Forward, why Reason) {
 	c.send.CopyFrom(c.r)
 	c.send.Body, c.send.Upgrade = c.r.Body, c.r.Upgrade && why == TunnelAsked
 	c.send.Interim = c.interim
-	c.send.Add(wire.Via, e.via[c.r.Minor&1])
+	e.countHop(&c.send)
 	switch {
 	case c.query.err != nil && c.query.err != io.EOF:
 		c.out.Why = reasonOf(c.query.err)
@@ -203,7 +203,7 @@ func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
 	}
 	c.send.Add(wire.Range, fmt.Appendf(nil, "bytes=%d-%d", from, to))
 	c.send.Add(wire.IfRange, tag)
-	c.send.Add(wire.Via, c.e.via[c.r.Minor&1])
+	c.e.countHop(&c.send)
 	c.e.Stats.Passes.Add(1)
 	resp, err := c.pol.Upstream.Exchange(c.r.Context(), &c.send)
 	if err != nil {

@@ -272,7 +272,8 @@ func hasItem(list []byte, want string) bool {
 // they stay though Connection lists them, which no sender may do (RFC 9110,
 // 7.6.1). Otherwise "Connection: cache-control" would make a private response
 // a public one, and "Connection: x-forwarded-for" a proxied request a direct one.
-var bedrock = NamesOf(Age, CacheControl, CDNCacheControl, ContentEncoding, ContentRange,
+// And no customer may take away CDN-Loop (RFC 8586, 2).
+var bedrock = NamesOf(Age, CacheControl, CDNCacheControl, CDNLoop, ContentEncoding, ContentRange,
 	ContentType, Expires, Forwarded, Origin, Pragma, SurrogateControl, Vary, Via, XForwardedFor, XRealIP)
 
 // hideNominated hides the fields that Connection lists.
