@@ -50,7 +50,7 @@ type Options struct {
 	KeepQueryOrder bool
 	TTLs           []TTL            // the first that matches counts
 	Passthrough    []*regexp.Regexp // paths that are never cached
-	Policy         engine.Policy    // what all requests share; Upstream is set by New
+	Policy         engine.Policy    // what all requests share; Upstream and what concerns keys is set by New
 	// AdminToken allows purging and admin paths to whoever bears it, beside
 	// direct clients on this machine. Empty: those only.
 	AdminToken string
@@ -77,6 +77,7 @@ type Options struct {
 // An Edge answers requests: a wire.Handler.
 type Edge struct {
 	o        Options
+	origin   origin
 	policies []engine.Policy // one for each of o.TTLs, then those for the rest and for o.Passthrough
 	patterns bool            // a target is matched against
 	snapshot uint64          // of what routes depend on: the number of this configuration
@@ -103,7 +104,8 @@ func New(o Options) (*Edge, error) {
 		o.Random = rand.Uint64
 	}
 	o.Policy.Upstream, o.Policy.Site = newUpstream(&o), []byte(o.Origin)
-	e := &Edge{o: o, clock: clock, snapshot: 1, patterns: len(o.Passthrough) > 0}
+	e := &Edge{o: o, origin: parseOrigin(o.Origin), clock: clock, snapshot: 1, patterns: len(o.Passthrough) > 0}
+	o.Policy.KeyOf = e.keyOf
 	for _, t := range slices.Concat(o.TTLs, []TTL{{}}) {
 		p := o.Policy
 		if t.For > 0 {

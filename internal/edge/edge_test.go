@@ -73,6 +73,7 @@ func TestCacheKeyOptions(t *testing.T) {
 		want string
 	}{
 		{Options{PreserveHost: true}, "http://www.cache.test:8080/a?a&b"},
+		{Options{PreserveHost: true, KeepQueryOrder: true}, "http://www.cache.test:8080/a?b&a"},
 		{Options{KeepQueryOrder: true}, "http://origin.test/base/a?b&a"},
 	} {
 		if got := string(at(t, tt.o, head).cacheKey()); got != tt.want {

@@ -11,7 +11,7 @@ import (
 
 // FuzzCacheKey: requests share a key only if what is sent upstream is the same,
 // but for the order of parameters of different names, and with PreserveHost the
-// case of the host. The key of the sorted target is the key.
+// case of the host and a default port. The key of the sorted target is the key.
 func FuzzCacheKey(f *testing.F) {
 	for options := range uint8(4) {
 		f.Add("/a?b=1&a=2", "/a?a=2&b=1", "h", "H", options)
@@ -80,7 +80,17 @@ func canonical(v *visit) string {
 	o := v.e.o
 	begins := ""
 	if o.PreserveHost {
-		begins = map[bool]string{true: "secure ", false: "plain "}[v.r.Secure] + strings.ToLower(string(v.r.Authority())) + " "
+		scheme, port := "plain ", ":80"
+		if v.r.Secure {
+			scheme, port = "secure ", ":443"
+		}
+		authority := strings.ToLower(string(v.r.Authority()))
+		if i := strings.LastIndexByte(authority, ':'); i >= 0 && !strings.HasSuffix(authority, "]") {
+			if digits := strings.TrimLeft(authority[i+1:], "0"); ":"+digits == port || authority[i:] == ":" {
+				authority = authority[:i]
+			}
+		}
+		begins = scheme + authority + " "
 	}
 	target := string(v.r.Target())
 	path, query, has := strings.Cut(target, "?")

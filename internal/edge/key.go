@@ -70,7 +70,8 @@ func unreserved(b byte) bool {
 
 // cacheKey is the key of the target: scheme, authority and path as the origin
 // sees them, and the query. Two targets that an origin may tell apart have two
-// keys, but for the order of parameters of different names.
+// keys, but for the order of parameters of different names, and for what means
+// the same in an authority: case and a default port (RFC 9110, 4.2.3).
 func (v *visit) cacheKey() []byte {
 	k := append(v.appendOrigin(v.key[:0]), v.r.Path()...)
 	if query, ok := v.r.Query(); ok {
@@ -95,7 +96,7 @@ func (v *visit) appendOrigin(k []byte) []byte {
 	default:
 		k = append(k, "http://"...)
 	}
-	return appendLower(k, v.r.Authority())
+	return appendLower(k, wire.TrimPort(v.r.Authority(), v.r.Secure))
 }
 
 // sorts reports whether the query's parameters are sorted for the key.

@@ -62,6 +62,11 @@ type Policy struct {
 	// HitForMiss is how long it is remembered that responses for a key could
 	// not be shared; 0: 2 s.
 	HitForMiss time.Duration
+	// KeyOf appends to dst the key of a URI-reference in a response to r, as
+	// Location and Content-Location hold one. ok is false when that is no
+	// reference, or one to another origin than the one of r's target: such
+	// are not invalidated (RFC 9111, 4.4). nil: only targets are.
+	KeyOf func(dst []byte, r *wire.Request, ref []byte) (key []byte, ok bool)
 	// MaxQuery is the longest content of a QUERY that is cached, in bytes;
 	// longer ones are handed through. 0: 64 KiB; below 0: none is cached.
 	MaxQuery int64

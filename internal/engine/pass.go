@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"opencache/internal/rfc9111"
 	"opencache/internal/wire"
 )
 
@@ -58,7 +57,7 @@ func (c *call) pass(fwd Forward, why Reason) {
 		return
 	}
 	c.out.Upstream = resp.Status
-	c.afterUnsafe(resp.Status)
+	c.afterUnsafe(resp)
 	c.relay(resp)
 }
 
@@ -89,14 +88,6 @@ func (c *call) passInterim(status int, h *wire.Head) {
 	if status != 100 {
 		_ = c.p.Interim(status, h.AppendFields(nil, wire.NameSet{})) // a client that is gone shows at Start
 	}
-}
-
-// afterUnsafe drops what an unsafe request has put out of date (RFC 9111, 4.4).
-func (c *call) afterUnsafe(status int) {
-	if c.r.Method.Safe() || !rfc9111.Invalidates(rfc9111.Unsafe, status) {
-		return
-	}
-	c.e.Purge(c.key, false)
 }
 
 // relay gives a response to this client and closes it.
