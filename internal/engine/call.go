@@ -41,6 +41,7 @@ type call struct {
 
 	scratch []byte
 	tag     []byte                // validator of the content being sent in segments
+	multi   *multipart            // of an answer with several ranges
 	interim func(int, *wire.Head) // c.passInterim, made once
 	send    wire.Request          // what goes upstream when this call asks itself
 	patron  patron                // on whose behalf
@@ -92,7 +93,7 @@ func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 // take prepares c for r.
 func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.primary, c.since = r, p, t.Policy, t.Key, t.Hash, t.Since
-	c.out, c.trusted, c.gone = Outcome{}, 0, nil
+	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
 	if c.since.IsZero() {
 		c.since = c.e.now()
 	}
@@ -211,7 +212,7 @@ func (c *call) judge() bool {
 	c.pol.Trace.found(&c.head, v, c.now)
 	switch {
 	case c.trusted != 0 && c.trusted == c.entry.Version:
-		v.Status, v.First, v.Last = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
+		v.Selection = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
 		c.out.Status, c.out.Forward = Revalidated, c.validated
 		return c.deliver(v)
 	case c.entry.Soft && c.ask.OnlyIfCached():

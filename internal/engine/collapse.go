@@ -259,7 +259,7 @@ func (c *call) deliverStale(was *Outcome) bool {
 		return false
 	}
 	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
-	v.Status, v.First, v.Last = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
+	v.Selection = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
 	c.out.Status, c.out.Forward, c.out.Why = Stale, ForStale, was.Why
 	c.out.Upstream, c.out.Collapsed = was.Upstream, was.Collapsed
 	return c.deliver(v)

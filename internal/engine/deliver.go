@@ -23,6 +23,13 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 	switch {
 	case c.r.Method == wire.HEAD || v.Status == 304 || v.Status == 412 || v.Status == 416:
 		ent.Release()
+	case whole && v.Parts > 1:
+		c.sendParts(func(from, to int64) bool {
+			_, _ = c.p.Write(ent.Body.Mem[from : to+1]) // the Reply keeps the error
+			return true
+		})
+		ent.Release()
+		return true
 	case whole:
 		body := ent.Body
 		if v.Status == 206 {
@@ -39,21 +46,25 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 			c.tag = append(c.tag[:0], tag...)
 			tag = c.tag
 		}
-		from, to := span(v, ent.Size)
+		part := span(v, ent.Size)
 		ent.Release()
-		c.sendSegments(version, tag, from, to)
+		if v.Parts > 1 {
+			c.sendParts(func(from, to int64) bool { return c.sendSegments(version, tag, from, to) })
+		} else if c.sendSegments(version, tag, part.First, part.Last) {
+			break
+		}
 		return true
 	}
 	c.end(nil)
 	return true
 }
 
-// span returns the content bytes [from, to] that an answer carries.
-func span(v rfc9111.Verdict, size int64) (from, to int64) {
+// span returns the content bytes that an answer carries.
+func span(v rfc9111.Verdict, size int64) rfc9111.Part {
 	if v.Status == 206 {
-		return v.First, v.Last
+		return rfc9111.Part{First: v.First, Last: v.Last}
 	}
-	return 0, size - 1
+	return rfc9111.Part{First: 0, Last: size - 1}
 }
 
 // hasSegments reports whether all the content that the answer needs is there
@@ -62,10 +73,21 @@ func (c *call) hasSegments(v rfc9111.Verdict) bool {
 	if !c.needsContent(v) {
 		return true
 	}
-	seg := c.e.segment
-	from, to := span(v, c.entry.Size)
-	for n := from / seg; n <= to/seg; n++ {
-		s, ok := c.e.store.Segment(c.entry.Version, int(n))
+	if v.Parts <= 1 {
+		return c.e.hasSegments(c.entry.Version, span(v, c.entry.Size))
+	}
+	var list [rfc9111.MaxRanges]rfc9111.Part
+	for _, p := range list[:c.ask.Parts(c.entry.Size, &list)] {
+		if !c.e.hasSegments(c.entry.Version, p) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Engine) hasSegments(version uint64, p rfc9111.Part) bool {
+	for n := p.First / e.segment; n <= p.Last/e.segment; n++ {
+		s, ok := e.store.Segment(version, int(n))
 		if !ok {
 			return false
 		}
@@ -79,17 +101,18 @@ func (c *call) needsContent(v rfc9111.Verdict) bool {
 	return c.r.Method != wire.HEAD && (v.Status == 200 || v.Status == 206 || v.Status == c.head.facts.Status)
 }
 
-func (c *call) sendSegments(version uint64, tag []byte, from, to int64) {
+// sendSegments sends the content [from, to]. It reports false when the answer
+// ended without all of it.
+func (c *call) sendSegments(version uint64, tag []byte, from, to int64) bool {
 	for from <= to && c.p.Err == nil {
 		n := c.sendSegment(version, from, to)
 		if n == 0 {
 			c.out.Why = SegmentGone
-			c.resume(tag, from, to)
-			return
+			return c.resume(tag, from, to)
 		}
 		from += n
 	}
-	c.end(nil)
+	return true
 }
 
 // sendSegment sends what the segment at from holds up to to, and returns how
@@ -121,6 +144,10 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 	p.Length = size
 	switch v.Status {
 	case 206:
+		if v.Parts > 1 {
+			c.appendMulti(h, size)
+			break
+		}
 		p.Fields = h.appendBlock(p.Fields, wire.NameSet{})
 		p.Fields = appendContentRange(p.Fields, v.First, v.Last, size)
 		p.Length = v.Last - v.First + 1
@@ -143,16 +170,6 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 		p.Fields = append(p.Fields, "\r\n"...)
 	}
 	c.begin()
-}
-
-func appendContentRange(dst []byte, first, last, size int64) []byte {
-	dst = append(dst, "Content-Range: bytes "...)
-	dst = strconv.AppendInt(dst, first, 10)
-	dst = append(dst, '-')
-	dst = strconv.AppendInt(dst, last, 10)
-	dst = append(dst, '/')
-	dst = strconv.AppendInt(dst, size, 10)
-	return append(dst, "\r\n"...)
 }
 
 // begin adds what tells of the outcome and starts the answer.

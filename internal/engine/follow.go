@@ -94,7 +94,7 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	pulls := f.ahead > 0 && f.phase == growing && f.leader != c
 	f.mu.Unlock()
 	var v rfc9111.Verdict
-	v.Status, v.First, v.Last = rfc9111.Select(&f.head.facts, &c.ask, size)
+	v.Selection = rfc9111.Select(&f.head.facts, &c.ask, size)
 	if pulls && v.Status == 206 && v.First > reach {
 		// It would pull the window away from those who read from the start.
 		c.pass(c.out.Forward, NotShareable)
@@ -111,11 +111,14 @@ func (c *call) follow(f *fetch, stale *old) bool {
 		c.end(nil)
 		return true
 	}
-	from, to := int64(0), int64(-1)
-	if v.Status == 206 {
-		from, to = v.First, v.Last
+	switch {
+	case v.Parts > 1:
+		c.sendParts(func(from, to int64) bool { return c.copyGrowing(f, from, to) })
+	case v.Status == 206:
+		c.sendGrowing(f, v.First, v.Last)
+	default:
+		c.sendGrowing(f, 0, -1)
 	}
-	c.copyGrowing(f, from, to)
 	f.mu.Lock()
 	if c.out.Why == 0 {
 		c.out.Why = f.why // why it was not stored after all: for the log
@@ -124,8 +127,17 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	return true
 }
 
+// sendGrowing sends the content [from, to] (to < 0: to its end) as it comes,
+// and ends the answer.
+func (c *call) sendGrowing(f *fetch, from, to int64) {
+	if c.copyGrowing(f, from, to) {
+		c.end(nil)
+	}
+}
+
 // copyGrowing sends the content [from, to] (to < 0: to its end) as it comes.
-func (c *call) copyGrowing(f *fetch, from, to int64) {
+// It reports false when the answer has ended.
+func (c *call) copyGrowing(f *fetch, from, to int64) bool {
 	for c.p.Err == nil && (to < 0 || from <= to) {
 		s := c.next(f, from, false)
 		if s.idle() {
@@ -142,22 +154,19 @@ func (c *call) copyGrowing(f *fetch, from, to int64) {
 			from += int64(n)
 			c.e.staging.put(s.block)
 		case s.end:
-			c.end(nil)
-			return
+			return true
 		case s.behind:
-			from = c.catchUp(f, from, to)
-			if from < 0 {
-				return
+			if from = c.catchUp(f, from, to); from < 0 {
+				return false
 			}
 		case s.rest:
-			c.takeRest(f, from, to)
-			return
+			return c.takeRest(f, from, to)
 		default:
 			c.abort(s.why, s.err)
-			return
+			return false
 		}
 	}
-	c.end(nil)
+	return true
 }
 
 // catchUp sends a segment that has left the window and returns the next
@@ -177,8 +186,10 @@ func (c *call) catchUp(f *fetch, from, to int64) int64 {
 	if to < 0 && size > 0 {
 		to = size - 1
 	}
-	c.resume(f.head.strongValidator(), from, to)
-	return -1
+	if !c.resume(f.head.strongValidator(), from, to) {
+		return -1
+	}
+	return to + 1
 }
 
 func (f *fetch) windowStart() int64 {
@@ -188,15 +199,15 @@ func (f *fetch) windowStart() int64 {
 }
 
 // takeRest goes on as the one reader of a handed response. Whoever can not
-// have it asks for the rest under the strong validator.
-func (c *call) takeRest(f *fetch, from, to int64) {
+// have it asks for the rest under the strong validator. It reports false when
+// the answer has ended.
+func (c *call) takeRest(f *fetch, from, to int64) bool {
 	rest := f.claim(c)
 	if rest == nil {
 		if to < 0 && f.size > 0 {
 			to = f.size - 1
 		}
-		c.resume(f.head.strongValidator(), from, to)
-		return
+		return c.resume(f.head.strongValidator(), from, to)
 	}
 	defer closeBody(rest)
 	f.mu.Lock()
@@ -205,12 +216,16 @@ func (c *call) takeRest(f *fetch, from, to int64) {
 	if skip > 0 { // the range begins behind what was fetched
 		if _, err := io.CopyN(io.Discard, rest.Body, skip); err != nil {
 			c.abort(reasonOf(err), err)
-			return
+			return false
 		}
 	}
 	if to >= 0 {
-		c.copyBody(io.LimitReader(rest.Body, to-from+1), nil)
-		return
+		return c.copyContent(io.LimitReader(rest.Body, to-from+1), nil, to-from+1)
 	}
-	c.copyBody(rest.Body, rest.Body)
+	left := c.p.Length
+	if left >= 0 {
+		left -= from
+	}
+	c.copyBody(rest.Body, left)
+	return false
 }

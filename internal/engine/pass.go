@@ -115,15 +115,24 @@ func (c *call) relay(resp *wire.Response) {
 	if !wire.Ready(resp.Body) {
 		_ = c.p.Flush() // the head is to be seen while the content is waited for
 	}
-	c.copyBody(resp.Body, resp.Body)
+	c.copyBody(resp.Body, resp.Length)
 }
 
-// copyBody copies content to the client as it comes and ends the answer, with
-// the trailer of body when that is not nil. Content cut short is left cut short.
-func (c *call) copyBody(from io.Reader, body wire.Body) {
+// copyBody copies what comes next of the content, left bytes or (Unknown) to
+// its end, to the client and ends the answer with the trailer.
+func (c *call) copyBody(body wire.Body, left int64) {
+	if c.copyContent(body, body, left) {
+		c.end(body.Trailer())
+	}
+}
+
+// copyContent copies what comes next of the content, left bytes or (Unknown)
+// to its end, to the client. Content cut short is left cut short: false. body
+// is from where that is a whole one.
+func (c *call) copyContent(from io.Reader, body wire.Body, left int64) bool {
 	buf := c.e.buffers.Get().(*[]byte)
 	defer c.e.buffers.Put(buf)
-	left := c.p.Length
+	known := left >= 0
 	var pipe *wire.Pipe
 	if left >= spliceMin && body != nil && wire.Splices(c.p.Sink) {
 		if pipe = c.e.pipes.get(); pipe != nil {
@@ -138,19 +147,18 @@ func (c *call) copyBody(from io.Reader, body wire.Body) {
 				_ = c.p.Flush()
 			}
 		}
-		if err == io.EOF || left == 0 && c.p.Length >= 0 {
+		if known && left == 0 || err == io.EOF && !known {
 			break
+		}
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
 			c.abort(reasonOf(err), err)
-			return
+			return false
 		}
 	}
-	var trailer *wire.Head
-	if body != nil {
-		trailer = body.Trailer()
-	}
-	c.end(trailer)
+	return true
 }
 
 // copyPiece hands a piece of content on: through the pipe where there is one
@@ -172,15 +180,15 @@ func (c *call) copyPiece(from io.Reader, pipe *wire.Pipe, buf []byte) (n int, er
 
 // resume asks the upstream for the content [from, to] that an answer under
 // way still needs, under the strong validator of what was sent before. Without
-// one, or when other content comes, the answer is cut short.
-func (c *call) resume(tag []byte, from, to int64) {
+// one, or when other content comes, the answer is cut short: false.
+func (c *call) resume(tag []byte, from, to int64) bool {
 	resp, err := c.askRange(tag, from, to)
 	if err != nil {
 		c.abort(SegmentGone, err)
-		return
+		return false
 	}
 	defer closeBody(resp)
-	c.copyBody(io.LimitReader(resp.Body, to-from+1), nil)
+	return c.copyContent(io.LimitReader(resp.Body, to-from+1), nil, to-from+1)
 }
 
 func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {

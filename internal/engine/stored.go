@@ -46,18 +46,18 @@ func ruledNames() (s wire.NameSet) {
 // Sets of names that heads lose on their way.
 var (
 	// notStored: Age is computed anew for each answer, ours replace the
-	// upstream's, and Proxy-* are for one hop (RFC 9111, 3.1).
+	// upstream's, Proxy-* are for one hop (RFC 9111, 3.1), and Content-Range
+	// is of an answer, not of what is stored (RFC 9110, 14.4).
 	notStored = wire.NamesOf(wire.Age, wire.XCache, wire.XCacheStatus, wire.ProxyAuthenticate,
-		wire.ProxyAuthenticationInfo, wire.ProxyAuthorization)
+		wire.ProxyAuthenticationInfo, wire.ProxyAuthorization, wire.ContentRange)
 	// notPassed is what a response that is handed through loses.
 	notPassed = wire.NamesOf(wire.XCache, wire.XCacheStatus)
 	// notIn304 describes content that a 304 does not carry (RFC 9110, 15.4.5).
-	notIn304 = wire.NamesOf(wire.ContentType, wire.ContentEncoding, wire.ContentLanguage,
-		wire.ContentRange, wire.AcceptRanges)
+	notIn304 = wire.NamesOf(wire.ContentType, wire.ContentEncoding, wire.ContentLanguage, wire.AcceptRanges)
 	// notUpdated is what a 304 does not change in a stored response: without
 	// it the stored bytes could not be read (RFC 9111, 3.2). How they are to
 	// be understood, a Content-Type, may change.
-	notUpdated = wire.NamesOf(wire.ContentEncoding, wire.ContentRange, wire.ContentLength)
+	notUpdated = wire.NamesOf(wire.ContentEncoding, wire.ContentLength)
 	// conditions are taken from a request whose answer is for everybody.
 	conditions = []wire.Name{wire.IfMatch, wire.IfNoneMatch, wire.IfModifiedSince,
 		wire.IfUnmodifiedSince, wire.IfRange, wire.Range}

@@ -39,7 +39,7 @@ type Ask struct {
 	since   stamp // If-Modified-Since
 	ifRange Tag
 	ifDate  stamp // If-Range when it is a date
-	asked   extent
+	asked   ranges
 	none    tags // If-None-Match
 }
 
@@ -70,7 +70,7 @@ func (a *Ask) Reset(method Method) {
 	a.flags = 0
 	a.maxAge, a.maxStale, a.minFresh, a.staleIfError = Absent, Absent, Absent, Absent
 	a.ifRange = Tag{}
-	a.asked = extent{}
+	a.asked.n = 0
 	a.none.reset()
 }
 
@@ -87,9 +87,9 @@ func (a *Ask) Field(id Field, value []byte) {
 	case Range:
 		// A second line makes a list of it, which a Range is not.
 		if a.first(askRange) {
-			a.asked = parseExtent(value)
+			a.asked.parse(value)
 		} else {
-			a.asked = extent{}
+			a.asked.n = 0
 		}
 	case IfRange:
 		a.setIfRange(value)
@@ -125,9 +125,13 @@ func (a *Ask) NoStore() bool { return a.has(askNoStore) }
 // 9111, 5.2.1.7); without a stored response the answer is 504.
 func (a *Ask) OnlyIfCached() bool { return a.has(askOnlyIfCached) }
 
-// Ranged reports whether the request asks for a byte range that Select could
-// give.
-func (a *Ask) Ranged() bool { return a.Method.ranges() && a.asked.kind == Single }
+// Ranged reports whether the request asks for one byte range.
+func (a *Ask) Ranged() bool { return a.Method.ranges() && a.asked.n == 1 }
+
+// Parts puts the parts of content of length bytes, above 0, that the ranges of
+// the request select into dst, in the order in which they are to be sent, and
+// returns their number. It does not ask whether ranges count: Select does.
+func (a *Ask) Parts(length int64, dst *[MaxRanges]Part) int { return a.asked.parts(length, dst) }
 
 // Conditional reports whether the request carries If-None-Match or a usable
 // If-Modified-Since: the answer may be 304.

@@ -4,15 +4,13 @@ package rfc9111
 type Verdict struct {
 	Do  Action
 	Why Reason
-	// Status is that of the answer for Deliver and DeliverAndRefresh: the
-	// stored one, 206, 304 or 416; 504 for Refuse, else 0.
-	Status int
+	// Selection is the answer for Deliver and DeliverAndRefresh; its Status
+	// is 504 for Refuse, else 0.
+	Selection
 	// Age is the current age in seconds, for the Age field.
 	Age int64
 	// TTL is the freshness that is left in seconds; not above 0 when stale.
 	TTL int64
-	// First and Last are the bytes of the content that the answer holds.
-	First, Last int64
 }
 
 // CurrentAge returns the age of a stored response in seconds, never negative
@@ -45,7 +43,7 @@ func Judge(f *Facts, a *Ask, p *Policy, now int64) (v Verdict) {
 	v.Do, v.Why = c.decide()
 	switch v.Do {
 	case Deliver, DeliverAndRefresh:
-		v.Status, v.First, v.Last = Select(f, a, f.Length)
+		v.Selection = Select(f, a, f.Length)
 	default:
 		if a.has(askOnlyIfCached) {
 			v.Do, v.Why, v.Status = Refuse, WhyOnlyIfCached, 504 // RFC 9111, 5.2.1.7

@@ -127,11 +127,11 @@ func TestVerdict(t *testing.T) {
 		after   int64
 		want    Verdict
 	}{
-		{"", 5000, Verdict{Do: Deliver, Why: WhyMaxAge, Status: 200, Age: 15, TTL: 45, Last: 99}},
-		{"Range: bytes=5-9", 0, Verdict{Do: Deliver, Why: WhyMaxAge, Status: 206, Age: 10, TTL: 50, First: 5, Last: 9}},
-		{"If-None-Match: \"a\"", 0, Verdict{Do: Deliver, Why: WhyMaxAge, Status: 304, Age: 10, TTL: 50, Last: -1}},
+		{"", 5000, Verdict{Do: Deliver, Why: WhyMaxAge, Age: 15, TTL: 45, Selection: Selection{Status: 200, Last: 99}}},
+		{"Range: bytes=5-9", 0, Verdict{Do: Deliver, Why: WhyMaxAge, Age: 10, TTL: 50, Selection: Selection{206, 5, 9, 1}}},
+		{"If-None-Match: \"a\"", 0, Verdict{Do: Deliver, Why: WhyMaxAge, Age: 10, TTL: 50, Selection: Selection{Status: 304, Last: -1}}},
 		{"", 60_000, Verdict{Do: Validate, Why: WhyStale, Age: 70, TTL: -10}},
-		{"Cache-Control: only-if-cached", 60_000, Verdict{Do: Refuse, Why: WhyOnlyIfCached, Status: 504, Age: 70, TTL: -10}},
+		{"Cache-Control: only-if-cached", 60_000, Verdict{Do: Refuse, Why: WhyOnlyIfCached, Age: 70, TTL: -10, Selection: Selection{Status: 504}}},
 	} {
 		if got := Judge(f, request(t, Get, tt.request), &Policy{}, t0+tt.after); got != tt.want {
 			t.Errorf("%q after %d ms: got %+v, want %+v", tt.request, tt.after, got, tt.want)
