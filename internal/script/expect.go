@@ -47,7 +47,7 @@ func parseExpectation(word string) (expectation, error) {
 	}
 	w, err := parseWant(word)
 	if err != nil {
-		return nil, fmt.Errorf("expect: %w, a status, body=V, body~V, sofar=V, prefix=V, head~V, trailer=F:V, interim=N, interim~V, complete, incomplete, closed, open or nothing", err)
+		return nil, fmt.Errorf("expect: %w, a status, body=V, body~V, sofar=V, prefix=V, head~V, trailer=F:V, interim=N, interim~V, interims=N, complete, incomplete, closed, open or nothing", err)
 	}
 	return onHead(func(r *reply, v values) error { return w.check(r.fields, v) }), nil
 }
@@ -78,6 +78,15 @@ var forms = []struct {
 	}},
 	{"sofar=", func(arg string) (expectation, error) { return expectSoFar(arg), nil }},
 	{"interim~", func(arg string) (expectation, error) { return expectInterim(arg, false), nil }},
+	{"interims=", func(arg string) (expectation, error) {
+		n, err := strconv.Atoi(arg)
+		return onHead(func(r *reply, _ values) error {
+			if len(r.interims) != n {
+				return fmt.Errorf("interim answers: got %d, want %d", len(r.interims), n)
+			}
+			return nil
+		}), err
+	}},
 	{"interim=", func(arg string) (expectation, error) {
 		if !isStatus(arg) {
 			return nil, fmt.Errorf("interim=%s: want a status", arg)

@@ -92,7 +92,9 @@
 //	   body=V  body~V          the whole of the content; it must have ended properly
 //	   sofar=V                 the content that has come so far, no more, no less
 //	   prefix=V                the content, ended or cut, is V or a beginning of it
-//	   trailer=Field:value     interim=103   interim~V   head~V (its bytes)
+//	   trailer=Field:value     head~V (its bytes)
+//	   interim=103   interim~V an interim answer, with this status or with V in its head
+//	   interims=N              so many of them, before the final one
 //	   complete  incomplete    ended as its framing says, or cut so that a client notices
 //	   closed  open            the connection after it
 //	   nothing                 not a byte of it has come

@@ -5,6 +5,12 @@
 //
 //	go test -race -json ./... | go run ./test/coverage docs/coverage.tsv
 //
+// With -rfcs only the rows count that stand for the requirements of HTTP's
+// specifications on a cache, and each of these has to have rows, none of them
+// later. With -patterns it prints which tests those rows need and ends:
+//
+//	go run ./test/coverage -rfcs -patterns docs/coverage.tsv
+//
 // Exit codes: 0 all passed and ran, 1 not, 2 no table or no report.
 package main
 
@@ -12,6 +18,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,29 +32,52 @@ import (
 const module = "opencache"
 
 func main() {
-	if len(os.Args) != 2 {
+	rfcs := flag.Bool("rfcs", false, "only the requirements of HTTP's specifications, counted by specification")
+	list := flag.Bool("patterns", false, "print which tests the rows need, and end")
+	flag.Parse()
+	if flag.NArg() != 1 {
 		refuse(errors.New("expected the table's name, and a report of go test -json on standard input"))
 	}
-	table, err := os.Open(os.Args[1])
-	if err != nil {
-		refuse(err)
+	name := flag.Arg(0)
+	all := read(name)
+	var faults []string
+	if *rfcs {
+		all = ofSemantics(all)
 	}
-	all, err := rows.Read(table)
-	if err != nil {
-		refuse(fmt.Errorf("%s: %w", os.Args[1], err))
+	if *list {
+		fmt.Println(strings.Join(patterns(all), "\n"))
+		return
 	}
 	r := newReport(os.Stdout)
 	if err := r.read(os.Stdin); err != nil {
 		refuse(fmt.Errorf("report: %w", err))
 	}
-	missing := r.missing(all)
-	for _, line := range missing {
-		fmt.Printf("%s: %s\n", os.Args[1], line)
+	if *rfcs {
+		var table string
+		table, faults = census(all)
+		fmt.Print(table)
+	}
+	faults = append(faults, r.missing(all)...)
+	for _, line := range faults {
+		fmt.Printf("%s: %s\n", name, line)
 	}
 	fmt.Println(r.summary(all))
-	if len(missing) > 0 || r.failures > 0 {
+	if len(faults) > 0 || r.failures > 0 {
 		os.Exit(1)
 	}
+}
+
+// read reads the table.
+func read(name string) []rows.Row {
+	table, err := os.Open(name)
+	if err != nil {
+		refuse(err)
+	}
+	all, err := rows.Read(table)
+	if err != nil {
+		refuse(fmt.Errorf("%s: %w", name, err))
+	}
+	return all
 }
 
 func refuse(err error) {
