@@ -99,7 +99,7 @@ func TestHandler(t *testing.T) {
 		steps  []step
 	}{
 		{"hit", answers(fresh, "hello"), Policy{}, 1, []step{
-			{cache: "MISS", want: "hello", has: "Content-Length: 5\nContent-Type: text/plain; charset=utf-8\nCache-Status: opencache; fwd=uri-miss; fwd-status=200; stored"},
+			{cache: "MISS", want: "hello", has: "Content-Length: 5\nContent-Type: text/plain; charset=utf-8\nCache-Status: opencache; fwd=uri-miss; fwd-status=200; stored; ttl=60"},
 			{after: 3 * time.Second, cache: "HIT", want: "hello", has: "Age: 3\nContent-Length: 5\nCache-Status: opencache; hit; ttl=57"},
 		}},
 		{"expired", answers(fresh, "hello"), Policy{}, 2, []step{

@@ -97,6 +97,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 			Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
 			MaxQuery:    o.maxQuery(),
 			ProxyStatus: true,
+			TellKey:     o.TellKey,
 		},
 		RequestID: o.requestID(), Random: o.random,
 		AdminToken: o.token, Metrics: s.metrics, Log: s.access,

@@ -250,7 +250,9 @@ func (c *call) validate(v rfc9111.Verdict, why Reason) bool {
 	c.out.Forward = ForStale
 	switch v.Why {
 	case rfc9111.WhyRequestNoCache, rfc9111.WhyRequestMaxAge, rfc9111.WhyMinFresh:
-		c.out.Forward = ForRequest
+		if v.TTL > 0 { // else it is stale anyway (RFC 9211, 2.2)
+			c.out.Forward = ForRequest
+		}
 	case rfc9111.WhyStale:
 		why = 0 // fwd=stale says it
 	}

@@ -174,7 +174,11 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 
 // begin adds what tells of the outcome and starts the answer.
 func (c *call) begin() {
-	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name)
+	var key []byte
+	if c.pol.TellKey {
+		key = c.key
+	}
+	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name, key)
 	if c.pol.ProxyStatus && c.out.troubled() {
 		c.p.Fields = c.out.appendProxyStatus(c.p.Fields, c.e.name, c.pol.NextHop)
 	}

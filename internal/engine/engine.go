@@ -74,6 +74,9 @@ type Policy struct {
 	Site []byte
 	// ServerTiming has answers tell in a Server-Timing field how long they took.
 	ServerTiming bool
+	// TellKey has Cache-Status tell the key: to those who test a site, since it
+	// helps who would poison it (RFC 9211, 6).
+	TellKey bool
 	// ProxyStatus has answers that came of a failure say in Proxy-Status what
 	// it was. It is for intermediaries: an origin server must not (RFC 9209, 2).
 	ProxyStatus bool

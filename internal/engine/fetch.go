@@ -231,6 +231,7 @@ func (f *fetch) exchange() (again bool) {
 		f.fail(reasonOf(err), err)
 		return false
 	}
+	dropUnreadable(resp)
 	f.mu.Lock()
 	f.upstream, f.waited = resp.Status, answered.Sub(asked)
 	f.mu.Unlock()

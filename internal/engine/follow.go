@@ -104,7 +104,9 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	if stale != nil {
 		c.out.Status = Expired
 	}
-	c.out.Stored = stored
+	if c.out.Stored = stored; stored {
+		c.out.TTL = rfc9111.Judge(&f.head.facts, &c.ask, &c.pol.Rules, c.now.UnixMilli()).TTL
+	}
 	c.startStored(&f.head, v, size)
 	if c.r.Method == wire.HEAD || v.Status != 206 && v.Status != f.head.facts.Status {
 		f.finishes() // the answer is read, the content is for the next ones

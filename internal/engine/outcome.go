@@ -45,9 +45,10 @@ const (
 	ForMiss              // something is stored that this request can not use
 	ForRequest           // a request directive asks for it
 	ForStale             // what is stored is stale
+	ForPartial           // what is stored is a part, and more is asked for
 )
 
-var forwards = [...]string{"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale"}
+var forwards = [...]string{"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
 
 // String returns the value of Cache-Status's fwd parameter.
 func (f Forward) String() string { return forwards[f] }
@@ -115,9 +116,11 @@ type Outcome struct {
 }
 
 // appendFields appends the field lines that tell the client of it:
-// X-Cache-Status, X-Cache and Cache-Status (RFC 9211).
-func (o *Outcome) appendFields(dst []byte, name string) []byte {
-	if o.plainHit() {
+// X-Cache-Status, X-Cache and Cache-Status (RFC 9211). Members of caches nearer
+// to the origin stand before, in field lines of their own. A key that is nil is
+// not told.
+func (o *Outcome) appendFields(dst []byte, name string, key []byte) []byte {
+	if key == nil && o.plainHit() {
 		dst = append(dst, "X-Cache-Status: HIT\r\nX-Cache: HIT\r\nCache-Status: "...)
 		dst = append(append(dst, name...), "; hit; ttl="...)
 		return append(strconv.AppendInt(dst, o.TTL, 10), "\r\n"...)
@@ -140,15 +143,18 @@ func (o *Outcome) appendFields(dst []byte, name string) []byte {
 			dst = strconv.AppendInt(dst, int64(o.Upstream), 10)
 		}
 	}
-	if o.Status.FromStore() {
-		dst = append(dst, "; ttl="...)
-		dst = strconv.AppendInt(dst, o.TTL, 10)
-	}
 	if o.Stored {
 		dst = append(dst, "; stored"...)
 	}
+	if o.Stored || o.Status.FromStore() {
+		dst = append(dst, "; ttl="...)
+		dst = strconv.AppendInt(dst, o.TTL, 10)
+	}
 	if o.Collapsed {
 		dst = append(dst, "; collapsed"...)
+	}
+	if key != nil {
+		dst = appendString(append(dst, "; key="...), key[:min(len(key), keyTold)])
 	}
 	if o.Why != 0 {
 		dst = append(dst, `; detail="`...)
@@ -157,6 +163,10 @@ func (o *Outcome) appendFields(dst []byte, name string) []byte {
 	}
 	return append(dst, "\r\n"...)
 }
+
+// keyTold is how much of a key is told: what any parser takes as a string (RFC
+// 9651, 3.3.3).
+const keyTold = 1024
 
 // plainHit reports whether there is nothing to tell but that the answer was
 // here, as nearly always.

@@ -19,10 +19,10 @@ func TestOutcomeFields(t *testing.T) {
 			"X-Cache-Status: STALE\r\nX-Cache: HIT\r\nCache-Status: here; hit; ttl=-3; detail=\"soft-purge\"\r\n"},
 		{Outcome{Status: Revalidated, Forward: ForStale, Upstream: 304, TTL: 60},
 			"X-Cache-Status: REVALIDATED\r\nX-Cache: HIT\r\nCache-Status: here; fwd=stale; fwd-status=304; ttl=60\r\n"},
-		{Outcome{Status: Miss, Forward: ForURIMiss, Upstream: 200, Stored: true, Collapsed: true},
-			"X-Cache-Status: MISS\r\nX-Cache: MISS\r\nCache-Status: here; fwd=uri-miss; fwd-status=200; stored; collapsed\r\n"},
+		{Outcome{Status: Miss, Forward: ForURIMiss, Upstream: 200, Stored: true, TTL: 60, Collapsed: true},
+			"X-Cache-Status: MISS\r\nX-Cache: MISS\r\nCache-Status: here; fwd=uri-miss; fwd-status=200; stored; ttl=60; collapsed\r\n"},
 	} {
-		if got := string(tt.out.appendFields(nil, "here")); got != tt.want {
+		if got := string(tt.out.appendFields(nil, "here", nil)); got != tt.want {
 			t.Errorf("%+v: got %q, want %q", tt.out, got, tt.want)
 		}
 	}

@@ -57,6 +57,7 @@ func (c *call) pass(fwd Forward, why Reason) {
 		return
 	}
 	c.out.Upstream = resp.Status
+	dropUnreadable(resp)
 	c.afterUnsafe(resp)
 	c.relay(resp)
 }
