@@ -31,20 +31,43 @@ func (c *call) lookup() store.Kind {
 	return c.entry.Kind
 }
 
-// lookupVariant tries the field sets of a marker, newest first. What is
-// missing would be stored under the newest.
+// lookupVariant tries the field sets of a marker, newest first, and takes the
+// most recent of the responses that fit (RFC 9111, 4 and 4.1). What is missing
+// would be stored under the newest set.
 func (c *call) lookupVariant(now int64) store.Kind {
 	marker := c.entry
+	var best store.Entry
+	bestSet := -1
 	for i := range marker.NumSets {
 		c.place(&marker, i)
 		c.e.store.Lookup(c.at, c.atKey, now, &c.entry)
-		if k := c.entry.Kind; k == store.Object || k == store.HitForMiss {
-			return k
+		switch {
+		case c.entry.Kind == store.HitForMiss && bestSet < 0:
+			return store.HitForMiss
+		case c.entry.Kind != store.Object:
+		case bestSet < 0 || moreRecent(&c.entry, &best):
+			best.Release()
+			best, bestSet = c.entry, i
+		default:
+			c.entry.Release()
 		}
 	}
-	c.place(&marker, 0)
-	c.out.Forward = ForVaryMiss
-	return store.Nothing
+	if bestSet < 0 {
+		c.place(&marker, 0)
+		c.out.Forward = ForVaryMiss
+		return store.Nothing
+	}
+	if bestSet < marker.NumSets-1 {
+		c.place(&marker, bestSet)
+	}
+	c.entry = best
+	return store.Object
+}
+
+// moreRecent reports whether the stored response a was generated after b.
+func moreRecent(a, b *store.Entry) bool {
+	var x, y storedHead
+	return x.read(a.Meta) == nil && y.read(b.Meta) == nil && rfc9111.MoreRecent(&x.facts, &y.facts)
 }
 
 // place sets where this request's response belongs by the marker's set i.
