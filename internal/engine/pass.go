@@ -101,6 +101,10 @@ func (c *call) relay(resp *wire.Response) {
 		c.tunnel(resp)
 		return
 	}
+	if resp.Status == 426 && resp.Protocol() != nil { // it says by which protocol to ask (RFC 9110, 15.5.22)
+		p.Fields = wire.AppendField(p.Fields, wire.Upgrade, resp.Protocol())
+		p.Fields = wire.AppendField(p.Fields, wire.Connection, "Upgrade")
+	}
 	c.out.Stored = false
 	if c.out.Status == NoStatus {
 		c.out.Status = Miss

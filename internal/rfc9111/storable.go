@@ -148,6 +148,7 @@ func final(status int) bool {
 	switch status {
 	case 206, 304, // RFC 9111, 3: understood, but combining is not done here
 		412, 416, // they answer a precondition or a range, which no key holds
+		426,                // about the connection that it came by
 		428, 429, 431, 511: // RFC 6585: "MUST NOT be stored by a cache"
 		return false
 	}
@@ -164,7 +165,7 @@ func understood(status int) bool {
 		return false
 	case status <= 205, status >= 300 && status <= 308 && status != 306,
 		status >= 400 && status <= 417,
-		status == 421, status == 422, status == 426,
+		status == 421, status == 422,
 		status >= 500 && status <= 505:
 		return true
 	}

@@ -26,6 +26,7 @@ func TestStorable(t *testing.T) {
 		{"9111 3: 304", 304, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
 		{"9110 15.5.13: 412", 412, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
 		{"9110 15.5.17: 416", 416, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
+		{"9110 15.5.22: 426", 426, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
 		{"9110 14.2: 404 to Range", 404, "Cache-Control: max-age=60", Get, "Range: bytes=0-1", Policy{}, WhyRangeRequest},
 		{"9110 14.2: the whole to Range", 200, "Cache-Control: max-age=60", Get, "Range: bytes=0-1", Policy{}, OK},
 		{"6585 4", 429, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
