@@ -120,6 +120,10 @@ func (c *call) serve() {
 	}
 	digestAsk(&c.ask, c.r)
 	if c.ask.ForOrigin() { // If-Match and If-Unmodified-Since are the origin's to judge (RFC 9111, 4.3.2)
+		if c.ask.OnlyIfCached() {
+			c.refuse(Reason(rfc9111.WhyOnlyIfCached))
+			return
+		}
 		c.pass(ForRequest, Conditional)
 		return
 	}
