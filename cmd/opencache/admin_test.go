@@ -12,7 +12,7 @@ import (
 
 func testStack(t *testing.T, token string) *stack {
 	t.Helper()
-	o := serveOptions{Origin: "http://127.0.0.1:1", Memory: smallestMemory, MaxConns: 10, Via: "test", token: token}
+	o := serveOptions{Origin: "http://127.0.0.1:1", Memory: smallestMemory, MaxConns: 10, MaxVariants: 1, Via: "test", token: token}
 	s, err := newStack(&o, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

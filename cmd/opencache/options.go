@@ -32,6 +32,7 @@ type serveOptions struct {
 	NoSortQuery  bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
 	NoHeuristics bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
 	StaleIfError time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
+	MaxVariants  int           `default:"64" group:"Caching" placeholder:"N" help:"Stored answers of one URL that Vary keeps apart; beyond it the oldest falls (default ${default})."`
 	MaxQuery     size          `default:"64K" group:"Caching" placeholder:"SIZE" help:"Longest content of a QUERY that is cached; longer ones are handed through, and with 0 all are (default ${default})."`
 	LockTimeout  time.Duration `default:"15s" group:"Caching" help:"How long a request waits for another one's fetch before it asks the origin itself (default ${default})."`
 	LockAge      time.Duration `default:"5s" group:"Caching" help:"How long a fetch may make no progress before another is started (default ${default})."`
@@ -100,6 +101,8 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--stale-if-error: %s: expected 0s or more", o.StaleIfError)
 	case o.Memory < smallestMemory:
 		return fmt.Errorf("--memory: %d bytes: expected at least %s", o.Memory, smallestMemory)
+	case o.MaxVariants < 1 || o.MaxVariants > 4096:
+		return fmt.Errorf("--max-variants: %d: expected 1 to 4096", o.MaxVariants)
 	case o.MaxConns < 1:
 		return fmt.Errorf("--max-conns: %d: expected 1 or more", o.MaxConns)
 	case o.OriginMaxConns < 1:

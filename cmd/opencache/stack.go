@@ -95,7 +95,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
 		Policy: engine.Policy{
 			Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
-			MaxQuery:    o.maxQuery(),
+			MaxQuery: o.maxQuery(), MaxVariants: o.MaxVariants,
 			ProxyStatus: true,
 			TellKey:     o.TellKey,
 		},
@@ -200,11 +200,12 @@ type stats struct {
 	Waiting  int64 `json:"waiting"`  // requests that wait for another one's fetch
 	Open     int   `json:"connections"`
 
-	Fetches   int64 `json:"fetches"`   // started for the store
-	Refreshes int64 `json:"refreshes"` // of them in the background
-	Passes    int64 `json:"passes"`    // requests to the origin for one client alone
-	Deposed   int64 `json:"deposed"`   // fetches replaced because they stalled
-	Refused   int64 `json:"not_taken"` // responses that the store had no room for
+	Fetches   int64 `json:"fetches"`          // started for the store
+	Refreshes int64 `json:"refreshes"`        // of them in the background
+	Passes    int64 `json:"passes"`           // requests to the origin for one client alone
+	Deposed   int64 `json:"deposed"`          // fetches replaced because they stalled
+	Variants  int64 `json:"variants_dropped"` // because their URL had too many
+	Refused   int64 `json:"not_taken"`        // responses that the store had no room for
 }
 
 // Stats looks at the counts.
@@ -215,5 +216,6 @@ func (s *stack) Stats() stats {
 		Waiting: s.engine.Stats.Waiting.Load(), Open: s.server.Stats().Open,
 		Fetches: s.engine.Stats.Fetches.Load(), Refreshes: s.engine.Stats.Refreshes.Load(), Passes: s.engine.Stats.Passes.Load(),
 		Deposed: s.engine.Stats.Deposed.Load(), Refused: s.engine.Stats.Refused.Load(),
+		Variants: s.engine.Stats.Variants.Load(),
 	}
 }

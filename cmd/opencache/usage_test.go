@@ -44,6 +44,7 @@ func TestUsage(t *testing.T) {
 		{"", "serve --grace 0s " + origin, `--grace: 0s: expected more than nothing, like 30s`},
 		{"", "serve --log-level loud " + origin, `--log-level must be one of "debug","info","warn","error" but got "loud"`},
 		{"", "serve --max-conns 0 " + origin, `--max-conns: 0: expected 1 or more`},
+		{"", "serve --max-variants 5000 " + origin, `--max-variants: 5000: expected 1 to 4096`},
 		{"", "serve --via a,b " + origin, `--via: "a,b": expected a name of letters, digits and -._`},
 		{"", "serve --port 99999 " + origin, `--port: `},
 		{"", "serve --stale-if-error -1s " + origin, `--stale-if-error`},

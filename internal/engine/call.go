@@ -21,15 +21,16 @@ type call struct {
 	key []byte // primary key
 	out Outcome
 
-	ask     rfc9111.Ask
-	since   time.Time // when it came
-	now     time.Time
-	primary store.Hash
-	at      store.Hash // where to fetch for this request: primary, or a variant's
-	atKey   []byte     // full key under at
-	entry   store.Entry
-	head    storedHead
-	gone    <-chan struct{} // closed when the client goes; nil until somebody waits
+	ask        rfc9111.Ask
+	since      time.Time // when it came
+	now        time.Time
+	primary    store.Hash
+	at         store.Hash // where to fetch for this request: primary, or a variant's
+	atKey      []byte     // full key under at
+	generation uint32     // of the marker under which at is a variant's, 0 where it is not
+	entry      store.Entry
+	head       storedHead
+	gone       <-chan struct{} // closed when the client goes; nil until somebody waits
 
 	// trusted is the version of a stored response that was validated on this
 	// request's behalf: it is delivered without judging it again.
@@ -315,7 +316,7 @@ func (c *call) stalled(f *fetch) bool {
 // who may have a response that can not be shared, nil for a refresh.
 func (c *call) start(stale *old, leader *call) *fetch {
 	f := &fetch{
-		e: c.e, pol: c.pol, key: bytes.Clone(c.key), hash: c.primary, at: c.at,
+		e: c.e, pol: c.pol, key: bytes.Clone(c.key), hash: c.primary, at: c.at, generation: c.generation,
 		old: stale, seq: c.e.store.Seq(),
 		wake: make(chan struct{}), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
 	}

@@ -70,6 +70,9 @@ type Policy struct {
 	// MaxQuery is the longest content of a QUERY that is cached, in bytes;
 	// longer ones are handed through. 0: 64 KiB; below 0: none is cached.
 	MaxQuery int64
+	// MaxVariants bounds the stored responses of one URL that Vary keeps
+	// apart, up to 4,096; beyond it the oldest falls. 0: 64.
+	MaxVariants int
 	// Site names the site in the store's accounting; may be empty.
 	Site []byte
 	// ServerTiming has answers tell in a Server-Timing field how long they took.
@@ -110,6 +113,7 @@ type Engine struct {
 	flights   flights
 	refreshes chan struct{} // a token a background refresh
 	queries   atomic.Bool   // a QUERY was fetched for the store
+	ledgers   ledgerLocks
 
 	ctx     context.Context // of every fetch that may be stored
 	cancel  context.CancelFunc
@@ -127,6 +131,7 @@ type Stats struct {
 	Refreshes atomic.Int64 // background refreshes started
 	Waiting   atomic.Int64 // requests that wait for another one's fetch now
 	Deposed   atomic.Int64 // fetches replaced because they stalled
+	Variants  atomic.Int64 // variants dropped because their URL had too many
 	Refused   atomic.Int64 // storable responses that the store did not take
 }
 

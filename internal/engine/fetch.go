@@ -81,13 +81,14 @@ type fetch struct {
 	err        error
 
 	// From growing on.
-	head    storedHead
-	varies  bool
-	set     store.Set
-	values  []byte // the leader's normalised values of the varying fields
-	version uint64
-	size    int64 // of the content; Unknown until it ends when no length was said
-	stored  bool  // taken for the store
+	head       storedHead
+	varies     bool
+	set        store.Set
+	generation uint32 // of the marker under which at is a variant's
+	values     []byte // the leader's normalised values of the varying fields
+	version    uint64
+	size       int64 // of the content; Unknown until it ends when no length was said
+	stored     bool  // taken for the store
 
 	// Content in [base, length) is in blocks; below saved it is in the store.
 	// Only the fetch's goroutine moves them.
@@ -340,11 +341,11 @@ func (f *fetch) vary(resp *wire.Response) Reason {
 	if !ok {
 		return StoreFull
 	}
-	generation := f.e.mark(f.hash, f.key, set, f.seq)
+	f.generation = f.e.mark(f.hash, f.key, set, f.seq)
 	f.mu.Lock()
 	f.varies, f.set = true, set
 	f.values = appendVaried(nil, f.e.store.Fields(set), &f.req)
-	at := f.e.store.Variant(f.hash, generation, set, f.values)
+	at := f.e.store.Variant(f.hash, f.generation, set, f.values)
 	f.mu.Unlock()
 	if at != f.at {
 		if f.at != f.hash {
@@ -366,11 +367,7 @@ func (f *fetch) refuse(resp *wire.Response, why Reason) {
 		if f.old != nil {
 			f.e.store.Remove(f.old.hash, f.old.key)
 		}
-		_ = f.e.store.Mark(f.at, store.Marker{ // without it the next requests only wait in vain
-			Kind:    store.HitForMiss,
-			Expires: f.e.now().Add(f.pol.hitForMiss()).UnixMilli(),
-			Born:    f.seq,
-		})
+		f.markMiss()
 	}
 	f.depart()
 	f.pol.Trace.kept(why)
@@ -378,6 +375,19 @@ func (f *fetch) refuse(resp *wire.Response, why Reason) {
 	f.phase, f.why, f.rest = handed, why, resp
 	f.publishLocked()
 	f.mu.Unlock()
+}
+
+// markMiss remembers for a moment that what comes under f.at is not shared.
+// Without the marker the next requests only wait in vain.
+func (f *fetch) markMiss() {
+	_ = f.e.store.Mark(f.at, store.Marker{
+		Kind:    store.HitForMiss,
+		Expires: f.e.now().Add(f.pol.hitForMiss()).UnixMilli(),
+		Born:    f.seq,
+	})
+	if f.at != f.hash {
+		f.noteVariant()
+	}
 }
 
 // fail ends the fetch for those who are attached. Who comes later, maybe

@@ -202,6 +202,9 @@ func (f *fetch) keep(large bool) Reason {
 	if err := e.store.Put(&rec); err != nil {
 		return storeReason(err)
 	}
+	if f.varies && (f.old == nil || f.old.hash != f.at) {
+		f.noteVariant()
+	}
 	return 0
 }
 
@@ -210,11 +213,7 @@ func (f *fetch) keep(large bool) Reason {
 func (f *fetch) hand(resp *wire.Response, why Reason) {
 	f.e.Stats.Refused.Add(1)
 	f.pol.Trace.kept(why)
-	_ = f.e.store.Mark(f.at, store.Marker{
-		Kind:    store.HitForMiss,
-		Expires: f.e.now().Add(f.pol.hitForMiss()).UnixMilli(),
-		Born:    f.seq,
-	})
+	f.markMiss()
 	f.mu.Lock()
 	f.phase, f.why, f.rest, f.stored, f.anyone = handed, why, resp, false, true
 	f.publishLocked()

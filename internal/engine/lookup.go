@@ -18,7 +18,7 @@ func (c *call) lookup() store.Kind {
 	if c.query.asked {
 		c.primary = c.queryHash(now)
 	}
-	c.at, c.atKey = c.primary, c.key
+	c.at, c.atKey, c.generation = c.primary, c.key, 0
 	c.out.Forward, c.out.Status = NotForwarded, NoStatus
 	c.e.store.Lookup(c.primary, c.key, now, &c.entry)
 	switch c.entry.Kind {
@@ -73,6 +73,7 @@ func moreRecent(a, b *store.Entry) bool {
 // place sets where this request's response belongs by the marker's set i.
 func (c *call) place(marker *store.Entry, i int) {
 	set := marker.Sets[i]
+	c.generation = marker.Generation
 	fields := c.e.store.Fields(set)
 	values := appendVaried(c.scratch[:0], fields, c.r)
 	c.at = c.e.store.Variant(c.primary, marker.Generation, set, values)

@@ -82,6 +82,7 @@ const (
 	Internal
 	QueryUntyped
 	QueryTooLong
+	TooManyVariants
 	LoopDetected
 )
 
@@ -89,7 +90,7 @@ var reasons = [...]string{
 	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-busy", "client-gone", "origin-status", "lock-timeout",
 	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "request-content", "get-with-content", "upgrade",
 	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",
-	"query-without-type", "query-too-long",
+	"query-without-type", "query-too-long", "too-many-variants",
 	"loop",
 }
 

@@ -14,7 +14,7 @@ import (
 //
 //	tag    48 bits of the hash | 16 bits of version, odd while the entry changes
 //	place  kind 3 | slab 22 | offset/16 17 | slab's sequence 22
-//	       or, of a marker: kind 3 | number of sets 3 | sets 4 × 12
+//	       or, of a marker: kind 3 | tally 10 | number of sets 3 | sets 4 × 12
 //	state  checked 32 | … | soft 1 | frequency 2; of a marker: generation 32 | born 32
 //	extra  place in the slab's directory 16 | bytes in the slab 32; of a marker: expiry
 //
@@ -46,8 +46,9 @@ const (
 	// nearlyFull is how many empty entries keep a bucket the first choice.
 	nearlyFull = 3
 
-	freqMax = 3
-	softBit = 1 << 2
+	freqMax  = 3
+	tallyMax = 1<<10 - 1
+	softBit  = 1 << 2
 
 	kindShift = 61
 	slabShift = 39

@@ -46,7 +46,30 @@ func (m *Memory) Mark(h Hash, mk Marker) error {
 	return nil
 }
 
-// joins takes over the sets of the marker c, if that is of the same generation.
+// Tally counts one more record under the marker of variants that is under h
+// with that generation, and returns how many were counted, up to 1,023. 0: there
+// is no such marker.
+func (m *Memory) Tally(h Hash, generation uint32) int {
+	mu := m.index.lock(h)
+	defer mu.Unlock()
+	var c cell
+	if !m.index.findLocked(h, &c) || c.kind() != Variants {
+		return 0
+	}
+	k := c.unmarker()
+	if k.Generation != generation {
+		return 0
+	}
+	if k.tally < tallyMax {
+		k.tally++
+		e := k.cell()
+		e.at = c.at
+		m.index.setLocked(h, &e)
+	}
+	return k.tally
+}
+
+// joins takes over the sets and the tally of the marker c, if that is of the same generation.
 func (k *Marker) joins(c *cell) bool {
 	if k.Kind != Variants || c.kind() != Variants {
 		return false
@@ -55,7 +78,7 @@ func (k *Marker) joins(c *cell) bool {
 	if k.Generation != 0 && k.Generation != old.Generation {
 		return false
 	}
-	k.Generation, k.Born = old.Generation, max(k.Born, old.Born)
+	k.Generation, k.Born, k.tally = old.Generation, max(k.Born, old.Born), old.tally
 	for _, s := range old.Sets[:old.NumSets] {
 		if !k.has(s) && k.NumSets < len(k.Sets) {
 			k.Sets[k.NumSets] = s
@@ -69,7 +92,7 @@ func (k *Marker) has(s Set) bool { return slices.Contains(k.Sets[:k.NumSets], s)
 
 // cell is the index entry for k.
 func (k *Marker) cell() cell {
-	place := uint64(k.Kind)<<kindShift | uint64(k.NumSets)<<48
+	place := uint64(k.Kind)<<kindShift | uint64(k.NumSets)<<48 | uint64(k.tally)<<51
 	for i, s := range k.Sets[:k.NumSets] {
 		place |= uint64(s) << (12 * i)
 	}
@@ -82,6 +105,7 @@ func (c *cell) unmarker() (k Marker) {
 	for i := range k.Sets[:k.NumSets] {
 		k.Sets[i] = Set(c.place >> (12 * i) & (maxSets - 1))
 	}
+	k.tally = int(c.place >> 51 & tallyMax)
 	k.Generation, k.Born, k.Expires = uint32(c.state>>32), Seq(c.state), int64(c.extra)
 	return k
 }

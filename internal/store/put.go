@@ -285,12 +285,13 @@ func (m *Memory) replace(r *Record, h *header) error {
 	return nil
 }
 
-// Remove drops the object under key, or the marker under h.
+// Remove drops the object under key, or the marker under h; without a key
+// whatever is under h.
 func (m *Memory) Remove(h Hash, key []byte) {
 	var c cell
 	mu := m.index.lock(h)
 	defer mu.Unlock()
-	if m.index.findLocked(h, &c) && (c.kind() != Object || m.holdsLocked(&c, key)) {
+	if m.index.findLocked(h, &c) && (key == nil || c.kind() != Object || m.holdsLocked(&c, key)) {
 		m.dropLocked(&c, Removed)
 	}
 }

@@ -117,4 +117,6 @@ type Marker struct {
 	Generation uint32
 	Expires    int64 // Unix milliseconds
 	Born       Seq
+
+	tally int // of Tally
 }

@@ -152,6 +152,50 @@ func marks(t *testing.T, v Volume) {
 	absent(t, v, "p")
 }
 
+// tally: a marker counts as long as its generation lives.
+func tally(t *testing.T, v Volume) {
+	h := v.Hash([]byte("p"))
+	a, b := interned(t, v, "a"), interned(t, v, "b")
+	mark := func(s store.Set, generation uint32) {
+		t.Helper()
+		mk := store.Marker{Kind: store.Variants, Sets: [4]store.Set{s}, NumSets: 1, Generation: generation, Born: v.Seq()}
+		if err := v.Mark(h, mk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(generation uint32, n int) {
+		t.Helper()
+		if got := v.Tally(h, generation); got != n {
+			t.Errorf("Tally of generation %d: got %d, want %d", generation, got, n)
+		}
+	}
+	want(1, 0)
+	mark(a, 1)
+	want(1, 1)
+	want(2, 0)
+	mark(b, 0) // joins
+	want(1, 2)
+	e := lookup(v, "p")
+	if e.Kind != store.Variants || e.Generation != 1 || e.NumSets != 2 || e.Sets[0] != b || e.Sets[1] != a {
+		t.Errorf("counted: got kind %d of generation %d with sets %v", e.Kind, e.Generation, e.Sets[:e.NumSets])
+	}
+	for range 1100 {
+		v.Tally(h, 1)
+	}
+	want(1, 1023)
+	mark(a, 2)
+	want(2, 1)
+	if err := v.Mark(h, store.Marker{Kind: store.HitForMiss, Born: v.Seq()}); err != nil {
+		t.Fatal(err)
+	}
+	want(2, 0)
+	item{key: "p", version: 1, size: 1}.put(t, v)
+	want(2, 0)
+	v.Remove(h, nil)
+	absent(t, v, "p")
+	want(2, 0)
+}
+
 func expiry(t *testing.T, v Volume) {
 	h := v.Hash([]byte("p"))
 	for _, k := range []store.Kind{store.HitForMiss, store.Variants} {

@@ -53,6 +53,7 @@ type writing interface {
 	PutSegment(version uint64, n int, site uint64, pieces [][]byte) error
 	Freshen(h store.Hash, key []byte, version uint64, meta []byte, validated store.Seq) error
 	Mark(h store.Hash, mk store.Marker) error
+	Tally(h store.Hash, generation uint32) int
 	Remove(h store.Hash, key []byte)
 	Purge(p store.Purge) (store.Seq, int)
 	SetShare(site uint64, share, limit int64) error
@@ -71,6 +72,7 @@ func Run(t *testing.T, open func(t testing.TB) Volume) {
 		{"wrong key", wrongKey},
 		{"variants", variants},
 		{"marks", marks},
+		{"tally", tally},
 		{"expiry", expiry},
 		{"intern", intern},
 		{"freshen", freshen},
