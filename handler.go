@@ -3,10 +3,8 @@ package opencache
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 
 	"opencache/internal/engine"
@@ -15,13 +13,10 @@ import (
 
 // A handler is what Handler returns.
 type handler struct {
+	place
 	next   http.Handler
-	store  *Store
-	log    *slog.Logger
-	prefix string        // of its keys
-	policy engine.Policy // without Upstream, which is each request's own
-	visits sync.Pool     // *visit
-	pieces sync.Pool     // *[]byte, for answers
+	visits sync.Pool // *visit
+	pieces sync.Pool // *[]byte, for answers
 }
 
 // A visit is one request on its way through the engine. It is pooled.
@@ -30,6 +25,7 @@ type visit struct {
 	reply  wire.Reply
 	answer answer
 	key    []byte
+	route  engine.Route
 }
 
 func (h *handler) newVisit() *visit {
@@ -53,7 +49,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := h.visits.Get().(*visit)
 	v.take(w, r)
 	v.key = h.appendKey(v.key[:0], r)
-	e.Serve(&v.req, &v.reply, v.key, &newUpstream(h, r).policy)
+	out := h.serve(e, v, r)
+	traceOf(r.Context()).done(outcomeOf(&out))
 	whole := v.answer.stage == ended
 	v.give()
 	h.visits.Put(v)
@@ -69,21 +66,21 @@ func switches(r *http.Request) bool {
 		len(r.Header["Upgrade"]) > 0 && hasToken(r.Header["Connection"], "upgrade") && !hasToken(r.Header["Upgrade"], "h2c")
 }
 
-// appendKey appends the key of r. Two URLs that next may tell apart have two.
-func (h *handler) appendKey(key []byte, r *http.Request) []byte {
-	key = append(key, h.prefix...)
-	if secure(r) {
-		key = append(key, "https://"...)
+// serve answers r: at once when it can, else with next, for which more is
+// made.
+func (h *handler) serve(e *engine.Engine, v *visit, r *http.Request) engine.Outcome {
+	v.route.Key, v.route.Policy = v.key, &h.policy
+	if trace := traceOf(r.Context()); trace == nil {
+		if out, ok := e.ServeHit(&v.req, &v.reply, &v.route); ok {
+			return out
+		}
+		v.route.Policy = &newUpstream(h, r).policy
 	} else {
-		key = append(key, "http://"...)
+		u := newUpstream(h, r)
+		u.policy.Trace = trace.engineTrace()
+		v.route.Policy = &u.policy
 	}
-	key = append(key, strings.ToLower(r.Host)...)
-	if r.URL.Host != "" && r.URL.Host != r.Host { // a handler further out chose an upstream
-		key = append(key, '@')
-		key = append(key, r.URL.Host...)
-	}
-	key = append(key, ' ')
-	return append(key, r.URL.RequestURI()...)
+	return e.ServeRoute(&v.req, &v.reply, &v.route)
 }
 
 func secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
@@ -114,6 +111,7 @@ func (v *visit) take(w http.ResponseWriter, r *http.Request) {
 // give empties v, which keeps its memory.
 func (v *visit) give() {
 	v.req.Reset()
+	v.route.Key, v.route.Policy = nil, nil
 	v.reply = wire.Reply{Fields: v.reply.Fields[:0]}
 	v.answer = answer{reply: &v.reply, pieces: v.answer.pieces}
 }

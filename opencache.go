@@ -28,7 +28,6 @@ import (
 	"net/http"
 	"time"
 
-	"opencache/internal/engine"
 	"opencache/internal/rfc9111"
 )
 
@@ -57,6 +56,10 @@ type Policy struct {
 	// NoSetCookie refuses to store responses that set cookies; otherwise they
 	// are stored like others (RFC 9111, 7.3).
 	NoSetCookie bool
+	// FinishUnread has a Transport fetch to its end, and store, what its
+	// readers leave before the end of the Body. Otherwise that is given up. A
+	// Handler finishes in any case: clients that leave are many.
+	FinishUnread bool
 	// Log gets the panics of the handler behind. nil: slog.Default.
 	Log *slog.Logger
 }
@@ -86,14 +89,7 @@ type Policy struct {
 // client too: the Handler panics with http.ErrAbortHandler. A panic before
 // that is logged and becomes a stale response or a 502.
 func Handler(next http.Handler, p Policy) http.Handler {
-	if p.Store == nil {
-		p.Store = new(Store)
-	}
-	if p.Log == nil {
-		p.Log = slog.Default()
-	}
-	h := &handler{next: next, store: p.Store, log: p.Log, prefix: p.Store.prefix()}
-	h.policy = engine.Policy{Rules: p.rules()}
+	h := &handler{place: p.place(), next: next}
 	h.visits.New = func() any { return h.newVisit() }
 	h.pieces.New = func() any { b := make([]byte, 64<<10); return &b }
 	return h

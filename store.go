@@ -1,10 +1,13 @@
 package opencache
 
 import (
+	"context"
 	"fmt"
+	"net/url"
 	"runtime"
 	"strconv"
 	"sync"
+	"time"
 
 	"opencache/internal/engine"
 	"opencache/internal/store"
@@ -12,15 +15,20 @@ import (
 
 const defaultSize = 64 << 20
 
-// A Store keeps responses for Handlers, any number of them. The zero Store
+// A Store keeps responses for Handlers and Transports, any number of them. The zero Store
 // keeps 64 MiB of them in memory, from its first use on. A Store must not be
 // copied.
 type Store struct {
-	mu       sync.Mutex // guards the fields below, and Add of requests
-	cache    *cache     // nil: not opened yet
-	cleanup  runtime.Cleanup
-	closed   bool
-	handlers int64
+	// Now is the clock by which responses age, for tests; waits go by the
+	// real one. nil: time.Now. It is set before the first use, so not in what
+	// Memory returns; testing/synctest needs none.
+	Now func() time.Time
+
+	mu      sync.Mutex // guards the fields below, and Add of requests
+	cache   *cache     // nil: not opened yet
+	cleanup runtime.Cleanup
+	closed  bool
+	places  int64 // Handlers and Transports
 
 	requests sync.WaitGroup // being served from it
 }
@@ -30,6 +38,8 @@ type Store struct {
 type cache struct {
 	volume *store.Memory
 	engine *engine.Engine
+	ctx    context.Context // ends when the Store is closed
+	cancel func()
 }
 
 // Memory returns a Store of size bytes in memory: 0 is 64 MiB, the least is 4
@@ -48,10 +58,10 @@ func Memory(size int64) (*Store, error) {
 	return s, nil
 }
 
-// Close frees the memory. It ends what Handlers fetch for the store, which
-// cuts the requests short that wait for it, and waits for all requests under
-// way and the handlers that answer them: shut the server down first. Handlers
-// go on without the store. Only the first call does anything.
+// Close frees the memory. It ends what is fetched for the store, which
+// cuts the requests short that wait for it and the Bodies that are being read,
+// and waits for all requests under way and the handlers that answer them: shut
+// the server down first. Handlers and Transports go on without the store. Only the first call does anything.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	c, again := s.cache, s.closed
@@ -61,6 +71,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	c.engine.Cancel()
+	c.cancel()
 	s.requests.Wait()
 	s.cleanup.Stop()
 	if err := c.close(); err != nil {
@@ -80,7 +91,8 @@ func (s *Store) openLocked(o store.Options) error {
 		return err
 	}
 	// A quarter of the memory for what is being fetched.
-	s.cache = &cache{volume, engine.New(engine.Options{Store: volume, Staging: o.Size / 4})}
+	s.cache = &cache{volume: volume, engine: engine.New(engine.Options{Store: volume, Staging: o.Size / 4, Now: s.Now})}
+	s.cache.ctx, s.cache.cancel = context.WithCancel(context.Background())
 	s.cleanup = runtime.AddCleanup(s, func(c *cache) { _ = c.close() }, s.cache) // nobody is left to tell
 	return nil
 }
@@ -106,12 +118,60 @@ func (s *Store) enter() *engine.Engine {
 	return s.cache.engine
 }
 
+// closing returns a context that ends when s is closed. s has been entered.
+func (s *Store) closing() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cache.ctx
+}
+
+// now is the time by the Store's clock.
+func (s *Store) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+// Purge drops what Handlers and Transports have stored here for u, with all
+// its variants: the next request goes upstream. For a Handler u is what its
+// clients ask for: http or https as they come, the Host, path and query. It
+// reports whether there was anything.
+func (s *Store) Purge(u *url.URL) bool { return s.purge(u, false) }
+
+// Expire has what is stored here for u validated before it is used again. It
+// reports whether there was anything.
+func (s *Store) Expire(u *url.URL) bool { return s.purge(u, true) }
+
+func (s *Store) purge(u *url.URL, soft bool) (found bool) {
+	s.mu.Lock()
+	places := s.places
+	s.mu.Unlock()
+	for n := range places {
+		p := place{store: s, prefix: prefixOf(n + 1)}
+		found = p.purge(u, soft) || found
+	}
+	return found
+}
+
+// Clear drops everything, and returns how many responses that were.
+func (s *Store) Clear() int {
+	e := s.enter()
+	if e == nil {
+		return 0
+	}
+	defer s.leave()
+	return e.Clear()
+}
+
 func (s *Store) leave() { s.requests.Done() }
 
-// prefix returns what the keys of one Handler begin with.
+// prefix returns what the keys of one Handler or Transport begin with.
 func (s *Store) prefix() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.handlers++
-	return strconv.FormatInt(s.handlers, 10) + " "
+	s.places++
+	return prefixOf(s.places)
 }
+
+func prefixOf(place int64) string { return strconv.FormatInt(place, 10) + " " }

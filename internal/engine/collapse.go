@@ -47,7 +47,7 @@ func (c *call) collapse(stale *old) bool {
 // alone reports whether the answer to this request is most likely nobody
 // else's: nobody is made to wait for it. It is stored when it may be.
 func (c *call) alone() bool {
-	return c.r.Has(wire.Authorization) || c.ask.NoStore()
+	return c.r.Has(wire.Authorization) && !c.pol.Rules.Private || c.ask.NoStore()
 }
 
 // act goes on from where the fetch stands.

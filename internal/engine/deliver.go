@@ -187,6 +187,7 @@ func (c *call) begin() {
 	if c.pol.ServerTiming {
 		c.p.Fields = c.out.appendTiming(c.p.Fields, c.e.now().Sub(c.since))
 	}
+	c.pol.Trace.began(&c.out)
 	_ = c.p.Start() // the Reply keeps the error
 }
 

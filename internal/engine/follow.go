@@ -125,6 +125,7 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	if c.out.Why == 0 {
 		c.out.Why = f.why // why it was not stored after all: for the log
 	}
+	c.out.Stored = f.stored && !(f.pol.GiveUp && f.phase != done)
 	f.mu.Unlock()
 	return true
 }

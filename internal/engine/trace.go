@@ -13,6 +13,7 @@ type Trace struct {
 	Found   func(age, ttl int64)          // something is stored; seconds, a negative ttl says that it is stale
 	Waiting func()                        // for another request's fetch
 	Fetch   func(fwd Forward, why Reason) // the upstream is asked
+	Began   func(Outcome)                 // as far as it is known when the head of the answer goes out
 	Kept    func(why Reason)              // what came is stored, or (not 0) is not
 }
 
@@ -31,6 +32,12 @@ func (t *Trace) waiting() {
 func (t *Trace) fetch(fwd Forward, why Reason) {
 	if t != nil && t.Fetch != nil {
 		t.Fetch(fwd, why)
+	}
+}
+
+func (t *Trace) began(out *Outcome) {
+	if t != nil && t.Began != nil {
+		t.Began(*out)
 	}
 }
 
