@@ -327,8 +327,8 @@ func (c *call) start(stale *old, leader *call) *fetch {
 	}
 	f.blocks = f.first[:0]
 	f.req.CopyFrom(c.r)
-	if c.r.Method == wire.HEAD {
-		f.req.SetMethod(wire.GET) // HEAD and GET share what is stored
+	if c.r.Method == wire.HEAD || c.r.Method == wire.POST {
+		f.req.SetMethod(wire.GET) // they share what is stored
 	}
 	f.req.Upgrade, f.req.Continue, f.req.Trailers = false, false, false
 	f.req.Body, f.req.Length, f.req.Watch = nil, 0, nil

@@ -182,6 +182,15 @@ func (f *fetch) stalled(now time.Time, age time.Duration) bool {
 
 // run is the fetch's goroutine.
 func (f *fetch) run() {
+	f.guard(func() {
+		for again := true; again; {
+			again = f.exchange()
+		}
+	})
+}
+
+// guard does all of a fetch's work and ends the fetch, also when that panics.
+func (f *fetch) guard(work func()) {
 	e := f.e
 	defer e.work.Done()
 	defer f.finish()
@@ -192,9 +201,7 @@ func (f *fetch) run() {
 			f.fail(Internal, fmt.Errorf("fetch of %q panicked: %v", f.key, p))
 		}
 	}()
-	for again := true; again; {
-		again = f.exchange()
-	}
+	work()
 }
 
 // depart keeps newcomers away.
@@ -245,12 +252,6 @@ func (f *fetch) exchange() (again bool) {
 		f.fail(OriginBroken, &wire.Error{Side: wire.Upstream, Status: 502, Err: fmt.Errorf("%w: %w", origin.BadResponse, errUnasked304)})
 		return false
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			closeBody(resp) // its connection has a place
-			panic(p)
-		}
-	}()
 	f.receive(resp, asked, answered)
 	return false
 }
@@ -280,6 +281,12 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 // receive decides what becomes of a full response: shared and stored, or
 // handed to one.
 func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
+	defer func() {
+		if p := recover(); p != nil {
+			closeBody(resp) // its connection has a place
+			panic(p)
+		}
+	}()
 	f.head.digest(resp, asked, answered)
 	if why := f.admit(resp); why != 0 {
 		f.refuse(resp, why)

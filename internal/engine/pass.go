@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"opencache/internal/store"
 	"opencache/internal/wire"
 )
 
@@ -46,7 +47,7 @@ func (c *call) pass(fwd Forward, why Reason) {
 		}
 		c.send.Body = &begun{Body: c.r.Body, head: (*buf)[:n], err: err}
 	}
-	asked := e.now()
+	asked, seq := e.now(), e.store.Seq()
 	_ = c.p.Flush() // what earlier requests' replies hold back; a client that is gone shows at Start
 	resp, err := c.pol.Upstream.Exchange(c.patron.of(c.r), &c.send)
 	c.now = e.now()
@@ -58,7 +59,9 @@ func (c *call) pass(fwd Forward, why Reason) {
 	}
 	c.out.Upstream = resp.Status
 	dropUnreadable(resp)
-	c.afterUnsafe(resp)
+	if purged := c.afterUnsafe(resp); c.r.Method == wire.POST && !c.pol.Bypass && c.keepPosted(resp, asked, seq+store.Seq(purged)) {
+		return
+	}
 	c.relay(resp)
 }
 

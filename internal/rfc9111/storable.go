@@ -28,6 +28,22 @@ func Storable(f *Facts, a *Ask, p *Policy) Reason {
 	return useful(f, p)
 }
 
+// PostStorable is Storable for the answer to a POST, which is to answer a later
+// GET or HEAD: only with explicit freshness (RFC 9110, 9.3.3). That its
+// Content-Location is the POST's target is for the caller to see; only then,
+// and with status 200, it is a representation of the target (RFC 9110, 8.7).
+func PostStorable(f *Facts, a *Ask, p *Policy) Reason {
+	switch {
+	case f.Status != 200:
+		return WhyStatus
+	case !f.explicit(p):
+		return WhyNoFreshness
+	}
+	get := *a
+	get.Method = Get
+	return Storable(f, &get, p)
+}
+
 // explicit reports whether the origin itself said how long the response is
 // fresh.
 func (f *Facts) explicit(p *Policy) bool {

@@ -244,3 +244,29 @@ func TestReasons(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestPostStorable(t *testing.T) {
+	for _, tt := range []struct {
+		section string
+		status  int
+		head    string
+		request string
+		want    Reason
+	}{
+		{"9110 9.3.3: explicit freshness", 200, "Cache-Control: max-age=60", "", OK},
+		{"9110 9.3.3: Expires", 200, "Expires: " + hourLater, "", OK},
+		{"9110 9.3.3: a guess", 200, "Last-Modified: " + dayAgo, "", WhyNoFreshness},
+		{"9110 9.3.3: a validator", 200, "ETag: \"a\"\nCache-Control: public", "", WhyNoFreshness},
+		{"9110 8.7: about what was done", 201, "Cache-Control: max-age=60", "", WhyStatus},
+		{"9110 8.7: about what was done", 404, "Cache-Control: max-age=60", "", WhyStatus},
+		{"9111 5.2.2.5", 200, "Cache-Control: max-age=60, no-store", "", WhyNoStore},
+		{"9111 5.2.2.7", 200, "Cache-Control: max-age=60, private", "", WhyPrivate},
+		{"9111 3.5", 200, "Cache-Control: max-age=60", "Authorization: x", WhyAuthorization},
+		{"9111 5.2.1.5", 200, "Cache-Control: max-age=60", "Cache-Control: no-store", WhyRequestNoStore},
+	} {
+		f, a := response(t, tt.status, tt.head), request(t, Unsafe, tt.request)
+		if got := PostStorable(f, a, &Policy{Heuristic: 10}); got != tt.want {
+			t.Errorf("%s: %d %q to %q: got %v, want %v", tt.section, tt.status, tt.head, tt.request, got, tt.want)
+		}
+	}
+}

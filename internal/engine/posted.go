@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"time"
+
+	"opencache/internal/rfc9111"
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// keepPosted answers a POST from resp and stores that for later GETs, when its
+// fields say that it is what a GET would bring (RFC 9110, 9.3.3). It reports
+// false, with nothing done, when it is not that, or when its content may be
+// longer than one record: it is read before the client hears of it.
+//
+// seq is what the store's must be when nothing but resp has purged anything
+// since the request went out. Otherwise an unsafe request may have overtaken
+// it, whose purge the response has not seen: it is not stored.
+func (c *call) keepPosted(resp *wire.Response, asked time.Time, seq store.Seq) bool {
+	if !c.showsTarget(resp) || resp.Body != nil && (resp.Length < 0 || resp.Length > store.WholeMax) {
+		return false
+	}
+	var head storedHead
+	head.digest(resp, asked, c.now)
+	digestAsk(&c.ask, c.r)
+	if rfc9111.PostStorable(&head.facts, &c.ask, &c.pol.Rules) != rfc9111.OK {
+		return false
+	}
+	if c.primary == (store.Hash{}) {
+		c.primary = c.e.store.Hash(c.key)
+	}
+	c.at, c.atKey = c.primary, c.key
+	f, leader := c.e.flights.join(c.at, c.stalled, func() *fetch { return c.startPosted(resp, seq) })
+	if f == nil {
+		return false
+	}
+	defer f.leave(c)
+	if !leader {
+		return false // a GET has begun meanwhile, and brings what is newer
+	}
+	f.finishes()
+	c.ask = f.ask // conditions and Range were the origin's to judge
+	c.e.work.Add(1)
+	// On this goroutine: the exchange is this client's.
+	f.guard(func() { f.receive(resp, asked, c.now) })
+	f.mu.Lock()
+	p := f.phase
+	f.mu.Unlock()
+	return c.act(f, p, nil)
+}
+
+// startPosted makes the fetch that resp is to fill, nil when something was
+// stored or purged meanwhile.
+func (c *call) startPosted(resp *wire.Response, seq store.Seq) *fetch {
+	f := c.startUnlessStored(nil, c)
+	if f == nil || f.seq != seq {
+		return nil
+	}
+	f.upstream = resp.Status
+	return f
+}
+
+// showsTarget reports whether resp says that its content represents the
+// request's target (RFC 9110, 8.7).
+func (c *call) showsTarget(resp *wire.Response) bool {
+	if c.pol.KeyOf == nil || !resp.Has(wire.ContentLocation) {
+		return false
+	}
+	for ref := range resp.Values("Content-Location") {
+		key, ok := c.pol.KeyOf(c.scratch[:0], c.r, ref)
+		if !ok || string(key) != string(c.key) {
+			return false
+		}
+		c.scratch = key
+	}
+	return true
+}
