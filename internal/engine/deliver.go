@@ -148,7 +148,7 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 			c.appendMulti(h, size)
 			break
 		}
-		p.Fields = h.appendBlock(p.Fields, wire.NameSet{})
+		p.Fields = h.appendBlock(p.Fields, notIn206)
 		p.Fields = appendContentRange(p.Fields, v.First, v.Last, size)
 		p.Length = v.Last - v.First + 1
 	case 304:

@@ -102,7 +102,7 @@ func (c *call) sendParts(send func(from, to int64) bool) {
 // Content-Range has no place in this head (RFC 9110, 15.3.7.2).
 func (c *call) appendMulti(h *storedHead, size int64) {
 	c.multi = c.newMultipart(h, size)
-	c.p.Fields = h.appendBlock(c.p.Fields, wire.NamesOf(wire.ContentType))
+	c.p.Fields = h.appendBlock(c.p.Fields, notInMulti)
 	c.p.Fields = c.multi.contentType(c.p.Fields)
 	c.p.Length = c.multi.length()
 }

@@ -46,18 +46,20 @@ func ruledNames() (s wire.NameSet) {
 // Sets of names that heads lose on their way.
 var (
 	// notStored: Age is computed anew for each answer, ours replace the
-	// upstream's, Proxy-* are for one hop (RFC 9111, 3.1), and Content-Range
-	// is of an answer, not of what is stored (RFC 9110, 14.4).
+	// upstream's, and Proxy-* are for one hop (RFC 9111, 3.1).
 	notStored = wire.NamesOf(wire.Age, wire.XCache, wire.XCacheStatus, wire.ProxyAuthenticate,
-		wire.ProxyAuthenticationInfo, wire.ProxyAuthorization, wire.ContentRange)
+		wire.ProxyAuthenticationInfo, wire.ProxyAuthorization)
+	// notIn206 is what an answer with a range, or several, has its own of.
+	notIn206   = wire.NamesOf(wire.ContentRange)
+	notInMulti = wire.NamesOf(wire.ContentRange, wire.ContentType)
 	// notPassed is what a response that is handed through loses.
 	notPassed = wire.NamesOf(wire.XCache, wire.XCacheStatus)
 	// notIn304 describes content that a 304 does not carry (RFC 9110, 15.4.5).
-	notIn304 = wire.NamesOf(wire.ContentType, wire.ContentEncoding, wire.ContentLanguage, wire.AcceptRanges)
+	notIn304 = wire.NamesOf(wire.ContentType, wire.ContentEncoding, wire.ContentLanguage, wire.AcceptRanges, wire.ContentRange)
 	// notUpdated is what a 304 does not change in a stored response: without
 	// it the stored bytes could not be read (RFC 9111, 3.2). How they are to
 	// be understood, a Content-Type, may change.
-	notUpdated = wire.NamesOf(wire.ContentEncoding, wire.ContentLength)
+	notUpdated = wire.NamesOf(wire.ContentEncoding, wire.ContentRange, wire.ContentLength)
 	// conditions are taken from a request whose answer is for everybody.
 	conditions = []wire.Name{wire.IfMatch, wire.IfNoneMatch, wire.IfModifiedSince,
 		wire.IfUnmodifiedSince, wire.IfRange, wire.Range}
@@ -109,7 +111,11 @@ func (h *storedHead) digest(resp *wire.Response, asked, answered time.Time) {
 	}
 	h.facts.Done()
 	h.names = resp.Names()
-	h.block = resp.AppendFields(make([]byte, 0, usualHead), notStored)
+	drop := notStored
+	if resp.Status == 206 { // elsewhere it has no meaning and is a field like any (RFC 9110, 14.4)
+		drop.Add(wire.ContentRange)
+	}
+	h.block = resp.AppendFields(make([]byte, 0, usualHead), drop)
 	// A recipient with a clock adds the Date that is missing (RFC 9110, 6.6.1).
 	if !resp.Has(wire.Date) {
 		h.block = append(h.block, "Date: "...)
@@ -121,7 +127,7 @@ func (h *storedHead) digest(resp *wire.Response, asked, answered time.Time) {
 		h.names.Add(wire.AcceptRanges)
 	}
 	for name := range wire.NumNames {
-		if notStored.Has(wire.Name(name)) {
+		if drop.Has(wire.Name(name)) {
 			h.names.Remove(wire.Name(name))
 		}
 	}
