@@ -40,6 +40,9 @@ type call struct {
 	query question // a QUERY's content
 	sum   hash.Hash
 
+	asked time.Time // when c.send went out
+	seq   store.Seq // taken then, so that a racing purge wins
+
 	scratch []byte
 	tag     []byte                // validator of the content being sent in segments
 	multi   *multipart            // of an answer with several ranges

@@ -13,6 +13,10 @@ import (
 // collapse has the request answered by a fetch: one that is under way, or a
 // new one. It reports whether the request was answered.
 func (c *call) collapse(stale *old) bool {
+	if c.pol.PassHead && c.r.Method == wire.HEAD {
+		c.passHead(stale)
+		return true
+	}
 	forward, why := c.out.Forward, c.out.Why
 	var f *fetch
 	leader := c.alone()

@@ -53,6 +53,9 @@ type Policy struct {
 	Upstream wire.Exchanger
 	// Bypass hands every request through, whatever its method.
 	Bypass bool
+	// PassHead sends a HEAD that nothing stored may answer as it is; otherwise
+	// it is fetched as a GET, which fills the store.
+	PassHead bool
 	// LockTimeout is how long a request waits for another one's fetch to have
 	// a head before it asks the upstream itself; 0: 15 s.
 	LockTimeout time.Duration

@@ -47,22 +47,35 @@ func (c *call) pass(fwd Forward, why Reason) {
 		}
 		c.send.Body = &begun{Body: c.r.Body, head: (*buf)[:n], err: err}
 	}
-	asked, seq := e.now(), e.store.Seq()
-	_ = c.p.Flush() // what earlier requests' replies hold back; a client that is gone shows at Start
-	resp, err := c.pol.Upstream.Exchange(c.patron.of(c.r), &c.send)
-	c.now = e.now()
-	c.out.Waited = c.now.Sub(asked)
+	resp, err := c.exchange()
 	if err != nil {
-		c.out.Why = reasonOf(err)
 		c.fail(err)
 		return
 	}
-	c.out.Upstream = resp.Status
-	dropUnreadable(resp)
-	if purged := c.afterUnsafe(resp); c.r.Method == wire.POST && !c.pol.Bypass && c.keepPosted(resp, asked, seq+store.Seq(purged)) {
+	if purged := c.afterUnsafe(resp); c.r.Method == wire.POST && !c.pol.Bypass && c.keepPosted(resp, c.asked, c.seq+store.Seq(purged)) {
 		return
 	}
+	if fwd != ForBypass {
+		c.afterHead(resp)
+	}
 	c.relay(resp)
+}
+
+// exchange sends c.send on the client's context and notes in c.out what came
+// of it.
+func (c *call) exchange() (*wire.Response, error) {
+	c.asked, c.seq = c.e.now(), c.e.store.Seq()
+	_ = c.p.Flush() // what earlier requests' replies hold back; a client that is gone shows at Start
+	resp, err := c.pol.Upstream.Exchange(c.patron.of(c.r), &c.send)
+	c.now = c.e.now()
+	c.out.Waited = c.now.Sub(c.asked)
+	if err != nil {
+		c.out.Why, c.out.Err = reasonOf(err), err
+		return nil, err
+	}
+	c.out.Upstream = resp.Status
+	dropUnreadable(resp)
+	return resp, nil
 }
 
 // begun is content whose beginning was read already: what came with the head

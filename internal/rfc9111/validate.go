@@ -68,3 +68,20 @@ func (f *Facts) take(fresh *Facts, group, field factFlag) {
 func Invalidates(method Method, status int) bool {
 	return method == Unsafe && status >= 200 && status <= 399
 }
+
+// Confirms reports whether a 200 to a HEAD, with the facts fresh, speaks of
+// the stored response to a GET that could have been chosen for it: what
+// validators and Content-Length it carries are those of the stored one, which
+// it then updates like a 304. Else the stored one is out of date (RFC 9111,
+// 4.3.5). Length of fresh is the Content-Length, Absent without one.
+func Confirms(stored, fresh *Facts) bool {
+	switch {
+	case stored.Status != 200 && stored.Status != 206:
+		return false
+	case fresh.ETag.Present && !Validates(stored, fresh), fresh.ETag.Present && !stored.ETag.Present:
+		return false
+	case fresh.has(hasLastModified) && (!stored.has(hasLastModified) || stored.LastModified != fresh.LastModified):
+		return false
+	}
+	return fresh.Length == Absent || fresh.Length == stored.Length || stored.Status == 206
+}

@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"opencache/internal/rfc9111"
+	"opencache/internal/store"
+	"opencache/internal/wire"
+)
+
+// passHead has the upstream answer a HEAD that nothing stored may answer,
+// where the policy does not have it fetched as a GET. What is stored and stale,
+// if anything, may stand in for an error, and is updated by the answer.
+func (c *call) passHead(stale *old) {
+	c.out.Status = Miss
+	if stale != nil {
+		c.out.Status = Expired
+	}
+	c.e.Stats.Passes.Add(1)
+	c.pol.Trace.fetch(c.out.Forward, c.out.Why)
+	c.send.CopyFrom(c.r)
+	c.send.Upgrade, c.send.Body, c.send.Length, c.send.Interim = false, nil, 0, c.interim
+	c.e.countHop(&c.send)
+	resp, err := c.exchange()
+	if err != nil {
+		if !c.serveStale(stale) {
+			c.out.Status = Miss
+			c.fail(err)
+		}
+		return
+	}
+	if serverFailed(resp.Status) && stale != nil {
+		was := c.out.Why
+		c.out.Why = OriginStatus
+		if c.serveStale(stale) {
+			closeBody(resp)
+			return
+		}
+		c.out.Why = was
+	}
+	c.afterHead(resp)
+	c.relay(resp)
+}
+
+// afterHead updates or drops what is stored for GET by a 200 to a HEAD: each
+// response that could have been chosen for the request (RFC 9111, 4.3.5). Where
+// the request itself forbids to store its answer, that is nobody else's matter.
+func (c *call) afterHead(resp *wire.Response) {
+	if c.r.Method != wire.HEAD || resp.Status != 200 {
+		return
+	}
+	var answer storedHead
+	answer.digest(resp, c.asked, c.now)
+	answer.facts.Length = resp.Length
+	var ask rfc9111.Ask
+	digestAsk(&ask, c.r)
+	ask.Method = rfc9111.Get
+	c.eachChosen(func(e *store.Entry) {
+		var h storedHead
+		if h.read(e.Meta) != nil {
+			return
+		}
+		h.facts.Length = e.Size
+		fresh := h.freshened(resp, &answer)
+		why := rfc9111.Storable(&fresh.facts, &ask, &c.pol.Rules)
+		switch {
+		case why == rfc9111.WhyAuthorization || why == rfc9111.WhyRequestNoStore:
+		case why == rfc9111.OK && rfc9111.Confirms(&h.facts, &answer.facts):
+			_ = c.e.store.Freshen(c.at, c.atKey, e.Version, fresh.appendMeta(nil), c.seq) // or it is gone
+		default:
+			c.e.store.Remove(c.at, c.atKey)
+		}
+	})
+}
+
+// eachChosen calls visit for each stored response that could be chosen for the
+// request (RFC 9111, 4.1); c.at and c.atKey say where it is.
+func (c *call) eachChosen(visit func(*store.Entry)) {
+	var found store.Entry
+	now := c.now.UnixMilli()
+	if c.primary == (store.Hash{}) {
+		c.primary = c.e.store.Hash(c.key)
+	}
+	c.at, c.atKey = c.primary, c.key
+	c.e.store.Lookup(c.at, c.atKey, now, &found)
+	if found.Kind == store.Object {
+		visit(&found)
+		found.Release()
+		return
+	}
+	for i := range found.NumSets {
+		var variant store.Entry
+		c.place(&found, i)
+		if c.e.store.Lookup(c.at, c.atKey, now, &variant); variant.Kind == store.Object {
+			visit(&variant)
+			variant.Release()
+		}
+	}
+}
