@@ -262,7 +262,7 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 	var answer storedHead
 	answer.digest(resp, asked, answered)
 	fresh := f.old.head.freshened(resp, &answer)
-	if rfc9111.Validates(&f.old.head.facts, &answer.facts) &&
+	if rfc9111.Validates(&f.old.head.facts, &answer.facts) && f.old.head.covers(&answer) &&
 		rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules) == rfc9111.OK &&
 		f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
 		f.mu.Lock()

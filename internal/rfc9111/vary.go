@@ -19,6 +19,18 @@ func VaryNames(values [][]byte) (names []string, any bool) {
 	return slices.Compact(names), false
 }
 
+// VaryWithin reports whether the lines of a Vary field nominate no field but
+// those that the lines of another do: requests that match by the latter match
+// by the former (RFC 9111, 4.1).
+func VaryWithin(values, of [][]byte) bool {
+	names, any := VaryNames(values)
+	all, anyOf := VaryNames(of)
+	if any || anyOf {
+		return anyOf
+	}
+	return !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(all, name) })
+}
+
 // readVary yields the names in one line of Vary; it reports false when there
 // is "*" or a member that is no name.
 func readVary(value []byte, name func([]byte)) bool {

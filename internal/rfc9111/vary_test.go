@@ -40,6 +40,29 @@ func TestVaryNames(t *testing.T) {
 	}
 }
 
+func TestVaryWithin(t *testing.T) {
+	tests := []struct {
+		values, of [][]byte
+		want       bool
+	}{
+		{nil, nil, true},
+		{values("a"), values("A"), true},
+		{values("a"), values("b, a"), true},
+		{values("b", "a"), values("a,b,c"), true},
+		{values("a"), nil, false},
+		{values("a, b"), values("a"), false},
+		{values("*"), values("a"), false},
+		{values("a"), values("*"), true}, // which matches nothing
+		{values("a b"), values("a, b"), false},
+		{values(""), values("a"), true},
+	}
+	for _, tt := range tests {
+		if got := VaryWithin(tt.values, tt.of); got != tt.want {
+			t.Errorf("9111 4.1: %q within %q: got %v, want %v", tt.values, tt.of, got, tt.want)
+		}
+	}
+}
+
 // TestVariedMatch: which values of a field match (RFC 9111, 4.1).
 func TestVariedMatch(t *testing.T) {
 	const ae, al = "accept-encoding", "accept-language"
