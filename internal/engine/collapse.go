@@ -14,8 +14,7 @@ import (
 // new one. It reports whether the request was answered.
 func (c *call) collapse(stale *old) bool {
 	if c.pol.PassHead && c.r.Method == wire.HEAD {
-		c.passHead(stale)
-		return true
+		return c.passHead(stale)
 	}
 	forward, why := c.out.Forward, c.out.Why
 	var f *fetch

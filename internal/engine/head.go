@@ -8,8 +8,9 @@ import (
 
 // passHead has the upstream answer a HEAD that nothing stored may answer,
 // where the policy does not have it fetched as a GET. What is stored and stale,
-// if anything, may stand in for an error, and is updated by the answer.
-func (c *call) passHead(stale *old) {
+// if anything, may stand in for an error, and is updated by the answer: then it
+// is what answers. It reports whether the request was answered.
+func (c *call) passHead(stale *old) bool {
 	c.out.Status = Miss
 	if stale != nil {
 		c.out.Status = Expired
@@ -25,27 +26,33 @@ func (c *call) passHead(stale *old) {
 			c.out.Status = Miss
 			c.fail(err)
 		}
-		return
+		return true
 	}
 	if serverFailed(resp.Status) && stale != nil {
 		was := c.out.Why
 		c.out.Why = OriginStatus
 		if c.serveStale(stale) {
 			closeBody(resp)
-			return
+			return true
 		}
 		c.out.Why = was
 	}
-	c.afterHead(resp)
+	if version := c.afterHead(resp); version != 0 {
+		closeBody(resp)
+		c.trusted, c.validated = version, c.out.Forward
+		return false
+	}
 	c.relay(resp)
+	return true
 }
 
 // afterHead updates or drops what is stored for GET by a 200 to a HEAD: each
 // response that could have been chosen for the request (RFC 9111, 4.3.5). Where
 // the request itself forbids to store its answer, that is nobody else's matter.
-func (c *call) afterHead(resp *wire.Response) {
+// It returns the version of the first that was updated, 0: there was none.
+func (c *call) afterHead(resp *wire.Response) (version uint64) {
 	if c.r.Method != wire.HEAD || resp.Status != 200 {
-		return
+		return 0
 	}
 	var answer storedHead
 	answer.digest(resp, c.asked, c.now)
@@ -64,11 +71,15 @@ func (c *call) afterHead(resp *wire.Response) {
 		switch {
 		case why == rfc9111.WhyAuthorization || why == rfc9111.WhyRequestNoStore:
 		case why == rfc9111.OK && rfc9111.Confirms(&h.facts, &answer.facts):
-			_ = c.e.store.Freshen(c.at, c.atKey, e.Version, fresh.appendMeta(nil), c.seq) // or it is gone
+			// An error says that it is gone.
+			if c.e.store.Freshen(c.at, c.atKey, e.Version, fresh.appendMeta(nil), c.seq) == nil && version == 0 {
+				version = e.Version
+			}
 		default:
 			c.e.store.Remove(c.at, c.atKey)
 		}
 	})
+	return version
 }
 
 // eachChosen calls visit for each stored response that could be chosen for the
