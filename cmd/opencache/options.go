@@ -29,6 +29,7 @@ type serveOptions struct {
 	PreserveHost bool          `group:"Caching" help:"Send the origin the client's Host instead of its own."`
 	DefaultTTL   ttlRules      `name:"default-ttl" group:"Caching" placeholder:"[REGEX=]DURATION" help:"Freshness of 200 answers that carry none, for all paths or those that match; the first that matches counts. Repeatable; one a line in the environment."`
 	Passthrough  patterns      `group:"Caching" placeholder:"REGEX" help:"Paths that are never cached. Repeatable; one a line in the environment."`
+	EarlyHints   bool          `group:"Caching" help:"Send 103 with the preload links of a stored answer while the origin validates it."`
 	PassHead     bool          `group:"Caching" help:"Send the origin a HEAD as it came; otherwise as a GET, whose answer is stored."`
 	NoSortQuery  bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
 	NoHeuristics bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`

@@ -36,6 +36,7 @@ type call struct {
 	// request's behalf: it is delivered without judging it again.
 	trusted   uint64
 	validated Forward // why it was validated
+	hinted    bool    // the client has had its hint
 
 	query question // a QUERY's content
 	sum   hash.Hash
@@ -97,6 +98,7 @@ func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 // take prepares c for r.
 func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.primary, c.since = r, p, t.Policy, t.Key, t.Hash, t.Since
+	c.hinted = false
 	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
 	if c.since.IsZero() {
 		c.since = c.e.now()
@@ -253,6 +255,9 @@ func (c *call) judge() bool {
 
 // validate lets the upstream say whether the stored response is current.
 func (c *call) validate(v rfc9111.Verdict, why Reason) bool {
+	if c.pol.EarlyHints && why != SoftPurged {
+		c.hint()
+	}
 	stale := c.keepOld()
 	c.entry.Release()
 	c.out.Forward = ForStale

@@ -53,6 +53,10 @@ type Policy struct {
 	Upstream wire.Exchanger
 	// Bypass hands every request through, whatever its method.
 	Bypass bool
+	// EarlyHints has a 103 go out at once with the Link fields of a stored
+	// response that has to be validated before it may answer (RFC 8297). Some
+	// HTTP/1.1 clients can not cope with interim responses (section 3).
+	EarlyHints bool
 	// PassHead sends a HEAD that nothing stored may answer as it is; otherwise
 	// it is fetched as a GET, which fills the store.
 	PassHead bool
