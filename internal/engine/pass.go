@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"opencache/internal/store"
 	"opencache/internal/wire"
 )
 
@@ -52,9 +51,10 @@ func (c *call) pass(fwd Forward, why Reason) {
 		c.fail(err)
 		return
 	}
-	if purged := c.afterUnsafe(resp); c.r.Method == wire.POST && !c.pol.Bypass && c.keepPosted(resp, c.asked, c.seq+store.Seq(purged)) {
+	if c.r.Method == wire.POST && c.settlePosted(resp) {
 		return
 	}
+	c.afterUnsafe(resp)
 	if fwd != ForBypass {
 		c.afterHead(resp)
 	}

@@ -192,6 +192,17 @@ func (m *Memory) Purge(p Purge) (Seq, int) {
 	return seq, Unknown
 }
 
+// Purged returns the newest sequence, and whether a purge after since, hard or
+// soft, hit what is or would be stored under a primary key of a site. Purges
+// under way have ended when it returns.
+func (m *Memory) Purged(key []byte, site uint64, since Seq) (Seq, bool) {
+	m.purges.mu.Lock()
+	defer m.purges.mu.Unlock()
+	h := m.Hash(key)
+	hard, soft := m.bans.Load().judge(&header{site: site, born: since, validated: since}, key, 0, 0)
+	return m.Seq(), hard || soft || m.hard.since(h, since) || m.soft.since(h, since)
+}
+
 // nextSeqLocked takes the next sequence. After four billion of them the order
 // starts again: on an empty volume, with everything on its way refused.
 func (m *Memory) nextSeqLocked() Seq {

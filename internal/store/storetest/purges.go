@@ -84,12 +84,32 @@ func purgeKinds(t *testing.T, v Volume) {
 	}
 }
 
+// told: Purged tells of a purge until it is asked about what came after it.
+func told(t *testing.T, v Volume, name string, p store.Purge) {
+	for _, p.Soft = range []bool{false, true} {
+		before := v.Seq()
+		v.Purge(store.Purge{Key: []byte("y/a")})
+		now, got := v.Purged([]byte("x/a"), v.Site([]byte("x")), before)
+		if got || now != v.Seq() {
+			t.Errorf("%s, soft %v: a purge of another key: got %d, %v, want %d, false", name, p.Soft, now, got, v.Seq())
+		}
+		v.Purge(p)
+		if _, got := v.Purged([]byte("x/a"), v.Site([]byte("x")), before); !got {
+			t.Errorf("%s, soft %v: nothing was purged", name, p.Soft)
+		}
+		if _, got := v.Purged([]byte("x/a"), v.Site([]byte("x")), v.Seq()); got {
+			t.Errorf("%s, soft %v: purged after the purge", name, p.Soft)
+		}
+	}
+}
+
 // purgeRaces: what was fetched before a purge is not stored after it.
 func purgeRaces(t *testing.T, v Volume) {
 	x := v.Site([]byte("x"))
 	for name, p := range map[string]store.Purge{
 		"all": {All: true}, "site": {Site: x}, "prefix": {Prefix: []byte("x/")}, "key": {Key: []byte("x/a")},
 	} {
+		told(t, v, name, p)
 		i := item{key: "x/a", version: 1, size: 10}
 		r := i.record(v, x)
 		v.Purge(p)

@@ -56,6 +56,7 @@ type writing interface {
 	Tally(h store.Hash, generation uint32) int
 	Remove(h store.Hash, key []byte)
 	Purge(p store.Purge) (store.Seq, int)
+	Purged(key []byte, site uint64, since store.Seq) (store.Seq, bool)
 	SetShare(site uint64, share, limit int64) error
 }
 
