@@ -349,11 +349,13 @@ func (c *call) start(stale *old, leader *call) *fetch {
 	digestAsk(&f.ask, &f.req)
 	c.e.countHop(&f.req)
 	if stale != nil {
-		if tag := stale.head.value(wire.ETag); tag != nil {
-			f.req.Add(wire.IfNoneMatch, tag)
+		// What is no validator in a response is no condition in a request (RFC
+		// 9110, 2.2).
+		if stale.head.facts.ETag.Present {
+			f.req.Add(wire.IfNoneMatch, stale.head.value(wire.ETag))
 		}
-		if at := stale.head.value(wire.LastModified); at != nil {
-			f.req.Add(wire.IfModifiedSince, at)
+		if stale.head.facts.HasLastModified() {
+			f.req.Add(wire.IfModifiedSince, stale.head.value(wire.LastModified))
 		}
 	}
 	return f

@@ -175,8 +175,8 @@ func hasNamed(resp *wire.Response, name []byte) bool {
 // may be joined (RFC 9110, 13.1.5): a strong entity tag, or a Last-Modified
 // that is strong by its age; nil when there is neither.
 func (h *storedHead) strongValidator() []byte {
-	if tag := h.value(wire.ETag); len(tag) > 1 && tag[0] == '"' {
-		return tag
+	if tag := &h.facts.ETag; tag.Present && !tag.Weak {
+		return h.value(wire.ETag)
 	}
 	if h.facts.StrongLastModified() && !h.names.Has(wire.ETag) {
 		return h.value(wire.LastModified)
