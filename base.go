@@ -80,6 +80,7 @@ func (g *ground) request(ctx context.Context, r *wire.Request) *http.Request {
 	if r.Trailers {
 		q.Header.Set("Te", "trailers")
 	}
+	q.Cancel = nil //nolint:staticcheck // its stream heeds it; others may wait for the same exchange
 	q.Close = q.Close || hasToken(g.r.Header["Connection"], "close")
 	q.Body, q.GetBody, q.ContentLength, q.TransferEncoding, q.Trailer = nil, nil, 0, nil, nil
 	if r.Body != nil {

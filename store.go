@@ -154,14 +154,12 @@ func (s *Store) purge(u *url.URL, soft bool) (found bool) {
 	return found
 }
 
-// Clear drops everything, and returns how many responses that were.
-func (s *Store) Clear() int {
-	e := s.enter()
-	if e == nil {
-		return 0
+// Clear drops everything.
+func (s *Store) Clear() {
+	if e := s.enter(); e != nil {
+		defer s.leave()
+		e.Clear()
 	}
-	defer s.leave()
-	return e.Clear()
 }
 
 func (s *Store) leave() { s.requests.Done() }

@@ -19,8 +19,11 @@ import (
 )
 
 const (
-	// pieceMax is how much of the store's memory is copied for a reader.
+	// pieceMax is how much of the store's memory is copied for a reader at a time.
 	pieceMax = 64 << 10
+	// lookAfter is how often it is seen whether the store needs what a reader
+	// who does not come holds.
+	lookAfter = time.Second
 	// closeWait is how long Close waits for the end of what was read whole,
 	// and for the engine to let go.
 	closeWait = 50 * time.Millisecond
@@ -82,6 +85,10 @@ func (c *client) exchange(e *engine.Engine, v *errand, r *http.Request, trace *T
 		}
 	}
 	go s.run(e)
+	//nolint:staticcheck // deprecated, but http.Client itself sets it when it has a Timeout
+	if r.Cancel != nil {
+		go s.heed(r.Cancel)
+	}
 	select {
 	case <-s.settled:
 	case <-r.Context().Done():
@@ -109,6 +116,15 @@ func (s *stream) run(e *engine.Engine) {
 	s.finish(outcomeOf(&out), err)
 }
 
+// heed leaves when canceled is closed.
+func (s *stream) heed(canceled <-chan struct{}) {
+	select {
+	case <-canceled:
+		s.leave(errCanceled)
+	case <-s.done:
+	}
+}
+
 // finish ends s, unless End did, as the engine's return says.
 func (s *stream) finish(out Outcome, err error) {
 	s.mu.Lock()
@@ -121,7 +137,7 @@ func (s *stream) finish(out Outcome, err error) {
 	default:
 		s.err = err
 	}
-	if out.Err != nil {
+	if s.err != nil {
 		out.Err = s.err
 	}
 	s.fate.set(out)
@@ -229,23 +245,50 @@ func (s *stream) Start() error {
 
 // Write lends p to the reader until it was read; see wire.Sink.
 func (s *stream) Write(p []byte) (int, error) {
+	_, err := s.write(p, nil)
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// write is Write while a span is held, when it is not nil: if its owner wants
+// it back before p was read, what it has is copied to rest and it is released.
+func (s *stream) write(p []byte, span *wire.Span) (rest []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bare {
-		return len(p), nil
+		return nil, nil
+	}
+	var look *time.Timer
+	if span != nil {
+		look = time.AfterFunc(lookAfter, s.wake)
+		defer look.Stop()
 	}
 	s.lent = p
 	s.moved.Broadcast()
 	for len(s.lent) > 0 && s.goneLocked() == nil {
 		s.moved.Wait()
+		if span == nil || span.Owner == nil {
+			continue
+		}
+		if span.Owner.Pressure() != wire.Keep {
+			rest = make([]byte, span.N)
+			if err := copySpan(rest, *span); err != nil {
+				return nil, s.failLocked(err)
+			}
+			span.Release()
+			*span, span = wire.Span{}, nil
+		} else {
+			look.Reset(lookAfter)
+		}
 	}
 	if err := s.goneLocked(); err != nil {
-		n := len(p) - len(s.lent)
 		s.lent = nil
-		return n, s.failLocked(err)
+		return nil, s.failLocked(err)
 	}
 	s.v.reply.Sent += int64(len(p))
-	return len(p), nil
+	return rest, nil
 }
 
 // goneLocked returns why nobody reads any more.
@@ -264,24 +307,39 @@ func (s *stream) failLocked(err error) error {
 	return s.v.reply.Err
 }
 
-// Piece says how much Span can copy; see wire.Piece.
-func (s *stream) Piece() int { return pieceMax }
-
-// Span gives content and releases it at once: who reads may never come back.
-// See wire.Sink.
+// Span gives content and releases it; see wire.Sink. What fits is copied at
+// once: who reads may never come back. Of more, a piece is copied at a time,
+// and the rest when its owner needs the place while the reader is away.
 func (s *stream) Span(span wire.Span) error {
 	buf := s.c.pieces.Get().(*[]byte)
 	defer s.c.pieces.Put(buf)
-	if span.N > len(*buf) { // one record, at most as large
-		*buf = make([]byte, span.N)
+	for span.N > pieceMax {
+		if err := copySpan(*buf, span); err != nil {
+			span.Release()
+			return s.fail(err)
+		}
+		span = span.Slice(pieceMax, span.N-pieceMax)
+		rest, err := s.write(*buf, &span)
+		if err != nil {
+			span.Release()
+			return err
+		}
+		if rest != nil {
+			_, err = s.Write(rest)
+			return err
+		}
 	}
 	err := copySpan((*buf)[:span.N], span)
-	n := span.N
 	span.Release()
-	if err == nil {
-		_, err = s.Write((*buf)[:n])
-		return err
+	if err != nil {
+		return s.fail(err)
 	}
+	_, err = s.write((*buf)[:span.N], nil)
+	return err
+}
+
+// fail has the engine see err.
+func (s *stream) fail(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failLocked(err)
@@ -382,5 +440,6 @@ func (b *body) Close() error {
 var (
 	errLeft      = fmt.Errorf("opencache: the body was closed before its end: %w", context.Canceled)
 	errForgotten = fmt.Errorf("opencache: the body was forgotten: %w", context.Canceled)
+	errCanceled  = fmt.Errorf("opencache: the request's Cancel was closed: %w", context.Canceled)
 	errClosed    = fmt.Errorf("opencache: the store was closed: %w", os.ErrClosed)
 )

@@ -70,7 +70,7 @@ func (t *Transport) open() *client {
 		c := &client{base: t.Base, private: !t.Shared}
 		c.place = t.Policy.place()
 		c.policy.Rules.Private = c.private
-		c.policy.PassErrors, c.policy.GiveUp = true, !t.Policy.FinishUnread
+		c.policy.PassErrors, c.policy.GiveUp, c.policy.PassHead = true, !t.Policy.FinishUnread, true
 		if c.base == nil {
 			c.base = http.DefaultTransport
 		}
@@ -143,9 +143,6 @@ func cacheable(r *http.Request) bool {
 	switch {
 	case r.URL == nil, r.Header == nil, r.URL.Scheme != "http" && r.URL.Scheme != "https", r.URL.Host == "":
 		return false
-	//lint:ignore SA1019 who still sets it wants it obeyed
-	case r.Cancel != nil: //nolint:staticcheck // it would end what others wait for
-		return false
 	}
 	return !switches(r) && validFields(r.Header)
 }
@@ -174,8 +171,11 @@ func (c *client) pass(r *http.Request) (*http.Response, error) {
 	}
 	trace := traceOf(r.Context())
 	out := Outcome{Status: Bypass, Forward: Reason(engine.ForMethod.String()), Why: reasonOf(engine.MethodNotCached)}
-	if r.Method == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
-		out.Forward, out.Why = Reason(engine.ForRequest.String()), reasonOf(engine.ContentInGet)
+	if m := methodOf(r); m == rfc9111.Get || r.Method == http.MethodHead {
+		out.Forward, out.Why = Reason(engine.ForRequest.String()), ""
+		if r.Body != nil && r.Body != http.NoBody {
+			out.Why = reasonOf(engine.ContentInGet)
+		}
 	}
 	trace.fetch(out.Forward, out.Why)
 	from := c.store.now()

@@ -60,8 +60,13 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 	why, err, version := f.why, f.err, f.version
 	fits := !f.varies || f.matches(c)
 	mine, shared := f.leader == c, f.anyone
+	taken := f.rest == nil && (f.size < 0 || f.head.strongValidator() == nil)
 	f.mu.Unlock()
 	if p == handed && shared { // it grew before it was handed
+		if taken && !mine { // somebody has the rest, and it can not be asked for
+			c.pass(c.out.Forward, why)
+			return true
+		}
 		p = growing
 	}
 	switch p {

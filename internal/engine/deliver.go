@@ -125,9 +125,6 @@ func (c *call) sendSegment(version uint64, from, to int64) int64 {
 	}
 	off := from % seg
 	n := min(int64(s.N)-off, to-from+1)
-	if most := wire.Piece(c.p.Sink); most > 0 {
-		n = min(n, int64(most))
-	}
 	if n <= 0 {
 		s.Release()
 		return 0

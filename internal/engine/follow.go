@@ -210,6 +210,9 @@ func (c *call) takeRest(f *fetch, from, to int64) bool {
 		if to < 0 && f.size > 0 {
 			to = f.size - 1
 		}
+		if f.size >= 0 && from > to { // what is missing is the end
+			return true
+		}
 		return c.resume(f.head.strongValidator(), from, to)
 	}
 	defer closeBody(rest)

@@ -22,16 +22,6 @@ type Owner interface {
 	Pressure() Pressure
 }
 
-// Piece returns the largest Span that s wants to be lent at a time, 0 for any:
-// one that copies a Span for a reader who may not come asks for pieces that it
-// can copy at once. A Sink says so by a method Piece.
-func Piece(s Sink) int {
-	if p, ok := s.(interface{ Piece() int }); ok {
-		return p.Piece()
-	}
-	return 0
-}
-
 // Pressure is what an Owner asks of a borrower whose reader is slow.
 type Pressure uint8
 
