@@ -61,6 +61,7 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 	fits := !f.varies || f.matches(c)
 	mine, shared := f.leader == c, f.anyone
 	taken := f.rest == nil && (f.size < 0 || f.head.strongValidator() == nil)
+	late := !f.until.IsZero() && c.since.After(f.until)
 	f.mu.Unlock()
 	if p == handed && shared { // it grew before it was handed
 		if taken && !mine { // somebody has the rest, and it can not be asked for
@@ -80,7 +81,9 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 		}
 		return c.follow(f, stale)
 	case validated:
-		c.trusted = version
+		if mine || !late {
+			c.trusted = version
+		}
 		return false
 	case failed:
 		c.out.Why, c.out.Err = why, err
@@ -260,13 +263,17 @@ func (c *call) deliverStale(was *Outcome) bool {
 		return false
 	}
 	now := c.now.UnixMilli()
-	ok, why := rfc9111.StaleOnError(&c.head.facts, &c.ask, &c.pol.Rules, now)
+	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
+	at := now
+	if c.entry.Soft && v.TTL >= 0 { // a purge has ended its freshness, and what forbids stale use holds
+		at += (v.TTL + 1) * 1000
+	}
+	ok, why := rfc9111.StaleOnError(&c.head.facts, &c.ask, &c.pol.Rules, at)
 	if !ok {
 		c.entry.Release()
 		c.e.log.Debug("no stale answer", "key", string(c.key), "why", why)
 		return false
 	}
-	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
 	v.Selection = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
 	c.out.Status, c.out.Forward, c.out.Why = Stale, ForStale, was.Why
 	c.out.Upstream, c.out.Collapsed = was.Upstream, was.Collapsed

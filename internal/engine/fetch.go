@@ -79,6 +79,7 @@ type fetch struct {
 	upstream   int           // status code the upstream answered
 	why        Reason
 	err        error
+	until      time.Time // validated, with no-cache: requests that came later ask for themselves (RFC 9111, 5.2.2.4)
 
 	// From growing on.
 	head       storedHead
@@ -262,14 +263,21 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 	var answer storedHead
 	answer.digest(resp, asked, answered)
 	fresh := f.old.head.freshened(resp, &answer)
-	if rfc9111.Validates(&f.old.head.facts, &answer.facts) && f.old.head.covers(&answer) &&
-		rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules) == rfc9111.OK &&
-		f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
-		f.mu.Lock()
-		f.phase, f.version = validated, f.old.version
-		f.publishLocked()
-		f.mu.Unlock()
-		return true
+	if rfc9111.Validates(&f.old.head.facts, &answer.facts) && f.old.head.covers(&answer) {
+		why := rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules)
+		if why == rfc9111.OK && f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
+			f.mu.Lock()
+			f.phase, f.version = validated, f.old.version
+			if fresh.facts.NoCache() {
+				f.until = asked
+			}
+			f.publishLocked()
+			f.mu.Unlock()
+			return true
+		}
+		if why != rfc9111.OK && !ofRequest(Reason(why)) {
+			f.e.store.Remove(f.old.hash, f.old.key) // what it has become must not be kept (RFC 9111, 4.3.4)
+		}
 	}
 	f.old = nil
 	for _, name := range conditions {
@@ -368,9 +376,7 @@ func (f *fetch) vary(resp *wire.Response) Reason {
 // remembered for a moment; what it was to replace is out of date. Where only
 // the leader's request is the reason, others may fare better: nothing changes.
 func (f *fetch) refuse(resp *wire.Response, why Reason) {
-	switch why {
-	case OriginStatus, Reason(rfc9111.WhyAuthorization), Reason(rfc9111.WhyRequestNoStore):
-	default:
+	if why != OriginStatus && !ofRequest(why) {
 		if f.old != nil {
 			f.e.store.Remove(f.old.hash, f.old.key)
 		}
@@ -395,6 +401,12 @@ func (f *fetch) markMiss() {
 	if f.at != f.hash {
 		f.noteVariant()
 	}
+}
+
+// ofRequest reports that a response is not stored because of the request that
+// it came for: for another one it could be.
+func ofRequest(why Reason) bool {
+	return why == Reason(rfc9111.WhyAuthorization) || why == Reason(rfc9111.WhyRequestNoStore)
 }
 
 // fail ends the fetch for those who are attached. Who comes later, maybe

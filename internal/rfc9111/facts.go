@@ -144,6 +144,10 @@ func (f *Facts) StrongLastModified() bool {
 	return f.has(hasDate) && f.has(hasLastModified) && f.Date >= f.LastModified+1000
 }
 
+// NoCache reports whether each use of the response needs a validation of its
+// own (RFC 9111, 5.2.2.4).
+func (f *Facts) NoCache() bool { return f.has(noCache) }
+
 // Immutable reports whether the response will not change while it is fresh
 // (RFC 8246).
 func (f *Facts) Immutable() bool { return f.has(immutable) }

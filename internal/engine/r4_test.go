@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"opencache/internal/wire"
+)
+
+// A 304 that forbids storing changes what is stored, though the full response
+// that is asked for then never comes: what it changed is not used any more
+// (RFC 9111, 4.3.4).
+func TestR4ForbiddingNotModified(t *testing.T) {
+	for _, control := range []string{"no-store", "private"} {
+		play(t, func(t *testing.T) {
+			g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
+				switch n {
+				case 1:
+					return respond("200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"", "hello"), nil
+				case 2:
+					return streamed("304 Not Modified\r\nCache-Control: "+control+"\r\nETag: \"a\"", nil), nil
+				}
+				return nil, &wire.Error{Side: wire.Upstream, Status: 502, Err: errors.New("refused")}
+			})
+			defer g.close()
+			g.get("/a").want(t, 200, "MISS", "hello")
+			synctest.Wait()
+			if s := g.get("/a", "Cache-Control: no-cache"); s.reply.Status != 502 {
+				t.Errorf("%s: got %d, want 502", control, s.reply.Status)
+			}
+			if s := g.get("/a"); s.reply.Status != 502 {
+				t.Errorf("%s: afterwards: got %d %s, want 502", control, s.reply.Status, s.field("X-Cache-Status"))
+			}
+		})
+	}
+}
+
+// A validation that was asked for before a request came is none of it, where
+// each use needs one (RFC 9111, 5.2.2.4). All that have come share the next.
+func TestR4NoCacheValidatesForThoseThatHaveCome(t *testing.T) {
+	play(t, func(t *testing.T) {
+		g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
+			if n == 1 {
+				return respond("200 OK\r\nCache-Control: no-cache\r\nETag: \"a\"", "hello"), nil
+			}
+			after(time.Second)
+			return streamed("304 Not Modified\r\nCache-Control: no-cache\r\nETag: \"a\"", nil), nil
+		})
+		defer g.close()
+		g.get("/a").want(t, 200, "MISS", "hello")
+		synctest.Wait()
+		first := crowd(g, 1, "/a")
+		after(100 * time.Millisecond)
+		late := crowd(g, 20, "/a")
+		first.wait()
+		late.wait()
+		for _, s := range append(first.all, late.all...) {
+			s.want(t, 200, "REVALIDATED", "hello")
+		}
+		if n := g.origin.n.Load(); n != 3 {
+			t.Errorf("origin requests: got %d, want 3: the first, one for who came first, one for all others", n)
+		}
+	})
+}
+
+// What was softly purged is stale: it stands in for an error only where stale
+// use is allowed (RFC 9111, 5.2.2.2).
+func TestR4SoftPurgeAndMustRevalidate(t *testing.T) {
+	for control, status := range map[string]int{"max-age=60, must-revalidate": 502, "s-maxage=60": 502, "max-age=60": 200} {
+		play(t, func(t *testing.T) {
+			g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
+				if n == 1 {
+					return respond("200 OK\r\nCache-Control: "+control+"\r\nETag: \"a\"", "hello"), nil
+				}
+				return nil, &wire.Error{Side: wire.Upstream, Status: 502, Err: errors.New("refused")}
+			})
+			defer g.close()
+			g.get("/a").want(t, 200, "MISS", "hello")
+			synctest.Wait()
+			g.e.Purge([]byte("http://origin.test/a"), true)
+			if s := g.get("/a"); s.reply.Status != status {
+				t.Errorf("%s: got %d, want %d", control, s.reply.Status, status)
+			}
+		})
+	}
+}
