@@ -32,6 +32,7 @@ type serveOptions struct {
 	EarlyHints   bool          `group:"Caching" help:"Send 103 with the preload links of a stored answer while the origin validates it."`
 	PassHead     bool          `group:"Caching" help:"Send the origin a HEAD as it came; otherwise as a GET, whose answer is stored."`
 	NoSortQuery  bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
+	PassRange    bool          `group:"Caching" help:"Send the origin a request for one range as it is, and keep the part that comes; otherwise the whole is fetched."`
 	NoHeuristics bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
 	StaleIfError time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
 	MaxVariants  int           `default:"64" group:"Caching" placeholder:"N" help:"Stored answers of one URL that Vary keeps apart; beyond it the oldest falls (default ${default})."`

@@ -96,7 +96,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 		Policy: engine.Policy{
 			Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
 			MaxQuery: o.maxQuery(), MaxVariants: o.MaxVariants,
-			EarlyHints: o.EarlyHints, PassHead: o.PassHead,
+			EarlyHints: o.EarlyHints, PassHead: o.PassHead, PassRange: o.PassRange,
 			ProxyStatus: true,
 			TellKey:     o.TellKey,
 		},

@@ -47,6 +47,7 @@ type call struct {
 	scratch []byte
 	tag     []byte                // validator of the content being sent in segments
 	multi   *multipart            // of an answer with several ranges
+	want    want                  // what a fetch is to ask for
 	interim func(int, *wire.Head) // c.passInterim, made once
 	send    wire.Request          // what goes upstream when this call asks itself
 	patron  patron                // on whose behalf
@@ -110,7 +111,10 @@ func (c *call) give() Outcome {
 	if c.r.Method == wire.QUERY {
 		c.query.forget(&c.e.staging)
 	}
-	c.r, c.p, c.pol, c.key, c.entry, c.head.block = nil, nil, nil, nil, store.Entry{}, nil
+	if c.want.kind != theWhole || c.want.anew {
+		c.want = want{}
+	}
+	c.r, c.p, c.pol, c.key, c.entry, c.head.block, c.head.runs = nil, nil, nil, nil, store.Entry{}, nil, nil
 	return c.out
 }
 
@@ -138,7 +142,7 @@ func (c *call) serve() {
 		if c.turn() {
 			return
 		}
-		c.now = c.e.now()
+		c.now, c.want = c.e.now(), want{}
 	}
 	c.pass(ForMiss, NotShareable)
 }
@@ -205,6 +209,7 @@ func (c *call) turn() bool {
 		c.refuse(Reason(rfc9111.WhyOnlyIfCached))
 		return true
 	}
+	c.want = c.usual()
 	return c.collapse(nil)
 }
 
@@ -216,13 +221,18 @@ func (c *call) judge() bool {
 		c.e.store.Remove(c.at, c.atKey)
 		return false
 	}
-	c.head.facts.Length = c.entry.Size
-	now := c.now.UnixMilli()
+	length, now := c.length(), c.now.UnixMilli()
 	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
 	c.pol.Trace.found(&c.head, v, c.now)
+	if c.head.facts.Partial() {
+		if !c.holds(rfc9111.Select(&c.head.facts, &c.ask, length)) {
+			return c.fetchMissing()
+		}
+		c.want = c.usual()
+	}
 	switch {
 	case c.trusted != 0 && c.trusted == c.entry.Version:
-		v.Selection = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
+		v.Selection = rfc9111.Select(&c.head.facts, &c.ask, length)
 		c.out.Status, c.out.Forward = Revalidated, c.validated
 		return c.deliver(v)
 	case c.entry.Soft && c.ask.OnlyIfCached():
@@ -276,7 +286,7 @@ func (c *call) validate(v rfc9111.Verdict, why Reason) bool {
 // keepOld copies what a fetch must know of the entry.
 func (c *call) keepOld() *old {
 	o := &old{
-		head:    storedHead{facts: c.head.facts, names: c.head.names, block: bytes.Clone(c.head.block)},
+		head:    storedHead{facts: c.head.facts, names: c.head.names, block: bytes.Clone(c.head.block), runs: c.head.runs},
 		version: c.entry.Version, validated: c.entry.Validated,
 		hash: c.at,
 		key:  bytes.Clone(c.atKey),
@@ -292,7 +302,7 @@ func (c *call) refresh() bool {
 	default:
 		return false
 	}
-	f, leader := c.e.flights.join(c.at, c.stalled, func() *fetch { return c.startUnlessStored(c.keepOld(), nil) })
+	f, leader := c.e.flights.join(c.flight(c.entry.Version), c.stalled, func() *fetch { return c.startUnlessStored(c.keepOld(), nil) })
 	if !leader {
 		<-c.e.refreshes
 		if f != nil {
@@ -325,7 +335,7 @@ func (c *call) stalled(f *fetch) bool {
 func (c *call) start(stale *old, leader *call) *fetch {
 	f := &fetch{
 		e: c.e, pol: c.pol, key: bytes.Clone(c.key), hash: c.primary, at: c.at, generation: c.generation,
-		old: stale, seq: c.e.store.Seq(),
+		old: stale, want: c.want.own(), seq: c.e.store.Seq(),
 		wake: make(chan struct{}), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
 	}
 	f.ctx, f.cancel = c.e.ctx, func() {}
@@ -348,7 +358,12 @@ func (c *call) start(stale *old, leader *call) *fetch {
 	}
 	digestAsk(&f.ask, &f.req)
 	c.e.countHop(&f.req)
-	if stale != nil {
+	f.place = f.at
+	if c.want.kind != theWhole {
+		f.place = c.flight(versionOf(stale))
+	}
+	f.want.ask(&f.req, stale)
+	if c.want.validates(stale) {
 		// What is no validator in a response is no condition in a request (RFC
 		// 9110, 2.2).
 		if stale.head.facts.ETag.Present {

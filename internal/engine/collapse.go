@@ -22,7 +22,7 @@ func (c *call) collapse(stale *old) bool {
 	if leader {
 		f = c.start(stale, c)
 	} else {
-		f, leader = c.e.flights.join(c.at, c.stalled, func() *fetch { return c.startUnlessStored(stale, c) })
+		f, leader = c.e.flights.join(c.flight(versionOf(stale)), c.stalled, func() *fetch { return c.startUnlessStored(stale, c) })
 	}
 	if f == nil {
 		return false
@@ -78,6 +78,9 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 		if !mine && !c.mayShare(f) {
 			c.pass(c.out.Forward, NotShareable)
 			return true
+		}
+		if f.partial {
+			return c.followPart(f, stale, mine)
 		}
 		return c.follow(f, stale)
 	case validated:
@@ -262,7 +265,7 @@ func (c *call) deliverStale(was *Outcome) bool {
 		c.entry.Release()
 		return false
 	}
-	now := c.now.UnixMilli()
+	length, now := c.length(), c.now.UnixMilli()
 	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, now)
 	at := now
 	if c.entry.Soft && v.TTL >= 0 { // a purge has ended its freshness, and what forbids stale use holds
@@ -274,7 +277,11 @@ func (c *call) deliverStale(was *Outcome) bool {
 		c.e.log.Debug("no stale answer", "key", string(c.key), "why", why)
 		return false
 	}
-	v.Selection = rfc9111.Select(&c.head.facts, &c.ask, c.entry.Size)
+	v.Selection = rfc9111.Select(&c.head.facts, &c.ask, length)
+	if c.head.facts.Partial() && !c.holds(v.Selection) {
+		c.entry.Release()
+		return false
+	}
 	c.out.Status, c.out.Forward, c.out.Why = Stale, ForStale, was.Why
 	c.out.Upstream, c.out.Collapsed = was.Upstream, was.Collapsed
 	return c.deliver(v)

@@ -11,6 +11,9 @@ import (
 // deliver answers from the entry that lookup pinned. It reports false, with
 // nothing sent, when a segment of the content is gone.
 func (c *call) deliver(v rfc9111.Verdict) bool {
+	if c.head.facts.Partial() {
+		return c.deliverPart(v)
+	}
 	ent := &c.entry
 	whole := ent.Size <= store.WholeMax
 	if !whole && !c.hasSegments(v) {
@@ -70,7 +73,7 @@ func span(v rfc9111.Verdict, size int64) rfc9111.Part {
 // hasSegments reports whether all the content that the answer needs is there
 // now: a hole that is known is a miss, not an answer cut short.
 func (c *call) hasSegments(v rfc9111.Verdict) bool {
-	if !c.needsContent(v) {
+	if !c.needsContent(v.Selection) {
 		return true
 	}
 	if v.Parts <= 1 {
@@ -97,8 +100,8 @@ func (e *Engine) hasSegments(version uint64, p rfc9111.Part) bool {
 }
 
 // needsContent reports whether the answer carries stored content.
-func (c *call) needsContent(v rfc9111.Verdict) bool {
-	return c.r.Method != wire.HEAD && (v.Status == 200 || v.Status == 206 || v.Status == c.head.facts.Status)
+func (c *call) needsContent(s rfc9111.Selection) bool {
+	return c.r.Method != wire.HEAD && (s.Status == 200 || s.Status == 206 || s.Status == c.head.facts.Status)
 }
 
 // sendSegments sends the content [from, to]. It reports false when the answer

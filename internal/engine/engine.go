@@ -93,6 +93,10 @@ type Policy struct {
 	// NextHop is what Proxy-Status tells of the upstream, an item of
 	// structured fields; "": nothing, since it may be a secret.
 	NextHop string
+	// PassRange sends a GET for one range on with its Range when nothing
+	// stored can answer it, and stores the part that comes (RFC 9111, 3.3).
+	// Otherwise the whole is fetched.
+	PassRange bool
 	// GiveUp ends a fetch that all its readers have left before its end, and
 	// stores what was fetched only when one of them has come to the end.
 	// Otherwise a fetch goes on without them.
@@ -121,6 +125,7 @@ type Engine struct {
 	refreshes chan struct{} // a token a background refresh
 	queries   atomic.Bool   // a QUERY was fetched for the store
 	ledgers   ledgerLocks
+	combining sync.Mutex // held while a part joins what is stored, lest one is lost to another
 
 	ctx     context.Context // of every fetch that may be stored
 	cancel  context.CancelFunc

@@ -49,6 +49,14 @@ type old struct {
 	key       []byte
 }
 
+// versionOf returns the version of o, 0 for none.
+func versionOf(o *old) uint64 {
+	if o == nil {
+		return 0
+	}
+	return o.version
+}
+
 // A fetch asks the upstream once for everybody who wants the same.
 type fetch struct {
 	e     *Engine
@@ -56,10 +64,12 @@ type fetch struct {
 	ctx   context.Context // of its exchange
 	key   []byte          // primary key
 	hash  store.Hash
-	at    store.Hash   // where newcomers find it: hash, or a variant's
+	at    store.Hash   // where it stores: hash, or a variant's; the whole is found there by newcomers
 	req   wire.Request // what it sends: the leader's, without conditions of its own
 	ask   rfc9111.Ask  // the leader's
 	old   *old         // nil: nothing usable is stored
+	want  want         // what it asks for
+	place store.Hash   // where newcomers find it
 	query *question    // nil: it is no QUERY
 	seq   store.Seq    // taken when it starts, so that a racing purge wins
 
@@ -90,6 +100,9 @@ type fetch struct {
 	version    uint64
 	size       int64 // of the content; Unknown until it ends when no length was said
 	stored     bool  // taken for the store
+	partial    bool  // its content is a part of what its head is of:
+	part       rfc9111.Part
+	have       runs // of the same content, stored before
 
 	// Content in [base, length) is in blocks; below saved it is in the store.
 	// Only the fetch's goroutine moves them.
@@ -209,6 +222,7 @@ func (f *fetch) guard(work func()) {
 func (f *fetch) depart() {
 	f.e.flights.remove(f.at, f)
 	f.e.flights.remove(f.hash, f)
+	f.e.flights.remove(f.place, f)
 }
 
 // finish gives back what an ended fetch without readers holds.
@@ -245,6 +259,10 @@ func (f *fetch) exchange() (again bool) {
 	f.upstream, f.waited = resp.Status, answered.Sub(asked)
 	f.mu.Unlock()
 	switch {
+	case f.want.kind == theMissing && (resp.Status == 304 || resp.Status == 416):
+		closeBody(resp)
+		f.startOver(PartialContent)
+		return true
 	case resp.Status == 304 && f.old != nil:
 		defer closeBody(resp)
 		return !f.validate(resp, asked, answered)
@@ -252,6 +270,9 @@ func (f *fetch) exchange() (again bool) {
 		closeBody(resp)
 		f.fail(OriginBroken, &wire.Error{Side: wire.Upstream, Status: 502, Err: fmt.Errorf("%w: %w", origin.BadResponse, errUnasked304)})
 		return false
+	}
+	if resp.Status == 206 {
+		return f.receivePart(resp, asked, answered)
 	}
 	f.receive(resp, asked, answered)
 	return false
@@ -280,32 +301,32 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 		}
 	}
 	f.old = nil
-	for _, name := range conditions {
-		f.req.Del(name)
-	}
+	f.unconditional()
 	return false
 }
 
 // receive decides what becomes of a full response: shared and stored, or
 // handed to one.
 func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
-	defer func() {
-		if p := recover(); p != nil {
-			closeBody(resp) // its connection has a place
-			panic(p)
-		}
-	}()
+	defer closeIfPanics(resp)
 	f.head.digest(resp, asked, answered)
 	if why := f.admit(resp); why != 0 {
 		f.refuse(resp, why)
 		return
 	}
-	f.mu.Lock()
-	f.size = resp.Length
+	size := resp.Length
 	if resp.Body == nil {
-		f.size = 0
+		size = 0
 	}
-	f.head.facts.Length = f.size
+	f.head.facts.Length = size
+	f.grows(size)
+	f.fill(resp)
+}
+
+// grows shows the head to everybody; content of size bytes follows.
+func (f *fetch) grows(size int64) {
+	f.mu.Lock()
+	f.size = size
 	f.version = f.e.store.Version()
 	f.stored = true
 	if f.head.strongValidator() == nil {
@@ -316,7 +337,6 @@ func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
 	}
 	f.phase = growing
 	f.mu.Unlock()
-	f.fill(resp)
 }
 
 // admit returns why the response is not for the store, 0 when it is. It
@@ -362,13 +382,13 @@ func (f *fetch) vary(resp *wire.Response) Reason {
 	f.values = appendVaried(nil, f.e.store.Fields(set), &f.req)
 	at := f.e.store.Variant(f.hash, f.generation, set, f.values)
 	f.mu.Unlock()
-	if at != f.at {
+	if at != f.at && f.want.kind == theWhole {
 		if f.at != f.hash {
 			f.e.flights.remove(f.at, f)
 		}
 		f.e.flights.add(at, f) // another fetch may be there: then this one is just not joined
-		f.at = at              // where it is stored, in any case
 	}
+	f.at = at // where it is stored, in any case
 	return 0
 }
 
@@ -376,7 +396,7 @@ func (f *fetch) vary(resp *wire.Response) Reason {
 // remembered for a moment; what it was to replace is out of date. Where only
 // the leader's request is the reason, others may fare better: nothing changes.
 func (f *fetch) refuse(resp *wire.Response, why Reason) {
-	if why != OriginStatus && !ofRequest(why) {
+	if why != OriginStatus && !ofRequest(why) && !f.rangeOnly(resp, why) {
 		if f.old != nil {
 			f.e.store.Remove(f.old.hash, f.old.key)
 		}
@@ -468,6 +488,14 @@ func reasonOf(err error) Reason {
 // (RFC 5861, 4; RFC 9111, 4.2.4).
 func serverFailed(status int) bool {
 	return status == 500 || status >= 502 && status <= 504
+}
+
+// closeIfPanics closes the response of who panics: its connection has a place.
+func closeIfPanics(resp *wire.Response) {
+	if p := recover(); p != nil {
+		closeBody(resp)
+		panic(p)
+	}
 }
 
 func closeBody(resp *wire.Response) {

@@ -43,6 +43,11 @@ func (f *fetch) fill(resp *wire.Response) {
 			f.fail(reasonOf(err), err)
 			return
 		}
+		if f.partial && f.length > f.size {
+			closeBody(resp)
+			f.fail(OriginBroken, errPart)
+			return
+		}
 		if why := f.storeSegments(); why != 0 {
 			f.hand(resp, why)
 			return
@@ -161,6 +166,10 @@ func (f *fetch) complete() {
 		f.fail(ClientGone, errUnread)
 		return
 	}
+	if f.partial && f.length != f.size {
+		f.fail(OriginBroken, errPart)
+		return
+	}
 	large := f.length > store.WholeMax
 	why := f.keep(large)
 	f.pol.Trace.kept(why)
@@ -180,15 +189,13 @@ func (f *fetch) complete() {
 
 // keep makes the record of a complete response.
 func (f *fetch) keep(large bool) Reason {
+	if f.partial {
+		return f.keepPart()
+	}
 	head := f.head // readers look at f.head
 	head.facts.Length = f.length
-	e, rec := f.e, store.Record{
-		Hash: f.hash, Key: f.key, Site: f.e.store.Site(f.pol.Site), Version: f.version,
-		Born: f.seq, Validated: f.seq, Meta: head.appendMeta(nil), Size: f.length,
-	}
-	if f.varies {
-		rec.Hash, rec.Key = f.at, variantKey(f.key, e.store.Fields(f.set), f.values)
-	}
+	rec := f.record()
+	rec.Version, rec.Size, rec.Meta = f.version, f.length, head.appendMeta(nil)
 	if large && f.length > f.saved {
 		if why := f.saveSegment(f.length - f.saved); why != 0 {
 			return why
@@ -199,7 +206,12 @@ func (f *fetch) keep(large bool) Reason {
 			rec.Body = append(rec.Body, b.buf[:b.n])
 		}
 	}
-	if err := e.store.Put(&rec); err != nil {
+	return f.put(&rec)
+}
+
+// put stores rec.
+func (f *fetch) put(rec *store.Record) Reason {
+	if err := f.e.store.Put(rec); err != nil {
 		return storeReason(err)
 	}
 	if f.varies && (f.old == nil || f.old.hash != f.at) {
@@ -208,12 +220,23 @@ func (f *fetch) keep(large bool) Reason {
 	return 0
 }
 
+// record returns the record of the response without what is in it.
+func (f *fetch) record() store.Record {
+	rec := store.Record{Hash: f.hash, Key: f.key, Site: f.e.store.Site(f.pol.Site), Born: f.seq, Validated: f.seq}
+	if f.varies {
+		rec.Hash, rec.Key = f.at, variantKey(f.key, f.e.store.Fields(f.set), f.values)
+	}
+	return rec
+}
+
 // hand gives the rest of the response to the first reader that asks for it:
 // from here on nobody stores, and back-pressure reaches the upstream.
 func (f *fetch) hand(resp *wire.Response, why Reason) {
 	f.e.Stats.Refused.Add(1)
 	f.pol.Trace.kept(why)
-	f.markMiss()
+	if !f.partial { // of a part nothing is remembered: what is stored stays
+		f.markMiss()
+	}
 	f.mu.Lock()
 	f.phase, f.why, f.rest, f.stored, f.anyone = handed, why, resp, false, true
 	f.publishLocked()

@@ -100,13 +100,7 @@ func (c *call) follow(f *fetch, stale *old) bool {
 		c.pass(c.out.Forward, NotShareable)
 		return true
 	}
-	c.out.Status = Miss
-	if stale != nil {
-		c.out.Status = Expired
-	}
-	if c.out.Stored = stored; stored {
-		c.out.TTL = rfc9111.Judge(&f.head.facts, &c.ask, &c.pol.Rules, c.now.UnixMilli()).TTL
-	}
+	c.tellFetched(f, stale, stored)
 	c.startStored(&f.head, v, size)
 	if c.r.Method == wire.HEAD || v.Status != 206 && v.Status != f.head.facts.Status {
 		f.finishes() // the answer is read, the content is for the next ones
@@ -121,13 +115,30 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	default:
 		c.sendGrowing(f, 0, -1)
 	}
+	c.tellKept(f)
+	return true
+}
+
+// tellFetched notes that the upstream gives the answer through f.
+func (c *call) tellFetched(f *fetch, stale *old, stored bool) {
+	c.out.Status = Miss
+	if stale != nil && c.out.Forward != ForPartial {
+		c.out.Status = Expired
+	}
+	if c.out.Stored = stored; stored {
+		c.out.TTL = rfc9111.Judge(&f.head.facts, &c.ask, &c.pol.Rules, c.now.UnixMilli()).TTL
+	}
+}
+
+// tellKept notes for the log whether what was fetched is stored after all, and
+// why it is not.
+func (c *call) tellKept(f *fetch) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if c.out.Why == 0 {
-		c.out.Why = f.why // why it was not stored after all: for the log
+		c.out.Why = f.why
 	}
 	c.out.Stored = f.stored && !(f.pol.GiveUp && f.phase != done)
-	f.mu.Unlock()
-	return true
 }
 
 // sendGrowing sends the content [from, to] (to < 0: to its end) as it comes,
@@ -189,7 +200,7 @@ func (c *call) catchUp(f *fetch, from, to int64) int64 {
 	if to < 0 && size > 0 {
 		to = size - 1
 	}
-	if !c.resume(f.head.strongValidator(), from, to) {
+	if !c.resume(f.head.strongValidator(), f.part.First+from, f.part.First+to) {
 		return -1
 	}
 	return to + 1
@@ -213,7 +224,7 @@ func (c *call) takeRest(f *fetch, from, to int64) bool {
 		if f.size >= 0 && from > to { // what is missing is the end
 			return true
 		}
-		return c.resume(f.head.strongValidator(), from, to)
+		return c.resume(f.head.strongValidator(), f.part.First+from, f.part.First+to)
 	}
 	defer closeBody(rest)
 	f.mu.Lock()

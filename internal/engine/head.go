@@ -65,7 +65,7 @@ func (c *call) afterHead(resp *wire.Response) (version uint64) {
 		if h.read(e.Meta) != nil {
 			return
 		}
-		h.facts.Length = e.Size
+		h.sized(e.Size)
 		fresh := h.freshened(resp, &answer)
 		why := rfc9111.Storable(&fresh.facts, &ask, &c.pol.Rules)
 		switch {

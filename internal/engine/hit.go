@@ -44,13 +44,13 @@ func (c *call) hit() bool {
 	if c.lookup() != store.Object {
 		return false
 	}
-	if c.entry.Soft || c.head.read(c.entry.Meta) != nil {
+	if c.entry.Soft || c.head.read(c.entry.Meta) != nil || c.head.facts.Partial() {
 		c.entry.Release()
 		return false
 	}
 	c.head.facts.Length = c.entry.Size
 	v := rfc9111.Judge(&c.head.facts, &c.ask, &c.pol.Rules, c.now.UnixMilli())
-	if v.Do != rfc9111.Deliver || c.entry.Size > store.WholeMax && c.needsContent(v) {
+	if v.Do != rfc9111.Deliver || c.entry.Size > store.WholeMax && c.needsContent(v.Selection) {
 		c.entry.Release()
 		return false
 	}

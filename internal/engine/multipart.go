@@ -79,8 +79,9 @@ func (m *multipart) length() (n int64) {
 }
 
 // sendParts sends the content: each part by send, which gives the bytes
-// [from, to] and reports false when the answer has ended without them.
-func (c *call) sendParts(send func(from, to int64) bool) {
+// [from, to] and reports false when the answer has ended without them. It
+// reports whether all went out.
+func (c *call) sendParts(send func(from, to int64) bool) bool {
 	m := c.multi
 	for i, p := range m.parts {
 		if c.p.Err != nil {
@@ -88,13 +89,14 @@ func (c *call) sendParts(send func(from, to int64) bool) {
 		}
 		_, _ = c.p.Write(m.partHead(i)) // the Reply keeps the error
 		if !send(p.First, p.Last) {
-			return
+			return false
 		}
 	}
 	if c.p.Err == nil {
 		_, _ = c.p.Write(m.partHead(len(m.parts)))
 	}
 	c.end(nil)
+	return c.p.Err == nil
 }
 
 // appendMulti appends the fields of an answer with several parts and

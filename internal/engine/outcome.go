@@ -84,6 +84,7 @@ const (
 	QueryTooLong
 	TooManyVariants
 	LoopDetected
+	PartialContent
 )
 
 var reasons = [...]string{
@@ -92,6 +93,7 @@ var reasons = [...]string{
 	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",
 	"query-without-type", "query-too-long", "too-many-variants",
 	"loop",
+	"partial-content",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

@@ -66,11 +66,13 @@ var (
 )
 
 // A stored head is what a record's Meta holds: the digest for the rules, the
-// set of names in the block, the field lines in wire form.
+// set of names in the block, the ranges that are stored when only a part is, the
+// field lines in wire form.
 type storedHead struct {
 	facts rfc9111.Facts
 	names wire.NameSet
 	block []byte
+	runs  runs // of the content that is stored, when that is a part; else nil
 }
 
 const namesSize = 16
@@ -86,6 +88,9 @@ func (h *storedHead) appendMeta(dst []byte) []byte {
 	h.facts.Put(dst[at:])
 	binary.LittleEndian.PutUint64(dst[at+rfc9111.FactsSize:], h.names[0])
 	binary.LittleEndian.PutUint64(dst[at+rfc9111.FactsSize+8:], h.names[1])
+	if h.facts.Partial() {
+		dst = h.runs.append(dst)
+	}
 	return append(dst, h.block...)
 }
 
@@ -96,8 +101,12 @@ func (h *storedHead) read(meta []byte) error {
 	}
 	h.names[0] = binary.LittleEndian.Uint64(meta[rfc9111.FactsSize:])
 	h.names[1] = binary.LittleEndian.Uint64(meta[rfc9111.FactsSize+8:])
-	h.block = meta[rfc9111.FactsSize+namesSize:]
-	return h.facts.Get(meta[:rfc9111.FactsSize])
+	h.block, h.runs = meta[rfc9111.FactsSize+namesSize:], nil
+	err := h.facts.Get(meta[:rfc9111.FactsSize])
+	if err == nil && h.facts.Partial() {
+		h.runs, h.block, err = readRuns(h.block, h.facts.Length)
+	}
+	return err
 }
 
 // digest makes h the stored form of a response whose exchange took from
@@ -122,7 +131,7 @@ func (h *storedHead) digest(resp *wire.Response, asked, answered time.Time) {
 		h.block = append(wire.AppendDate(h.block, answered.Unix()), "\r\n"...)
 		h.names.Add(wire.Date)
 	}
-	if resp.Status == 200 && !resp.Has(wire.AcceptRanges) {
+	if (resp.Status == 200 || resp.Status == 206) && !resp.Has(wire.AcceptRanges) {
 		h.block = wire.AppendField(h.block, wire.AcceptRanges, "bytes")
 		h.names.Add(wire.AcceptRanges)
 	}
@@ -136,7 +145,7 @@ func (h *storedHead) digest(resp *wire.Response, asked, answered time.Time) {
 // freshened returns h as the 304 resp, digested into answer, changes it (RFC
 // 9111, 3.2 and 4.3.4).
 func (h *storedHead) freshened(resp *wire.Response, answer *storedHead) storedHead {
-	fresh := storedHead{facts: h.facts}
+	fresh := storedHead{facts: h.facts, runs: h.runs}
 	rfc9111.Freshen(&fresh.facts, &answer.facts)
 	add := func(id wire.Name, name, value []byte) {
 		fresh.block = wire.AppendNamed(fresh.block, name, value)

@@ -84,7 +84,8 @@ func (f *Facts) valid() bool {
 	deltas := isDelta(f.MaxAge) && isDelta(f.SMaxAge) && isDelta(f.StaleWhileRevalidate) && isDelta(f.StaleIfError)
 	empty := (f.has(hasDate) || f.Date == 0) && (f.has(sawExpires) || f.Expires == 0) &&
 		(f.has(hasLastModified) || f.LastModified == 0) && (f.ETag.Present || f.ETag == Tag{})
-	return times && deltas && empty &&
+	part := !f.has(partial) || f.Status == 200 && f.Length > 0
+	return times && deltas && empty && part &&
 		f.Status >= 100 && f.Status <= 999 && f.flags < endOfFlags &&
 		f.AgeValue >= 0 && f.AgeValue <= MaxDelta && f.Length >= Absent
 }

@@ -58,6 +58,8 @@ const (
 	proxyRevalidate
 	mustUnderstand
 	immutable
+	// only a part of the content is stored
+	partial
 	endOfFlags
 
 	controlFlags = sawCacheControl | broken | noStore | noCache | noCacheQualified | private | privateQualified |
@@ -120,6 +122,20 @@ func (f *Facts) Done() {
 		f.flags &^= noStore
 	}
 }
+
+// Partial reports whether only a part of the content is stored.
+func (f *Facts) Partial() bool { return f.has(partial) }
+
+// AsPartial makes f, the facts of a 206 for a part of content of length bytes
+// in all, those of a 200 of which only a part came (RFC 9111, 3.3).
+func (f *Facts) AsPartial(length int64) {
+	f.Status, f.Length = 200, length
+	f.flags |= partial
+	f.Done()
+}
+
+// AsWhole makes f, the facts of a part, those of the whole.
+func (f *Facts) AsWhole() { f.flags &^= partial }
 
 // HasDate reports whether there is a Date that can be read.
 func (f *Facts) HasDate() bool { return f.has(hasDate) }

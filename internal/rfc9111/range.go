@@ -16,6 +16,9 @@ type Part struct{ First, Last int64 }
 // Size returns the number of bytes.
 func (p Part) Size() int64 { return p.Last - p.First + 1 }
 
+// Has reports whether all of q lies in p.
+func (p Part) Has(q Part) bool { return p.First <= q.First && q.Last <= p.Last }
+
 // A Selection is what of a response answers a request.
 type Selection struct {
 	// Status is that of the answer: that of the response, or 206, 304 or 416.
