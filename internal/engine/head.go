@@ -70,7 +70,7 @@ func (c *call) afterHead(resp *wire.Response) (version uint64) {
 		why := rfc9111.Storable(&fresh.facts, &ask, &c.pol.Rules)
 		switch {
 		case why == rfc9111.WhyAuthorization || why == rfc9111.WhyRequestNoStore:
-		case why == rfc9111.OK && rfc9111.Confirms(&h.facts, &answer.facts):
+		case why == rfc9111.OK && rfc9111.Confirms(&h.facts, &answer.facts) && h.covers(&answer):
 			// An error says that it is gone.
 			if c.e.store.Freshen(c.at, c.atKey, e.Version, fresh.appendMeta(nil), c.seq) == nil && version == 0 {
 				version = e.Version

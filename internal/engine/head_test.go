@@ -28,6 +28,7 @@ func TestHeadUpdates(t *testing.T) {
 		{"another date", stored, "200 OK\r\nLast-Modified: Sun, 22 Nov 2015 03:00:01 GMT", nil, dropped},
 		{"the same tag, another date", stored, "200 OK\r\nETag: \"a\"\r\nLast-Modified: Sun, 22 Nov 2015 03:00:01 GMT", nil, dropped},
 		{"another length", stored, "200 OK\r\nETag: \"a\"\r\nContent-Length: 6", nil, dropped},
+		{"varying by more", stored, "200 OK\r\nETag: \"a\"\r\nVary: Accept", nil, dropped},
 		{"now private", stored, "200 OK\r\nETag: \"a\"\r\nCache-Control: private", nil, dropped},
 		{"not a 200", stored, "404 Not Found\r\nETag: \"b\"", nil, kept},
 		{"a 404 is stored", strings.Replace(stored, "200 OK", "404 Not Found", 1), "200 OK\r\nETag: \"a\"", nil, dropped},
