@@ -69,7 +69,7 @@ func switches(r *http.Request) bool {
 // serve answers r: at once when it can, else with next, for which more is
 // made.
 func (h *handler) serve(e *engine.Engine, v *visit, r *http.Request) engine.Outcome {
-	v.route.Key, v.route.Policy = v.key, &h.policy
+	v.route.Key, v.route.Origin, v.route.Policy = v.key, h.originOf(v.key), &h.policy
 	if trace := traceOf(r.Context()); trace == nil {
 		if out, ok := e.ServeHit(&v.req, &v.reply, &v.route); ok {
 			return out

@@ -1,6 +1,7 @@
 package opencache
 
 import (
+	"bytes"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -49,6 +50,11 @@ func (p *place) appendKey(key []byte, r *http.Request) []byte {
 	}
 	key = append(key, ' ')
 	return append(key, r.URL.RequestURI()...)
+}
+
+// originOf returns how much of a key names the origin: all but the target.
+func (p *place) originOf(key []byte) int {
+	return len(p.prefix) + bytes.IndexByte(key[len(p.prefix):], ' ') + 1
 }
 
 func appendLower(dst []byte, s string) []byte {

@@ -94,7 +94,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	v := c.visits.Get().(*errand)
 	v.take(r)
 	v.key = c.appendKey(v.key[:0], r)
-	v.route.Key, v.route.Policy = v.key, &c.policy
+	v.route.Key, v.route.Origin, v.route.Policy = v.key, c.originOf(v.key), &c.policy
 	trace := traceOf(r.Context())
 	if trace != nil {
 		policy := c.policy

@@ -73,7 +73,7 @@ func unreserved(b byte) bool {
 // keys, but for the order of parameters of different names, and for what means
 // the same in an authority: case and a default port (RFC 9110, 4.2.3).
 func (v *visit) cacheKey() []byte {
-	k := append(v.appendOrigin(v.key[:0]), v.r.Path()...)
+	k := append(v.beginKey(), v.r.Path()...)
 	if query, ok := v.r.Query(); ok {
 		k = append(k, '?')
 		if v.sorts() {
@@ -83,6 +83,13 @@ func (v *visit) cacheKey() []byte {
 		}
 	}
 	v.key = k
+	return k
+}
+
+// beginKey begins the key.
+func (v *visit) beginKey() []byte {
+	k := v.appendOrigin(v.key[:0])
+	v.to.Origin = len(k)
 	return k
 }
 

@@ -21,7 +21,7 @@ func (v *visit) route() bool {
 	}
 	h := e.memo.hash(&p)
 	if e.memo.find(&p, h, &v.found) {
-		v.key = append(v.appendOrigin(v.key[:0]), v.found.pathAndQuery(&p)...)
+		v.key = append(v.beginKey(), v.found.pathAndQuery(&p)...)
 		v.to.Policy, v.to.Key, v.to.Hash = &e.policies[v.found.policy], v.key, v.found.hash
 		return false
 	}

@@ -14,12 +14,13 @@ import (
 // A call is one request on its way through Serve. Calls are pooled; a call
 // belongs to one goroutine.
 type call struct {
-	e   *Engine
-	r   *wire.Request
-	p   *wire.Reply
-	pol *Policy
-	key []byte // primary key
-	out Outcome
+	e      *Engine
+	r      *wire.Request
+	p      *wire.Reply
+	pol    *Policy
+	key    []byte // primary key
+	origin int    // of key: Route.Origin
+	out    Outcome
 
 	ask        rfc9111.Ask
 	since      time.Time // when it came
@@ -73,6 +74,10 @@ func (e *Engine) Serve(r *wire.Request, p *wire.Reply, key []byte, pol *Policy) 
 type Route struct {
 	Key    []byte // as for Serve
 	Policy *Policy
+	// Origin is how many bytes of Key, at its beginning, name the URI's origin:
+	// responses of two origins share no group (RFC 9875, 2.1). 0: not known;
+	// then those of a Policy's Site do.
+	Origin int
 	Hash   store.Hash // Engine.Hash of Key; zero: not known
 	Since  time.Time  // when the request came; zero: now
 
@@ -98,7 +103,7 @@ func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 
 // take prepares c for r.
 func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
-	c.r, c.p, c.pol, c.key, c.primary, c.since = r, p, t.Policy, t.Key, t.Hash, t.Since
+	c.r, c.p, c.pol, c.key, c.origin, c.primary, c.since = r, p, t.Policy, t.Key, t.Origin, t.Hash, t.Since
 	c.hinted = false
 	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
 	if c.since.IsZero() {
@@ -334,7 +339,7 @@ func (c *call) stalled(f *fetch) bool {
 // who may have a response that can not be shared, nil for a refresh.
 func (c *call) start(stale *old, leader *call) *fetch {
 	f := &fetch{
-		e: c.e, pol: c.pol, key: bytes.Clone(c.key), hash: c.primary, at: c.at, generation: c.generation,
+		e: c.e, pol: c.pol, key: bytes.Clone(c.key), origin: c.origin, hash: c.primary, at: c.at, generation: c.generation,
 		old: stale, want: c.want.own(), seq: c.e.store.Seq(),
 		wake: make(chan struct{}), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
 	}

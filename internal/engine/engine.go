@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -210,15 +211,27 @@ func (e *Engine) StagingInUse() int64 { return e.staging.used.Load() }
 // Purge drops what is stored under key with all its variants and QUERYs; soft keeps it
 // for use after validation. It reports whether anything was there.
 func (e *Engine) Purge(key []byte, soft bool) bool {
+	found, _ := e.purge(key, soft)
+	return found
+}
+
+// purge is Purge; it tells also how many of the store's purges that were.
+func (e *Engine) purge(key []byte, soft bool) (found bool, purges int) {
 	defer e.flights.retire(func(f *fetch) bool { return ofKey(f.key, key) })
 	var was store.Entry
 	e.store.Lookup(e.store.Hash(key), key, e.now().UnixMilli(), &was)
-	found := was.Kind == store.Object || was.Kind == store.Variants
+	found = was.Kind == store.Object || was.Kind == store.Variants
 	if was.Kind == store.Object {
 		was.Release()
 	}
 	e.store.Purge(store.Purge{Key: key, Soft: soft})
-	return e.purgeQueries(key, soft) || found
+	// Set before a fetch of a QUERY notes its Seq: one that is not seen here
+	// starts behind the purge of key, and brings what is younger.
+	if !e.queries.Load() {
+		return found, 1
+	}
+	_, n := e.store.Purge(store.Purge{Key: append(slices.Clip(key), queryMark...), Soft: soft})
+	return found || n > 0, 2
 }
 
 // ofKey reports whether key is the primary key itself or one that goes on

@@ -59,19 +59,20 @@ func versionOf(o *old) uint64 {
 
 // A fetch asks the upstream once for everybody who wants the same.
 type fetch struct {
-	e     *Engine
-	pol   *Policy
-	ctx   context.Context // of its exchange
-	key   []byte          // primary key
-	hash  store.Hash
-	at    store.Hash   // where it stores: hash, or a variant's; the whole is found there by newcomers
-	req   wire.Request // what it sends: the leader's, without conditions of its own
-	ask   rfc9111.Ask  // the leader's
-	old   *old         // nil: nothing usable is stored
-	want  want         // what it asks for
-	place store.Hash   // where newcomers find it
-	query *question    // nil: it is no QUERY
-	seq   store.Seq    // taken when it starts, so that a racing purge wins
+	e      *Engine
+	pol    *Policy
+	ctx    context.Context // of its exchange
+	key    []byte          // primary key
+	hash   store.Hash
+	at     store.Hash   // where it stores: hash, or a variant's; the whole is found there by newcomers
+	req    wire.Request // what it sends: the leader's, without conditions of its own
+	ask    rfc9111.Ask  // the leader's
+	old    *old         // nil: nothing usable is stored
+	want   want         // what it asks for
+	place  store.Hash   // where newcomers find it
+	query  *question    // nil: it is no QUERY
+	origin int          // how much of key names the origin; see Route
+	seq    store.Seq    // taken when it starts, so that a racing purge wins
 
 	mu         sync.Mutex // guards the fields below
 	phase      phase

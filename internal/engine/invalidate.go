@@ -1,33 +1,84 @@
 package engine
 
 import (
+	"bytes"
+	"slices"
+
 	"opencache/internal/rfc9111"
+	"opencache/internal/store"
 	"opencache/internal/wire"
 )
 
 // afterUnsafe drops what an unsafe request has put out of date (RFC 9111,
-// 4.4): what is stored for its target, and for the URIs of the same origin
-// that the answer names. A method that is not known is not known to be safe.
-// It returns how many purges that were.
+// 4.4): what is stored for its target, for the URIs of the same origin that the
+// answer names, and what shares a group with any of these, or is in one that
+// the answer names (RFC 9875, 2.2.1 and 3). A method that is not known is not
+// known to be safe. It returns how many of the store's purges that were.
 func (c *call) afterUnsafe(resp *wire.Response) (purges int) {
 	if c.r.Method.Safe() || !rfc9111.Invalidates(rfc9111.Unsafe, resp.Status) {
 		return 0
 	}
-	c.e.Purge(c.key, false)
-	purges++
-	if c.pol.KeyOf == nil {
-		return purges
+	groups, purges := c.invalidate(nil, c.key)
+	if c.pol.KeyOf != nil {
+		for _, name := range [...]wire.Name{wire.Location, wire.ContentLocation} {
+			ref := resp.Get(name)
+			if ref == nil {
+				continue
+			}
+			if key, ok := c.pol.KeyOf(nil, c.r, ref); ok {
+				var n int
+				groups, n = c.invalidate(groups, key)
+				purges += n
+			}
+		}
 	}
-	for _, name := range [...]wire.Name{wire.Location, wire.ContentLocation} {
-		ref := resp.Get(name)
-		if ref == nil {
-			continue
+	site := c.e.site(c.pol, c.key[:c.origin])
+	if resp.Has(wire.CacheGroupInvalidation) {
+		for _, group := range rfc9111.Groups(slices.Collect(resp.Values("Cache-Group-Invalidation"))) {
+			groups = append(groups, c.e.store.Tag(site, []byte(group)))
 		}
-		if key, ok := c.pol.KeyOf(c.scratch[:0], c.r, ref); ok {
-			c.scratch = key
-			c.e.Purge(key, false)
-			purges++
-		}
+	}
+	if len(groups) > 0 {
+		c.e.purgeTags(groups, c.e.store.Site(c.pol.Site), c.key[:c.origin])
+		purges++
 	}
 	return purges
+}
+
+// invalidate drops what is stored under key, appends the groups that it was in
+// and tells how many of the store's purges that were. Of variants it knows
+// only the groups of those that this request selects.
+func (c *call) invalidate(groups []uint64, key []byte) (all []uint64, purges int) {
+	var at call
+	at.e, at.r, at.pol, at.key, at.primary, at.now = c.e, c.r, c.pol, key, c.e.store.Hash(key), c.e.now()
+	at.eachChosen(func(*store.Entry) { groups = c.e.store.AppendTags(groups, at.at, at.atKey) })
+	_, purges = c.e.purge(key, false)
+	return groups, purges
+}
+
+// purgeTags drops what has one of the tags. What is being fetched from that
+// origin may have them, too: newcomers do not join it.
+func (e *Engine) purgeTags(tags []uint64, site uint64, origin []byte) {
+	defer e.flights.retire(func(f *fetch) bool { return bytes.HasPrefix(f.key, origin) })
+	e.store.Purge(store.Purge{Tags: tags, Site: site})
+}
+
+// site is what tells the tags of one origin from another's.
+func (e *Engine) site(p *Policy, origin []byte) uint64 {
+	if len(origin) == 0 {
+		return e.store.Site(p.Site)
+	}
+	return e.store.Tag(e.store.Site(p.Site), origin)
+}
+
+// tags are those that f's response is stored with: its groups (RFC 9875, 2).
+func (f *fetch) tags() (tags []uint64) {
+	if !f.head.names.Has(wire.CacheGroups) {
+		return nil
+	}
+	site := f.e.site(f.pol, f.key[:f.origin])
+	for _, group := range rfc9111.Groups(f.head.values(wire.CacheGroups)) {
+		tags = append(tags, f.e.store.Tag(site, []byte(group)))
+	}
+	return tags
 }

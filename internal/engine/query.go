@@ -196,18 +196,6 @@ func (e *Engine) questionHash(base store.Hash, generation uint32, digest *[sha25
 	return e.store.Variant(base, generation, 0, digest[:])
 }
 
-// purgeQueries drops what is stored for QUERYs of the target with that key,
-// with soft until it is validated. It reports whether there was anything.
-func (e *Engine) purgeQueries(key []byte, soft bool) bool {
-	// Set before a fetch notes its Seq: one that is not seen here starts
-	// behind the purge of key, and brings what is younger.
-	if !e.queries.Load() {
-		return false
-	}
-	_, n := e.store.Purge(store.Purge{Key: append(slices.Clip(key), queryMark...), Soft: soft})
-	return n > 0
-}
-
 // queryOf has f ask what q asks.
 func (f *fetch) queryOf(q *question) {
 	f.e.queries.Store(true)

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"bytes"
+	"slices"
+
 	"opencache/internal/rfc9111"
 	"opencache/internal/wire"
 )
@@ -8,8 +11,14 @@ import (
 // covers reports whether a response stored with the head h may take over the
 // Vary of answer where it is: its place tells apart only what it was stored
 // for, so that no request field may be nominated that was not before (RFC
-// 9111, 4.1).
+// 9111, 4.1). Nor may it take over other groups, or another No-Vary-Search: its
+// place does not change with them.
 func (h *storedHead) covers(answer *storedHead) bool {
+	for _, name := range [...]wire.Name{wire.CacheGroups, wire.NoVarySearch} {
+		if answer.names.Has(name) && !slices.EqualFunc(h.values(name), answer.values(name), bytes.Equal) {
+			return false
+		}
+	}
 	if !answer.names.Has(wire.Vary) {
 		return true // the old one stays
 	}

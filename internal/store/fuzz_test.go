@@ -17,6 +17,8 @@ func FuzzRecord(f *testing.F) {
 	f.Add(append(b[:], "keymetabody!"...))
 	(&header{key: KeyMax, meta: MetaMax, size: math.MaxInt64}).encode(&b)
 	f.Add(b[:])
+	(&header{key: 1, meta: 1, tags: 1, body: 1, size: 1}).encode(&b)
+	f.Add(append(b[:], "kmtag-tagb!"...))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var h header
@@ -26,7 +28,7 @@ func FuzzRecord(f *testing.F) {
 		if h.length() > len(b) || h.key < 0 || h.meta < 0 || h.body < 0 || h.size < 0 {
 			t.Fatalf("got a record of %d bytes in %d: %+v", h.length(), len(b), h)
 		}
-		parts := append(append(bytes.Clone(h.keyOf(b)), h.metaOf(b)...), h.bodyOf(b)...)
+		parts := bytes.Join([][]byte{h.keyOf(b), h.metaOf(b), h.tagsOf(b), h.bodyOf(b)}, nil)
 		if want := b[headerSize:h.length()]; !bytes.Equal(parts, want) {
 			t.Errorf("got parts %q, want %q", parts, want)
 		}

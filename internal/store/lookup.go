@@ -43,7 +43,7 @@ func (m *Memory) object(h Hash, key []byte, c *cell, e *Entry) bool {
 	soft := c.soft()
 	if bans := m.bans.Load(); c.checked() != bans.newest {
 		var hard, softer bool
-		if hard, softer = bans.judge(&r, key, c.checked(), c.checked()); hard {
+		if hard, softer = bans.judge(r.faceOf(b), c.checked(), c.checked()); hard {
 			m.checked(h, c, bans.newest, true, false)
 			s.Release()
 			return true
@@ -56,7 +56,7 @@ func (m *Memory) object(h Hash, key []byte, c *cell, e *Entry) bool {
 	e.Meta = r.metaOf(b)
 	e.Size, e.Version, e.Born, e.Validated, e.Soft = r.size, r.version, r.born, r.validated, soft
 	if r.body > 0 {
-		e.Body = s.span(off+headerSize+r.key+r.meta, r.body)
+		e.Body = s.span(off+r.length()-r.body, r.body)
 	}
 	e.owner = s
 	return true

@@ -14,14 +14,16 @@ const maxBans = 1000
 // Unknown is Purge's count where counting would cost a walk over the volume.
 const Unknown = -1
 
-// A Purge says what to drop: All of it, one Key, the keys with a Prefix, or a
-// Site; a Prefix together with a Site is that prefix in that site.
+// A Purge says what to drop: All of it, one Key, the keys with a Prefix, what
+// has one of the Tags, or a Site; a Prefix, or Tags, together with a Site are
+// those in that site.
 type Purge struct {
 	All    bool
 	Key    []byte // a primary key; its variants go with it
 	Hash   Hash   // of Key; zero: computed
 	Prefix []byte // of full keys
-	Site   uint64 // Memory.Site; 0: whatever the site. Worth giving with a Key or a Prefix
+	Tags   []uint64
+	Site   uint64 // Memory.Site; 0: whatever the site. Worth giving with a Key, a Prefix or Tags
 	// Soft keeps what is hit, to be validated before it is used.
 	Soft bool
 }
@@ -34,6 +36,7 @@ type ban struct {
 	kind banKind
 	site uint64 // 0: any
 	text []byte
+	tags []uint64
 }
 
 type banKind uint8
@@ -42,7 +45,22 @@ const (
 	banAll    banKind = iota // everything, or everything of a site
 	banPrefix                // keys that begin with text
 	banKey                   // the key text and its variants
+	banTag                   // what has one of tags
 )
+
+// A face is what purges see of a record.
+type face struct {
+	site            uint64
+	born, validated Seq
+	key, tags       []byte
+}
+
+func (h *header) face(key, tags []byte) face {
+	return face{site: h.site, born: h.born, validated: h.validated, key: key, tags: tags}
+}
+
+// faceOf is the face of the record that begins b.
+func (h *header) faceOf(b []byte) face { return h.face(h.keyOf(b), h.tagsOf(b)) }
 
 // bans are the purges in force, oldest first. A list is never changed, it is
 // replaced.
@@ -51,15 +69,15 @@ type bans struct {
 	list   []ban
 }
 
-// judge evaluates the bans after the given sequences on the record h with its
-// full key: hard ones since hardFrom, soft ones since softFrom.
-func (b *bans) judge(h *header, key []byte, hardFrom, softFrom Seq) (hard, soft bool) {
-	hardFrom, softFrom = max(hardFrom, h.born), max(softFrom, h.validated)
+// judge evaluates the bans after the given sequences on a record: hard ones
+// since hardFrom, soft ones since softFrom.
+func (b *bans) judge(f face, hardFrom, softFrom Seq) (hard, soft bool) {
+	hardFrom, softFrom = max(hardFrom, f.born), max(softFrom, f.validated)
 	from := min(hardFrom, softFrom)
 	for i := len(b.list) - 1; i >= 0 && b.list[i].seq > from; i-- {
 		d := &b.list[i]
 		switch {
-		case !d.hits(h.site, key):
+		case !d.hits(&f):
 		case !d.soft && d.seq > hardFrom:
 			return true, soft
 		case d.soft && d.seq > softFrom:
@@ -69,15 +87,17 @@ func (b *bans) judge(h *header, key []byte, hardFrom, softFrom Seq) (hard, soft 
 	return false, soft
 }
 
-func (d *ban) hits(site uint64, key []byte) bool {
-	if d.site != 0 && d.site != site {
+func (d *ban) hits(f *face) bool {
+	if d.site != 0 && d.site != f.site {
 		return false
 	}
 	switch d.kind {
 	case banPrefix:
-		return bytes.HasPrefix(key, d.text)
+		return bytes.HasPrefix(f.key, d.text)
 	case banKey:
-		return ofKey(key, d.text)
+		return ofKey(f.key, d.text)
+	case banTag:
+		return hasTag(f.tags, d.tags)
 	}
 	return true
 }
@@ -98,7 +118,7 @@ func (d *ban) covers(old *ban) bool {
 	case d.kind == banAll:
 		return true
 	}
-	return d.kind == old.kind && bytes.Equal(d.text, old.text)
+	return d.kind == old.kind && bytes.Equal(d.text, old.text) && slices.Equal(d.tags, old.tags)
 }
 
 // with returns b with d added. When the list gets too long its oldest entries
@@ -128,7 +148,7 @@ func (b *bans) merge(i int) {
 func (b *bans) widen() {
 	i := slices.IndexFunc(b.list, func(d ban) bool { return d.kind != banAll })
 	if i >= 0 {
-		b.list[i].kind, b.list[i].text = banAll, nil
+		b.list[i].kind, b.list[i].text, b.list[i].tags = banAll, nil, nil
 	} else {
 		i = slices.IndexFunc(b.list, func(d ban) bool { return d.site != 0 })
 		b.list[i].site = 0
@@ -184,6 +204,8 @@ func (m *Memory) Purge(p Purge) (Seq, int) {
 		return seq, m.purgeKeyLocked(&p, seq)
 	case len(p.Prefix) > 0:
 		m.banLocked(ban{seq: seq, soft: p.Soft, kind: banPrefix, site: p.Site, text: bytes.Clone(p.Prefix)})
+	case len(p.Tags) > 0:
+		m.banLocked(ban{seq: seq, soft: p.Soft, kind: banTag, site: p.Site, tags: slices.Clone(p.Tags)})
 	case p.Site != 0:
 		m.banLocked(ban{seq: seq, soft: p.Soft, site: p.Site})
 	default:
@@ -199,7 +221,7 @@ func (m *Memory) Purged(key []byte, site uint64, since Seq) (Seq, bool) {
 	m.purges.mu.Lock()
 	defer m.purges.mu.Unlock()
 	h := m.Hash(key)
-	hard, soft := m.bans.Load().judge(&header{site: site, born: since, validated: since}, key, 0, 0)
+	hard, soft := m.bans.Load().judge(face{site: site, born: since, validated: since, key: key}, 0, 0)
 	return m.Seq(), hard || soft || m.hard.since(h, since) || m.soft.since(h, since)
 }
 

@@ -50,6 +50,7 @@ func (m *Memory) write(c *claim, r *Record, h *header) {
 	c.write(fixed[:])
 	c.write(r.Key)
 	c.write(r.Meta)
+	c.write(appendTags(nil, r.Tags))
 	for _, p := range r.Body {
 		c.write(p)
 	}
@@ -99,7 +100,7 @@ func (m *Memory) publish(r *Record, h *header, c *claim) error {
 	mu := m.index.lock(r.Hash)
 	defer mu.Unlock()
 	b := m.bans.Load()
-	hard, soft := b.judge(h, r.Key, 0, 0)
+	hard, soft := b.judge(h.face(r.Key, appendTags(nil, r.Tags)), 0, 0)
 	if hard || m.hard.since(r.Hash, r.Born) || r.Born > m.Seq() {
 		return ErrPurged
 	}
@@ -200,12 +201,12 @@ func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte)
 }
 
 // Freshen replaces the Meta of a record after a validation (RFC 9111, 4.3.4)
-// that started at validated; version, content, born and frequency stay. It is
+// that started at validated; version, tags, content, born and frequency stay. It is
 // ErrGone when the record is no longer there with that version, ErrOlder when
 // it was validated later than this; other errors are Put's.
 func (m *Memory) Freshen(h Hash, key []byte, version uint64, meta []byte, validated Seq) error {
 	var e Entry
-	site, ok := m.pinned(h, key, &e)
+	site, tags, ok := m.pinned(h, key, &e)
 	if !ok {
 		return ErrGone
 	}
@@ -215,7 +216,7 @@ func (m *Memory) Freshen(h Hash, key []byte, version uint64, meta []byte, valida
 	}
 	r := Record{
 		Hash: h, Key: key, Site: site, Version: version, Born: e.Born, Validated: validated,
-		Meta: meta, Size: e.Size,
+		Meta: meta, Tags: tags, Size: e.Size,
 	}
 	if e.Body.N > 0 {
 		r.Body = [][]byte{e.Body.Mem}
@@ -227,21 +228,24 @@ func (m *Memory) Freshen(h Hash, key []byte, version uint64, meta []byte, valida
 	return m.counts.refused(m.replace(&r, &hd))
 }
 
-// pinned fills e with the object under key, and returns its site.
-func (m *Memory) pinned(h Hash, key []byte, e *Entry) (site uint64, ok bool) {
+// pinned fills e with the object under key, and returns its site and tags.
+func (m *Memory) pinned(h Hash, key []byte, e *Entry) (site uint64, tags []uint64, ok bool) {
 	var c cell
 	for range lookupTries {
 		if !m.index.load(h, &c) || c.kind() != Object {
-			return 0, false
+			return 0, nil, false
 		}
 		if !m.object(h, key, &c, e) {
 			continue
 		}
 		var r header
-		ok = e.Kind == Object && r.decode(m.slabs[c.slab()].mem[c.off():])
-		return r.site, ok
+		b := m.slabs[c.slab()].mem[c.off():]
+		if e.Kind != Object || !r.decode(b) {
+			return 0, nil, false
+		}
+		return r.site, parseTags(r.tagsOf(b)), true
 	}
-	return 0, false
+	return 0, nil, false
 }
 
 // replace writes r where a record with the same key and version is. The hard
@@ -273,7 +277,7 @@ func (m *Memory) replace(r *Record, h *header) error {
 		return ErrOlder
 	}
 	b := m.bans.Load()
-	hard, soft := b.judge(h, r.Key, old.checked(), 0)
+	hard, soft := b.judge(h.face(r.Key, appendTags(nil, r.Tags)), old.checked(), 0)
 	if hard {
 		m.dropLocked(&old, Purged)
 		return ErrPurged

@@ -167,7 +167,7 @@ func (m *Memory) purgedLocked(s *slab, l *listing, c *cell) bool {
 	if !h.decode(rec) {
 		return true
 	}
-	hard, soft := b.judge(&h, h.keyOf(rec), c.checked(), c.checked())
+	hard, soft := b.judge(h.faceOf(rec), c.checked(), c.checked())
 	if !hard {
 		c.state = stateOf(b.newest, c.soft() || soft, c.freq())
 	}

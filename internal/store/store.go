@@ -42,6 +42,8 @@ const (
 	KeyMax = 16 << 10
 	// MetaMax is the longest Meta.
 	MetaMax = 128 << 10
+	// TagsMax is how many tags a record may have.
+	TagsMax = 1024
 )
 
 // A Hash is the 128-bit keyed hash of a full key. The secret is the volume's.
@@ -105,6 +107,7 @@ type Record struct {
 	Born      Seq
 	Validated Seq
 	Meta      []byte
+	Tags      []uint64 // what purges by tag find it by (Memory.Tag)
 	Body      [][]byte // the whole content in pieces when Size <= WholeMax, else nil
 	Size      int64
 }

@@ -36,6 +36,7 @@ type naming interface {
 	Hash(key []byte) store.Hash
 	Variant(primary store.Hash, generation uint32, set store.Set, values []byte) store.Hash
 	Site(name []byte) uint64
+	Tag(site uint64, text []byte) uint64
 	Version() uint64
 	Intern(fields []byte) (store.Set, bool)
 	Fields(s store.Set) []byte
@@ -46,6 +47,7 @@ type reading interface {
 	Lookup(h store.Hash, key []byte, now int64, e *store.Entry)
 	Segment(version uint64, n int) (wire.Span, bool)
 	SegmentSize() int
+	AppendTags(dst []uint64, h store.Hash, key []byte) []uint64
 }
 
 type writing interface {
@@ -86,6 +88,8 @@ func Run(t *testing.T, open func(t testing.TB) Volume) {
 		{"purge races", purgeRaces},
 		{"purge soft", purgeSoft},
 		{"purge variants", purgeVariants},
+		{"purge tags", purgeTags},
+		{"purge tags many", purgeTagsMany},
 		{"purge many", purgeMany},
 		{"purge unseen", purgeUnseen},
 		{"purge wins", purgeWins},
