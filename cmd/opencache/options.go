@@ -34,6 +34,8 @@ type serveOptions struct {
 	NoSortQuery  bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
 	PassRange    bool          `group:"Caching" help:"Send the origin a request for one range as it is, and keep the part that comes; otherwise the whole is fetched."`
 	NoHeuristics bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
+	NoCookies    bool          `name:"no-store-set-cookie" group:"Caching" help:"Store no answers with Set-Cookie; otherwise those are whose freshness the origin itself gives."`
+	Targeted     fieldNames    `name:"targeted-field" group:"Caching" placeholder:"NAME" help:"Response field that decides on caching in place of Cache-Control and Expires (RFC 9213), the most applicable first; none is to heed none (default CDN-Cache-Control). Repeatable; one a line in the environment."`
 	StaleIfError time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
 	MaxVariants  int           `default:"64" group:"Caching" placeholder:"N" help:"Stored answers of one URL that Vary keeps apart; beyond it the oldest falls (default ${default})."`
 	MaxQuery     size          `default:"64K" group:"Caching" placeholder:"SIZE" help:"Longest content of a QUERY that is cached; longer ones are handed through, and with 0 all are (default ${default})."`
@@ -172,6 +174,17 @@ func loopbackAddr(addr string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// targets are the targeted fields that are heeded.
+func (o *serveOptions) targets() []string {
+	switch {
+	case len(o.Targeted) == 0:
+		return []string{"CDN-Cache-Control"}
+	case o.Targeted[0] == "none":
+		return nil
+	}
+	return o.Targeted
+}
+
 // requestID is what --request-id means to the edge.
 func (o *serveOptions) requestID() edge.RequestID {
 	switch o.RequestID {
@@ -189,6 +202,7 @@ func (o *serveOptions) rules() rfc9111.Policy {
 	if o.NoHeuristics {
 		r.Heuristic = 0
 	}
+	r.NoSetCookie = o.NoCookies
 	r.StaleIfError = int64(o.StaleIfError / time.Second)
 	return r
 }

@@ -94,7 +94,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 		Engine: s.engine, Upstream: s.metrics.Upstream(s.upstream), Origin: name,
 		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
 		Policy: engine.Policy{
-			Rules: o.rules(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
+			Rules: o.rules(), Targets: o.targets(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
 			MaxQuery: o.maxQuery(), MaxVariants: o.MaxVariants,
 			EarlyHints: o.EarlyHints, PassHead: o.PassHead, PassRange: o.PassRange,
 			ProxyStatus: true,

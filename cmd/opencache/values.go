@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -78,6 +79,33 @@ func (p *patterns) UnmarshalText(text []byte) error {
 		*p = append(*p, re)
 	}
 	return nil
+}
+
+// fieldNames are names of fields, or "none" alone.
+type fieldNames []string
+
+// UnmarshalText appends the names in text, one a line.
+func (n *fieldNames) UnmarshalText(text []byte) error {
+	for line := range strings.Lines(string(text)) {
+		name := strings.TrimSuffix(line, "\n")
+		switch {
+		case !isFieldName(name):
+			return fmt.Errorf("%q is no field name: expected one like CDN-Cache-Control, or none", name)
+		case strings.EqualFold(name, "Cache-Control"):
+			return fmt.Errorf("%s: expected a field that stands in for it, or none", name)
+		case len(*n) > 0 && (name == "none" || (*n)[0] == "none"):
+			return errors.New("none beside others: expected it alone")
+		}
+		*n = append(*n, name)
+	}
+	return nil
+}
+
+// isFieldName reports whether s is a token (RFC 9110, 5.1 and 5.6.2).
+func isFieldName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	})
 }
 
 // A ttlRule says how long answers that do not say it themselves are fresh.

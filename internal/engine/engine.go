@@ -50,7 +50,11 @@ type Options struct {
 // A Policy is what configuration says about a kind of request. It is made
 // once and only read afterwards.
 type Policy struct {
-	Rules    rfc9111.Policy
+	Rules rfc9111.Policy
+	// Targets are the names of the targeted fields (RFC 9213) that decide on
+	// caching in place of Cache-Control and Expires, the most applicable first:
+	// the first that is in a response, valid and not empty. Nil: none.
+	Targets  []string
 	Upstream wire.Exchanger
 	// Bypass hands every request through, whatever its method.
 	Bypass bool

@@ -94,6 +94,7 @@ type fetch struct {
 
 	// From growing on.
 	head       storedHead
+	full       *storedHead // head with what is not stored, for the leader; nil: the same
 	varies     bool
 	set        store.Set
 	generation uint32 // of the marker under which at is a variant's
@@ -283,8 +284,8 @@ func (f *fetch) exchange() (again bool) {
 // the store has lost it, the request loses its conditions and is sent again.
 func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 	var answer storedHead
-	answer.digest(resp, asked, answered)
-	fresh := f.old.head.freshened(resp, &answer)
+	answer.digest(resp, asked, answered, f.pol)
+	fresh, _ := f.old.head.freshened(resp, &answer, f.pol)
 	if rfc9111.Validates(&f.old.head.facts, &answer.facts) && f.old.head.covers(&answer) {
 		why := rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules)
 		if why == rfc9111.OK && f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
@@ -310,7 +311,7 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 // handed to one.
 func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
 	defer closeIfPanics(resp)
-	f.head.digest(resp, asked, answered)
+	f.full = f.head.digest(resp, asked, answered, f.pol)
 	if why := f.admit(resp); why != 0 {
 		f.refuse(resp, why)
 		return
@@ -345,6 +346,9 @@ func (f *fetch) grows(size int64) {
 func (f *fetch) admit(resp *wire.Response) Reason {
 	if serverFailed(resp.Status) && f.old != nil {
 		return OriginStatus // what is stored may answer better
+	}
+	if resp.Status == 416 && f.want.kind != theWhole {
+		return Reason(rfc9111.WhyRangeRequest) // about the range, which no key holds
 	}
 	// What could only ever stand in for an error is not kept: its fetches
 	// would be waited for in vain.

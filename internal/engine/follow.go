@@ -89,7 +89,7 @@ func (c *call) follow(f *fetch, stale *old) bool {
 		c.e.staging.put(s.block)
 	}
 	f.mu.Lock()
-	size, stored := f.size, f.stored
+	size, stored, head := f.size, f.stored, f.headForLocked(c)
 	reach := f.length + f.ahead
 	pulls := f.ahead > 0 && f.phase == growing && f.leader != c
 	f.mu.Unlock()
@@ -101,7 +101,7 @@ func (c *call) follow(f *fetch, stale *old) bool {
 		return true
 	}
 	c.tellFetched(f, stale, stored)
-	c.startStored(&f.head, v, size)
+	c.startStored(head, v, size)
 	if c.r.Method == wire.HEAD || v.Status != 206 && v.Status != f.head.facts.Status {
 		f.finishes() // the answer is read, the content is for the next ones
 		c.end(nil)
@@ -147,6 +147,15 @@ func (c *call) sendGrowing(f *fetch, from, to int64) {
 	if c.copyGrowing(f, from, to) {
 		c.end(nil)
 	}
+}
+
+// headForLocked returns the head that c's answer begins with: who caused the
+// fetch gets also the fields that are nobody else's (RFC 9111, 5.2.2.7).
+func (f *fetch) headForLocked(c *call) *storedHead {
+	if f.full != nil && f.leader == c {
+		return f.full
+	}
+	return &f.head
 }
 
 // copyGrowing sends the content [from, to] (to < 0: to its end) as it comes.

@@ -55,7 +55,7 @@ func (c *call) afterHead(resp *wire.Response) (version uint64) {
 		return 0
 	}
 	var answer storedHead
-	answer.digest(resp, c.asked, c.now)
+	answer.digest(resp, c.asked, c.now, c.pol)
 	answer.facts.Length = resp.Length
 	var ask rfc9111.Ask
 	digestAsk(&ask, c.r)
@@ -66,7 +66,7 @@ func (c *call) afterHead(resp *wire.Response) (version uint64) {
 			return
 		}
 		h.sized(e.Size)
-		fresh := h.freshened(resp, &answer)
+		fresh, _ := h.freshened(resp, &answer, c.pol)
 		why := rfc9111.Storable(&fresh.facts, &ask, &c.pol.Rules)
 		switch {
 		case why == rfc9111.WhyAuthorization || why == rfc9111.WhyRequestNoStore:

@@ -69,8 +69,11 @@ func (c *call) orient() {
 // deliverHit answers with what is stored as it is.
 func (c *call) deliverHit(v rfc9111.Verdict) bool {
 	c.out.Status = Hit
-	if v.TTL <= 0 {
+	switch {
+	case v.TTL <= 0:
 		c.out.Status, c.out.Why = Stale, Reason(v.Why)
+	case v.Why == rfc9111.WhyImmutable: // the request asked for less age
+		c.out.Why = Reason(v.Why)
 	}
 	return c.deliver(v)
 }

@@ -41,15 +41,16 @@ func (f *fetch) receivePart(resp *wire.Response, asked, answered time.Time) (aga
 // belongs to what is stored updates its fields (RFC 9111, 3.4).
 func (f *fetch) admitPart(resp *wire.Response, asked, answered time.Time) Reason {
 	var answer storedHead
-	answer.digest(resp, asked, answered)
+	full := answer.digest(resp, asked, answered, f.pol)
 	p, length, ok := partOf(resp)
 	if !ok || f.query != nil {
 		return PartialContent
 	}
 	answer.facts.AsPartial(length)
-	f.head, f.have = answer, nil
+	f.head, f.full, f.have = answer, full, nil
 	if f.old != nil && f.old.head.facts.Partial() && sameContent(&f.old.head, &answer) && f.old.head.covers(&answer) {
-		f.head, f.have = f.old.head.freshened(resp, &answer), f.old.head.runs
+		f.head, f.full = f.old.head.freshened(resp, &answer, f.pol)
+		f.have = f.old.head.runs
 	} else if f.want.only != nil {
 		// Who sends If-Range has the fields already, and the answer may leave
 		// out some of them (RFC 9110, 15.3.7).

@@ -243,7 +243,7 @@ func (c *call) copyPart(f *fetch, have runs, from, to int64) bool {
 // own request goes out as it came when it does not have what was asked for.
 func (c *call) followPart(f *fetch, stale *old, mine bool) bool {
 	f.mu.Lock()
-	stored := f.stored
+	stored, head := f.stored, f.headForLocked(c)
 	reach := f.part.First + f.length + f.ahead
 	pulls := f.ahead > 0 && f.phase == growing && !mine
 	f.mu.Unlock()
@@ -260,7 +260,7 @@ func (c *call) followPart(f *fetch, stale *old, mine bool) bool {
 		return true
 	}
 	c.tellFetched(f, stale, stored)
-	c.startStored(&f.head, v, length)
+	c.startStored(head, v, length)
 	c.tag = append(c.tag[:0], f.head.strongValidator()...)
 	if c.sendPart(f, f.have, v.Selection, length) {
 		f.finishes() // its reader has what it came for

@@ -16,7 +16,7 @@ func (c *call) settlePosted(resp *wire.Response) bool {
 		return false
 	}
 	var head storedHead
-	head.digest(resp, c.asked, c.now)
+	head.digest(resp, c.asked, c.now, c.pol)
 	digestAsk(&c.ask, c.r)
 	if rfc9111.PostStorable(&head.facts, &c.ask, &c.pol.Rules) != rfc9111.OK {
 		return false

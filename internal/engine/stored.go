@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"opencache/internal/rfc9111"
 	"opencache/internal/wire"
@@ -107,77 +106,6 @@ func (h *storedHead) read(meta []byte) error {
 		h.runs, h.block, err = readRuns(h.block, h.facts.Length)
 	}
 	return err
-}
-
-// digest makes h the stored form of a response whose exchange took from
-// asked to answered.
-func (h *storedHead) digest(resp *wire.Response, asked, answered time.Time) {
-	h.facts.Reset(resp.Status, asked.UnixMilli(), answered.UnixMilli())
-	for name, value := range resp.All() {
-		if f := fieldOf[name]; f != rfc9111.None {
-			h.facts.Field(f, value)
-		}
-	}
-	h.facts.Done()
-	h.names = resp.Names()
-	drop := notStored
-	if resp.Status == 206 { // elsewhere it has no meaning and is a field like any (RFC 9110, 14.4)
-		drop.Add(wire.ContentRange)
-	}
-	h.block = resp.AppendFields(make([]byte, 0, usualHead), drop)
-	// A recipient with a clock adds the Date that is missing (RFC 9110, 6.6.1).
-	if !resp.Has(wire.Date) {
-		h.block = append(h.block, "Date: "...)
-		h.block = append(wire.AppendDate(h.block, answered.Unix()), "\r\n"...)
-		h.names.Add(wire.Date)
-	}
-	if (resp.Status == 200 || resp.Status == 206) && !resp.Has(wire.AcceptRanges) {
-		h.block = wire.AppendField(h.block, wire.AcceptRanges, "bytes")
-		h.names.Add(wire.AcceptRanges)
-	}
-	for name := range wire.NumNames {
-		if drop.Has(wire.Name(name)) {
-			h.names.Remove(wire.Name(name))
-		}
-	}
-}
-
-// freshened returns h as the 304 resp, digested into answer, changes it (RFC
-// 9111, 3.2 and 4.3.4).
-func (h *storedHead) freshened(resp *wire.Response, answer *storedHead) storedHead {
-	fresh := storedHead{facts: h.facts, runs: h.runs}
-	rfc9111.Freshen(&fresh.facts, &answer.facts)
-	add := func(id wire.Name, name, value []byte) {
-		fresh.block = wire.AppendNamed(fresh.block, name, value)
-		fresh.names.Add(id)
-	}
-	for id, line := range wire.Lines(h.block) {
-		replaced := answer.names.Has(id) && !notUpdated.Has(id)
-		if id == wire.Other {
-			replaced = hasNamed(resp, line.Name)
-		}
-		if !replaced {
-			add(id, line.Name, line.Value)
-		}
-	}
-	for id, line := range wire.Lines(answer.block) {
-		if !notUpdated.Has(id) {
-			add(id, line.Name, line.Value)
-		}
-	}
-	return fresh
-}
-
-func hasNamed(resp *wire.Response, name []byte) bool {
-	if !resp.Names().Has(wire.Other) {
-		return false
-	}
-	for i := range resp.Len() {
-		if id, n, _, ok := resp.At(i); ok && id == wire.Other && wire.EqualFold(n, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // strongValidator returns the field value under which bytes of two fetches

@@ -11,7 +11,7 @@ const FactsSize = 8 + 11*8 + 16
 
 // layout numbers the encoding; it changes whenever that, or the meaning of a
 // flag, changes.
-const layout = 1
+const layout = 2
 
 // ErrFacts is in every error of Facts.Get.
 var ErrFacts = errors.New("not facts of a response")

@@ -1,8 +1,9 @@
 package rfc9111
 
 // Facts are what the rules derive from a response when it is stored. They
-// have a fixed size and hold no pointers. Reset, one Field per field line in
-// order, Done; from then on they are only read, until Freshen.
+// have a fixed size and hold no pointers. Reset, Target for each field of the
+// target list until one counts, one Field per field line in order, Done; from
+// then on they are only read. When the head changes they are made anew (Renew).
 type Facts struct {
 	Status int
 	flags  factFlag
@@ -14,8 +15,8 @@ type Facts struct {
 	// LastModified is 0 unless HasLastModified.
 	LastModified int64
 	// MaxAge, SMaxAge, StaleWhileRevalidate and StaleIfError are arguments of
-	// Cache-Control, in seconds up to MaxDelta, or Absent. An argument that
-	// cannot be read counts as 0.
+	// Cache-Control or of the targeted field that stands for it, in seconds up
+	// to MaxDelta, or Absent. An argument that cannot be read counts as 0.
 	MaxAge, SMaxAge, StaleWhileRevalidate, StaleIfError int64
 	// AgeValue is the Age field in seconds, 0 without one.
 	AgeValue int64
@@ -33,8 +34,7 @@ type factFlag uint32
 
 const (
 	// which fields there were, readable or not
-	sawCacheControl factFlag = 1 << iota
-	sawAge
+	sawAge factFlag = 1 << iota
 	sawDate
 	sawExpires
 	sawETag
@@ -46,13 +46,14 @@ const (
 	hasLastModified
 	// of Vary
 	varyAny
-	// of Cache-Control
+	// of Cache-Control, or of the targeted field that stands for it
+	targeted // it was one
 	broken
 	noStore
 	noCache
-	noCacheQualified
+	noCacheFields // with field names: these alone are not reused
 	private
-	privateQualified
+	privateFields // with field names: these alone are not stored
 	public
 	mustRevalidate
 	proxyRevalidate
@@ -60,10 +61,9 @@ const (
 	immutable
 	// only a part of the content is stored
 	partial
+	// of framing
+	untilClose
 	endOfFlags
-
-	controlFlags = sawCacheControl | broken | noStore | noCache | noCacheQualified | private | privateQualified |
-		public | mustRevalidate | proxyRevalidate | mustUnderstand | immutable
 )
 
 // longAgo is the time of an Expires that is no date, which is to be taken for
@@ -84,6 +84,21 @@ func (f *Facts) Reset(status int, requestTime, responseTime int64) {
 	}
 }
 
+// Renew makes f the facts of a response with no fields yet whose head is made
+// of old's and of what updates it, which was asked for and came at the times
+// given: what no field says stays (RFC 9111, 3.2). Of Date and Age only the
+// update's count: without them it was generated when it was received.
+func (f *Facts) Renew(old *Facts, requestTime, responseTime int64) {
+	f.Reset(old.Status, requestTime, responseTime)
+	f.Length = old.Length
+	f.flags = old.flags & (untilClose | partial)
+}
+
+// UntilClose says that the content ended with the connection, so that it may
+// have been cut short unseen: such a response is not taken for immutable (RFC
+// 8246, 3).
+func (f *Facts) UntilClose() { f.flags |= untilClose }
+
 // Field takes one field line; fields that say nothing about a response are
 // ignored. The value is not kept.
 func (f *Facts) Field(id Field, value []byte) {
@@ -92,8 +107,8 @@ func (f *Facts) Field(id Field, value []byte) {
 		f.control(value)
 	case Age:
 		// RFC 9111, 5.1: the first member counts, an invalid one is ignored.
-		if f.first(sawAge) {
-			f.AgeValue, _ = parseDelta(firstMember(value), false)
+		if member := firstMember(value); len(member) > 0 && f.first(sawAge) {
+			f.AgeValue, _ = parseDelta(member, false)
 		}
 	case Date:
 		if f.first(sawDate) {
@@ -166,7 +181,7 @@ func (f *Facts) NoCache() bool { return f.has(noCache) }
 
 // Immutable reports whether the response will not change while it is fresh
 // (RFC 8246).
-func (f *Facts) Immutable() bool { return f.has(immutable) }
+func (f *Facts) Immutable() bool { return f.has(immutable) && !f.has(untilClose) }
 
 func (f *Facts) has(flag factFlag) bool { return f.flags&flag != 0 }
 
@@ -188,7 +203,7 @@ func (f *Facts) date(value []byte, flag factFlag) int64 {
 
 // expires takes an Expires line: of several the first counts (RFC 9111, 4.2.1).
 func (f *Facts) expires(value []byte) {
-	if !f.first(sawExpires) {
+	if f.has(targeted) || !f.first(sawExpires) {
 		return
 	}
 	t, ok := ParseDate(value, f.ResponseTime)
@@ -224,7 +239,9 @@ func (f *Facts) etag(value []byte) {
 
 // control takes a Cache-Control line (RFC 9111, 5.2.2).
 func (f *Facts) control(value []byte) {
-	f.flags |= sawCacheControl
+	if f.has(targeted) {
+		return
+	}
 	d := directives{rest: value}
 	for d.next() {
 		f.directive(&d)
@@ -252,9 +269,9 @@ func (f *Facts) directive(d *directives) {
 	case "no-store":
 		f.flags |= noStore
 	case "no-cache":
-		f.qualified(noCache, noCacheQualified, d)
+		f.restrict(noCache, noCacheFields, d)
 	case "private":
-		f.qualified(private, privateQualified, d)
+		f.restrict(private, privateFields, d)
 	case "must-revalidate":
 		f.flags |= mustRevalidate
 	case "proxy-revalidate":
@@ -264,7 +281,7 @@ func (f *Facts) directive(d *directives) {
 	case "must-understand":
 		f.permit(mustUnderstand, d)
 	case "immutable":
-		f.permit(immutable, d)
+		f.flags |= immutable // RFC 8246, 2: whatever argument it has
 	}
 }
 
@@ -274,13 +291,13 @@ func (f *Facts) permit(flag factFlag, d *directives) {
 	}
 }
 
-// qualified sets flag, and with an argument the other too. The qualified form
-// is obeyed as the unqualified, as RFC 9111, 5.2.2.4 and 5.2.2.7 note.
-func (f *Facts) qualified(flag, withArgument factFlag, d *directives) {
-	f.flags |= flag
-	if d.form != bare {
-		f.flags |= withArgument
+// restrict sets whole, or fields when the directive names fields that can be
+// withheld.
+func (f *Facts) restrict(whole, fields factFlag, d *directives) {
+	if (d.form == token || d.form == quoted) && withholdable(d.arg) {
+		whole = fields
 	}
+	f.flags |= whole
 }
 
 // delta sets *to by the directive's argument. Of several the first counts,

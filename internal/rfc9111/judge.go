@@ -76,6 +76,9 @@ func (c *candidate) decide() (Action, Reason) {
 	}
 	// RFC 9111, 4.2: fresh while the lifetime is above the age.
 	if c.left > 0 {
+		if c.a.maxAge != Absent && c.tooOld() {
+			return Deliver, WhyImmutable
+		}
 		return Deliver, c.from
 	}
 	return c.stale()
@@ -88,15 +91,21 @@ func (c *candidate) declined() Reason {
 	switch {
 	case a.has(askNoCache):
 		return WhyRequestNoCache
-	// RFC 9111, 5.2.1.1. An age of 0 is to have validated now: nothing that
-	// is stored has it, however short the time since.
-	case a.maxAge != Absent && (a.maxAge == 0 || c.age > a.maxAge*1000):
+	// RFC 8246, 2.1: what will not change while it is fresh need not be asked
+	// for because of its age, as browsers do on a reload; no-cache, their
+	// forced reload, still counts.
+	case a.maxAge != Absent && c.tooOld() && !(c.left > 0 && c.f.Immutable()):
 		return WhyRequestMaxAge
 	case a.minFresh != Absent && c.left < a.minFresh*1000:
 		return WhyMinFresh // RFC 9111, 5.2.1.3
 	}
 	return OK
 }
+
+// tooOld reports whether the response is older than the request's max-age,
+// which is there (RFC 9111, 5.2.1.1). An age of 0 is to have validated now:
+// nothing that is stored has it, however short the time since.
+func (c *candidate) tooOld() bool { return c.a.maxAge == 0 || c.age > c.a.maxAge*1000 }
 
 // stale decides on a response that is not fresh any more (RFC 9111, 4.2.4).
 func (c *candidate) stale() (Action, Reason) {

@@ -46,6 +46,7 @@ const (
 	WhyStaleWhileRevalidate
 	WhyStaleIfError
 	WhyPolicyStale // Policy.StaleIfError
+	WhyImmutable   // the request's max-age does not count
 	WhyOnlyIfCached
 
 	// NumReasons is the number of reasons.
@@ -83,6 +84,7 @@ var reasons = [NumReasons]string{
 	WhyStaleWhileRevalidate: "stale-while-revalidate",
 	WhyStaleIfError:         "stale-if-error",
 	WhyPolicyStale:          "stale by policy",
+	WhyImmutable:            "immutable",
 	WhyOnlyIfCached:         "only-if-cached",
 }
 

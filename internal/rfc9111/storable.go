@@ -74,6 +74,9 @@ func refused(f *Facts, a *Ask, p *Policy) Reason {
 	// The answer to a Range is about a part; only a 200 is the whole.
 	case a.has(askRange) && f.Status != 200:
 		return WhyRangeRequest
+	// A 412 is about a precondition, which no key holds.
+	case f.Status == 412 && a.has(askIfMatch|askNone|askSince|askUnmodified):
+		return WhyPrecondition
 	case !final(f.Status):
 		return WhyStatus
 	// What a quoted-string without end hides may be a no-store.
@@ -163,9 +166,8 @@ func clamp(seconds int64) int64 { return min(max(seconds, 0), MaxDelta) }
 func final(status int) bool {
 	switch status {
 	case 206, 304, // RFC 9111, 3: understood, but combining is not done here
-		412, 416, // they answer a precondition or a range, which no key holds
-		426,                // about the connection that it came by
-		428, 429, 431, 511: // RFC 6585: "MUST NOT be stored by a cache"
+		426,                // RFC 9110, 15.5.22: about the connection that it came by
+		428, 429, 431, 511: // RFC 6585, 3 to 6: "MUST NOT be stored by a cache"
 		return false
 	}
 	// RFC 9110, 15: interim ones are not final; what is no status code is
@@ -174,14 +176,14 @@ func final(status int) bool {
 }
 
 // understood reports whether the cache knows what the status code means to
-// it: the final ones of RFC 9110, 15 that are stored.
+// it: the final ones of RFC 9110, 15 that are stored, and 451 (RFC 7725).
 func understood(status int) bool {
 	switch {
 	case !final(status):
 		return false
 	case status <= 205, status >= 300 && status <= 308 && status != 306,
 		status >= 400 && status <= 417,
-		status == 421, status == 422,
+		status == 421, status == 422, status == 451,
 		status >= 500 && status <= 505:
 		return true
 	}
@@ -189,10 +191,11 @@ func understood(status int) bool {
 }
 
 // heuristic reports whether the status code is defined as heuristically
-// cacheable (RFC 9110, 15.1). Partial responses (206) are not stored here.
+// cacheable (RFC 9110, 15.1; RFC 7725, 3). Partial responses (206) are not
+// stored here.
 func heuristic(status int) bool {
 	switch status {
-	case 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501:
+	case 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 451, 501:
 		return true
 	}
 	return false

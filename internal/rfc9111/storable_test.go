@@ -24,9 +24,18 @@ func TestStorable(t *testing.T) {
 		{"9111 3: 206", 206, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
 		{"9111 3: 206 to Range", 206, "Cache-Control: max-age=60", Get, "Range: bytes=0-1", Policy{}, WhyRangeRequest},
 		{"9111 3: 304", 304, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
-		{"9110 15.5.13: 412", 412, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
-		{"9110 15.5.17: 416", 416, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
 		{"9110 15.5.22: 426", 426, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
+		{"9111 3: 412 as any final status", 412, "Cache-Control: max-age=60", Get, "", Policy{}, OK},
+		{"9110 15.5.13: 412 to a precondition", 412, "Cache-Control: max-age=60", Get, "If-Match: \"a\"", Policy{}, WhyPrecondition},
+		{"9111 3: 416 as any final status", 416, "Cache-Control: max-age=60", Get, "", Policy{}, OK},
+		{"9110 15.5.17: 416 to a range", 416, "Cache-Control: max-age=60", Get, "Range: bytes=9-", Policy{}, WhyRangeRequest},
+		{"9111 3: 412 is not heuristically cacheable", 412, "ETag: \"a\"", Get, "", Policy{}, WhyStatus},
+		{"7725 3: 451", 451, "ETag: \"a\"", Get, "", Policy{}, OK},
+		{"6585 3", 428, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
+		{"6585 5", 431, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
+		{"9111 3: unknown status, explicit", 599, "Cache-Control: max-age=60", Get, "", Policy{}, OK},
+		{"9111 5.2.2.9: unknown status, public", 599, "Cache-Control: public\nLast-Modified: " + dayAgo, Get, "", Policy{Heuristic: 10}, OK},
+		{"9111 5.2.2.3: unknown status", 599, "Cache-Control: max-age=60, must-understand", Get, "", Policy{}, WhyMustUnderstand},
 		{"9110 14.2: 404 to Range", 404, "Cache-Control: max-age=60", Get, "Range: bytes=0-1", Policy{}, WhyRangeRequest},
 		{"9110 14.2: the whole to Range", 200, "Cache-Control: max-age=60", Get, "Range: bytes=0-1", Policy{}, OK},
 		{"6585 4", 429, "Cache-Control: max-age=60", Get, "", Policy{}, WhyStatus},
@@ -40,7 +49,10 @@ func TestStorable(t *testing.T) {
 		{"9111 4.2.1: conflict", 200, "Cache-Control: public, no-store, max-age=60", Get, "", Policy{}, WhyNoStore},
 		{"9111 5.2.2.7", 200, "Cache-Control: private, max-age=60", Get, "", Policy{}, WhyPrivate},
 		{"9111 5.2.2.7: conflict", 200, "Cache-Control: public, private, s-maxage=60", Get, "", Policy{}, WhyPrivate},
-		{"9111 5.2.2.7: qualified", 200, `Cache-Control: private="x", max-age=60`, Get, "", Policy{}, WhyPrivate},
+		{"9111 5.2.2.7: qualified", 200, `Cache-Control: private="x", max-age=60`, Get, "", Policy{}, OK},
+		{"9111 5.2.2.7: qualified, a field that is needed", 200, `Cache-Control: private="vary", max-age=60`, Get, "", Policy{}, WhyPrivate},
+		{"9111 5.2.2.7: qualified and not", 200, `Cache-Control: private="x", max-age=60, private`, Get, "", Policy{}, WhyPrivate},
+		{"9111 5.2.2.7: malformed", 200, `Cache-Control: private="x y", max-age=60`, Get, "", Policy{}, WhyPrivate},
 		{"syntax", 200, `Cache-Control: max-age=60, a="`, Get, "", Policy{}, WhySyntax},
 		{"9111 5.2.1.5", 200, "Cache-Control: max-age=60", Get, "Cache-Control: no-store", Policy{}, WhyRequestNoStore},
 		{"9111 3.5", 200, "Cache-Control: max-age=60", Get, "Authorization: x", Policy{}, WhyAuthorization},
@@ -124,9 +136,9 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
-// TestHeuristicStatus: RFC 9110, 15.1 without 206.
+// TestHeuristicStatus: RFC 9110, 15.1 without 206, and RFC 7725.
 func TestHeuristicStatus(t *testing.T) {
-	want := map[int]bool{200: true, 203: true, 204: true, 300: true, 301: true, 308: true, 404: true, 405: true, 410: true, 414: true, 501: true}
+	want := map[int]bool{200: true, 203: true, 204: true, 300: true, 301: true, 308: true, 404: true, 405: true, 410: true, 414: true, 451: true, 501: true}
 	for status := 100; status < 1000; status++ {
 		if got := heuristic(status); got != want[status] {
 			t.Errorf("%d: got %v, want %v", status, got, want[status])
@@ -188,43 +200,6 @@ func TestValidates(t *testing.T) {
 		stored, fresh := response(t, 200, tt.stored), response(t, 304, tt.fresh)
 		if got := Validates(stored, fresh); got != tt.want {
 			t.Errorf("%s: stored %q, 304 %q: got %v, want %v", tt.section, tt.stored, tt.fresh, got, tt.want)
-		}
-	}
-}
-
-// TestFreshen: freshened facts are those of the merged head (RFC 9111, 3.2).
-func TestFreshen(t *testing.T) {
-	const later = t0 + 7_200_000
-	const old = "Cache-Control: max-age=60, no-cache\nExpires: 0\nETag: \"a\"\nLast-Modified: " + dayAgo + "\nVary: Accept\nSet-Cookie: a\n"
-	tests := []struct{ stored, fresh, merged string }{
-		{old + "Age: 9\nDate: " + hourAgo, "", old},
-		{old + "Date: " + hourAgo, "Date: " + hourLater, old + "Date: " + hourLater},
-		{old, "Age: 5", old + "Age: 5"},
-		{"Cache-Control: max-age=60, no-cache, stale-if-error=5\nETag: \"a\"", "Cache-Control: s-maxage=9, immutable",
-			"Cache-Control: s-maxage=9, immutable\nETag: \"a\""},
-		{"Expires: 0", "Expires: " + hourLater, "Expires: " + hourLater},
-		{"ETag: \"a\"", "ETag: W/\"a\"", "ETag: W/\"a\""},
-		{"Vary: *", "Vary: Accept", "Vary: Accept"},
-		{"Last-Modified: " + dayAgo, "Last-Modified: x", "Last-Modified: x"},
-		{"", "Set-Cookie: a", "Set-Cookie: a"},
-		{"Cache-Control: max-age=5", "Cache-Control: no-store", "Cache-Control: no-store"},
-		{"Cache-Control: max-age=5", "Cache-Control: no-store, must-understand", "Cache-Control: no-store, must-understand"},
-	}
-	for _, tt := range tests {
-		stored := response(t, 200, tt.stored)
-		stored.Length = 77
-		digest := func(status int, head string) *Facts {
-			var f Facts
-			f.Reset(status, later-5, later)
-			lines(t, responseFields, head, f.Field)
-			f.Done()
-			return &f
-		}
-		want := digest(200, tt.merged)
-		want.Length = 77
-		Freshen(stored, digest(304, tt.fresh))
-		if *stored != *want {
-			t.Errorf("stored %q, 304 %q:\n got %+v\nwant %+v", tt.stored, tt.fresh, *stored, *want)
 		}
 	}
 }

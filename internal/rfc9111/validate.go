@@ -24,48 +24,6 @@ func Validates(stored, fresh *Facts) bool {
 	return !fresh.ETag.Present
 }
 
-// Freshen updates the facts of a stored response by those of the 304 that
-// Validates it, as the head is updated: fields that the 304 carries replace
-// those of the same name (RFC 9111, 3.2). The head's fields are the caller's
-// to merge; digesting the merged ones is not needed. Of Date and Age only the
-// 304's count: without them it was generated when it was received, so that
-// the caller drops the stored ones from the head, too.
-//
-// Ask Storable afterwards: the 304 may have brought a no-store.
-func Freshen(stored, fresh *Facts) {
-	stored.take(fresh, controlFlags, sawCacheControl)
-	if fresh.has(sawCacheControl) {
-		stored.MaxAge, stored.SMaxAge = fresh.MaxAge, fresh.SMaxAge
-		stored.StaleWhileRevalidate, stored.StaleIfError = fresh.StaleWhileRevalidate, fresh.StaleIfError
-	}
-	stored.take(fresh, sawExpires, sawExpires)
-	if fresh.has(sawExpires) {
-		stored.Expires = fresh.Expires
-	}
-	stored.take(fresh, sawETag, sawETag)
-	if fresh.has(sawETag) {
-		stored.ETag = fresh.ETag
-	}
-	stored.take(fresh, sawLastModified|hasLastModified, sawLastModified)
-	if fresh.has(sawLastModified) {
-		stored.LastModified = fresh.LastModified
-	}
-	stored.take(fresh, sawVary|varyAny, sawVary)
-	stored.take(fresh, sawSetCookie, sawSetCookie)
-
-	stored.flags = stored.flags&^(sawDate|hasDate|sawAge) | fresh.flags&(sawDate|hasDate|sawAge)
-	stored.Date, stored.AgeValue = fresh.Date, fresh.AgeValue
-	stored.RequestTime, stored.ResponseTime = fresh.RequestTime, fresh.ResponseTime
-	stored.Done()
-}
-
-// take copies the flags in group when fresh has the field.
-func (f *Facts) take(fresh *Facts, group, field factFlag) {
-	if fresh.has(field) {
-		f.flags = f.flags&^group | fresh.flags&group
-	}
-}
-
 // Invalidates reports whether an answer with that status to that method makes
 // what is stored for the target invalid (RFC 9111, 4.4).
 func Invalidates(method Method, status int) bool {

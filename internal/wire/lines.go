@@ -12,12 +12,12 @@ type Line struct{ Name, Value []byte }
 // it: interned name, name, value.
 func Lines(block []byte) iter.Seq2[Name, Line] {
 	return func(yield func(Name, Line) bool) {
-		for len(block) > 0 {
-			id, name, value, rest := SplitLine(block)
+		for left := block; len(left) > 0; {
+			id, name, value, rest := SplitLine(left)
 			if !yield(id, Line{name, value}) {
 				return
 			}
-			block = rest
+			left = rest
 		}
 	}
 }
