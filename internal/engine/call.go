@@ -37,6 +37,7 @@ type call struct {
 	// request's behalf: it is delivered without judging it again.
 	trusted   uint64
 	validated Forward // why it was validated
+	spare     *old    // what may stand in for an error
 	hinted    bool    // the client has had its hint
 
 	query question // a QUERY's content
@@ -119,7 +120,7 @@ func (c *call) give() Outcome {
 	if c.want.kind != theWhole || c.want.anew {
 		c.want = want{}
 	}
-	c.r, c.p, c.pol, c.key, c.entry, c.head.block, c.head.runs = nil, nil, nil, nil, store.Entry{}, nil, nil
+	c.r, c.p, c.pol, c.key, c.entry, c.head.block, c.head.runs, c.spare = nil, nil, nil, nil, store.Entry{}, nil, nil, nil
 	return c.out
 }
 
@@ -251,10 +252,8 @@ func (c *call) judge() bool {
 	case rfc9111.Deliver:
 		return c.deliverHit(v)
 	case rfc9111.DeliverAndRefresh:
-		c.out.Status, c.out.Why = Stale, Reason(v.Why)
-		if !c.refresh() {
-			c.out.Status = Updating
-		}
+		c.out.Why = Reason(v.Why)
+		c.refreshBehind()
 		return c.deliver(v)
 	case rfc9111.Validate:
 		return c.validate(v, Reason(v.Why))
@@ -297,34 +296,6 @@ func (c *call) keepOld() *old {
 		key:  bytes.Clone(c.atKey),
 	}
 	return o
-}
-
-// refresh starts a fetch that nobody waits for, when none is under way and
-// there is room for one; it reports whether it did.
-func (c *call) refresh() bool {
-	select {
-	case c.e.refreshes <- struct{}{}:
-	default:
-		return false
-	}
-	f, leader := c.e.flights.join(c.flight(c.entry.Version), c.stalled, func() *fetch { return c.startUnlessStored(c.keepOld(), nil) })
-	if !leader {
-		<-c.e.refreshes
-		if f != nil {
-			f.leave(c)
-		}
-		return false
-	}
-	c.e.Stats.Refreshes.Add(1)
-	c.pol.Trace.fetch(ForStale, Reason(0))
-	f.finishes() // nobody waits, and that is no reason to give it up
-	f.leave(c)
-	c.e.work.Add(1)
-	go func() {
-		defer func() { <-c.e.refreshes }()
-		f.run()
-	}()
-	return true
 }
 
 func (c *call) stalled(f *fetch) bool {

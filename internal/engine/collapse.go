@@ -13,6 +13,7 @@ import (
 // collapse has the request answered by a fetch: one that is under way, or a
 // new one. It reports whether the request was answered.
 func (c *call) collapse(stale *old) bool {
+	c.spare = stale
 	if c.pol.PassHead && c.r.Method == wire.HEAD {
 		return c.passHead(stale)
 	}

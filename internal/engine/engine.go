@@ -85,6 +85,9 @@ type Policy struct {
 	// MaxVariants bounds the stored responses of one URL that Vary keeps
 	// apart, up to 4,096; beyond it the oldest falls. 0: 64.
 	MaxVariants int
+	// RefreshRest is how long no background refresh of a response is tried
+	// again after one has failed; 0: 2 s.
+	RefreshRest time.Duration
 	// Site names the site in the store's accounting; may be empty.
 	Site []byte
 	// ServerTiming has answers tell in a Server-Timing field how long they took.
@@ -268,6 +271,7 @@ func orDuration(d, def time.Duration) time.Duration {
 func (p *Policy) lockTimeout() time.Duration { return orDuration(p.LockTimeout, 15*time.Second) }
 func (p *Policy) lockAge() time.Duration     { return orDuration(p.LockAge, 5*time.Second) }
 func (p *Policy) hitForMiss() time.Duration  { return orDuration(p.HitForMiss, 2*time.Second) }
+func (p *Policy) refreshRest() time.Duration { return orDuration(p.RefreshRest, 2*time.Second) }
 
 func (p *Policy) maxQuery() int64 {
 	if p.MaxQuery == 0 {

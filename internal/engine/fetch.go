@@ -74,6 +74,8 @@ type fetch struct {
 	origin int          // how much of key names the origin; see Route
 	seq    store.Seq    // taken when it starts, so that a racing purge wins
 
+	rests time.Duration // how long no other follows when it fails, a refresh; 0: no matter
+
 	mu         sync.Mutex // guards the fields below
 	phase      phase
 	wake       chan struct{} // closed at each move, by publishLocked
@@ -406,6 +408,8 @@ func (f *fetch) refuse(resp *wire.Response, why Reason) {
 			f.e.store.Remove(f.old.hash, f.old.key)
 		}
 		f.markMiss()
+	} else {
+		f.pause()
 	}
 	f.depart()
 	f.pol.Trace.kept(why)
@@ -437,6 +441,7 @@ func ofRequest(why Reason) bool {
 // fail ends the fetch for those who are attached. Who comes later, maybe
 // because of this, asks anew: a failure is not kept.
 func (f *fetch) fail(why Reason, err error) {
+	f.pause()
 	f.depart()
 	f.mu.Lock()
 	if f.phase < done {

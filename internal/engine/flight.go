@@ -3,6 +3,7 @@ package engine
 import (
 	"maps"
 	"sync"
+	"time"
 
 	"opencache/internal/store"
 )
@@ -13,8 +14,9 @@ const flightShards = 64
 // they will store: at most one a hash.
 type flights struct {
 	shards [flightShards]struct {
-		mu sync.Mutex // guards the field below
-		m  map[store.Hash]*fetch
+		mu      sync.Mutex // guards the fields below
+		m       map[store.Hash]*fetch
+		resting map[store.Hash]time.Time // until when nothing is refreshed; see rest
 	}
 }
 

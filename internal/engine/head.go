@@ -21,21 +21,13 @@ func (c *call) passHead(stale *old) bool {
 	c.send.Upgrade, c.send.Body, c.send.Length, c.send.Interim = false, nil, 0, c.interim
 	c.e.countHop(&c.send)
 	resp, err := c.exchange()
-	if err != nil {
-		if !c.serveStale(stale) {
-			c.out.Status = Miss
-			c.fail(err)
-		}
+	if c.standIn(resp, err) {
 		return true
 	}
-	if serverFailed(resp.Status) && stale != nil {
-		was := c.out.Why
-		c.out.Why = OriginStatus
-		if c.serveStale(stale) {
-			closeBody(resp)
-			return true
-		}
-		c.out.Why = was
+	if err != nil {
+		c.out.Status = Miss
+		c.fail(err)
+		return true
 	}
 	if version := c.afterHead(resp); version != 0 {
 		closeBody(resp)

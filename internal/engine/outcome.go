@@ -85,6 +85,8 @@ const (
 	TooManyVariants
 	LoopDetected
 	PartialContent
+	RefreshLimit
+	RefreshResting
 )
 
 var reasons = [...]string{
@@ -94,6 +96,7 @@ var reasons = [...]string{
 	"query-without-type", "query-too-long", "too-many-variants",
 	"loop",
 	"partial-content",
+	"refresh-limit", "refresh-resting",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

@@ -47,6 +47,9 @@ func (c *call) pass(fwd Forward, why Reason) {
 		c.send.Body = &begun{Body: c.r.Body, head: (*buf)[:n], err: err}
 	}
 	resp, err := c.exchange()
+	if c.standIn(resp, err) {
+		return
+	}
 	if err != nil {
 		c.fail(err)
 		return
@@ -59,6 +62,26 @@ func (c *call) pass(fwd Forward, why Reason) {
 		c.afterHead(resp)
 	}
 	c.relay(resp)
+}
+
+// standIn answers with what is stored and stale, if anything, where the
+// upstream failed this request alone and the rules allow it.
+func (c *call) standIn(resp *wire.Response, err error) bool {
+	if c.spare == nil || err == nil && !serverFailed(resp.Status) {
+		return false
+	}
+	why := c.out.Why
+	if err == nil {
+		c.out.Why = OriginStatus
+	}
+	if !c.serveStale(c.spare) {
+		c.out.Why = why
+		return false
+	}
+	if err == nil {
+		closeBody(resp)
+	}
+	return true
 }
 
 // exchange sends c.send on the client's context and notes in c.out what came

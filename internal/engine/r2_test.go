@@ -270,10 +270,10 @@ func TestR2RefreshTwice(t *testing.T) {
 			return c
 		}
 		a, b := mk(), mk()
-		a.refresh()
+		a.refreshBehind()
 		a.entry.Release()
 		after(1e6)
-		b.refresh()
+		b.refreshBehind()
 		b.entry.Release()
 		after(1e6)
 		if n := g.e.Stats.Refreshes.Load(); n != 1 {
