@@ -283,7 +283,9 @@ func (s *stream) write(p []byte, span *wire.Span) (rest []byte, err error) {
 			look.Reset(lookAfter)
 		}
 	}
-	if err := s.goneLocked(); err != nil {
+	// Who has read it all may go: the last Write must tell the engine so.
+	read := len(s.lent) == 0 && s.closed == nil
+	if err := s.goneLocked(); err != nil && !read {
 		s.lent = nil
 		return nil, s.failLocked(err)
 	}

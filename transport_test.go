@@ -313,6 +313,67 @@ func TestTransportEarlyClose(t *testing.T) {
 	}
 }
 
+// A client that leaves when it has read all that was announced has read the
+// whole: it is stored, though the end of the message is still to come.
+func TestTransportReadAndGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, end := 0, make(chan struct{})
+		rt := newTransport(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+			calls++
+			return &http.Response{
+				StatusCode: 200, ContentLength: 5, Request: r, ProtoMajor: 1, ProtoMinor: 1,
+				Header: http.Header{"Cache-Control": {"max-age=60"}},
+				Body:   &endsLate{strings.NewReader("whole"), r.Context(), end},
+			}, nil
+		}))
+		ctx, leave := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://example.com/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := rt.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantRead(t, resp, "whole")
+		leave()
+		synctest.Wait()
+		close(end)
+		_ = resp.Body.Close()
+		synctest.Wait()
+		again, content := get(t, rt, "http://example.com/")
+		if out, _ := OutcomeOf(again); content != "whole" || out.Status != Hit || calls != 1 {
+			t.Errorf("got %q, %v after %d requests, want a hit after 1", content, out.Status, calls)
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// endsLate is content whose end comes when end is closed, or its request is
+// given up.
+type endsLate struct {
+	*strings.Reader
+	ctx context.Context
+	end chan struct{}
+}
+
+func (b *endsLate) Read(p []byte) (int, error) {
+	if b.Len() > 0 {
+		return b.Reader.Read(p)
+	}
+	select {
+	case <-b.end:
+		return 0, io.EOF
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	}
+}
+
+func (b *endsLate) Close() error { return nil }
+
 // A waiter that leaves does not end what others wait for; the last one does.
 func TestTransportCancel(t *testing.T) {
 	var calls atomic.Int32

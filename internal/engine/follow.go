@@ -30,7 +30,7 @@ func (c *call) next(f *fetch, off int64, wait bool) step {
 			f.quicken()
 		}
 		s := f.stepLocked(off)
-		if f.whole && off >= f.length {
+		if f.whole && off >= f.length || off == f.size { // nothing is missing but the end
 			f.wantLocked()
 		}
 		if !s.idle() || !wait {
