@@ -82,7 +82,7 @@ alloc: need-go ## the tests that the race detector skips
 	go test -count=1 -timeout $(TEST_TIMEOUT) -run '$(NORACE)' $$dirs
 
 .PHONY: conformance
-conformance: need-go ## the public suite http-cache-tests against opencache serve (needs Node.js 18)
+conformance: need-go ## the public suite http-cache-tests against opencache serve and the library (needs Node.js 18)
 	@timeout -k 30 600 test/conformance/run.sh
 
 .PHONY: plays

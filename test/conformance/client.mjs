@@ -1,7 +1,7 @@
 // Runs the suite as its own cli.mjs does, and prints what came of each test
 // together with what the suite says about it:
 //
-//   node client.mjs SUITE BASE [shared|private] [ID...]
+//   node client.mjs SUITE shared|private BASE [ID...]
 //
 // SUITE is the unpacked package, BASE the URL of the cache under test. With
 // private the tests meant for browsers are run too, and those that make no
@@ -9,7 +9,7 @@
 import path from 'path'
 import { pathToFileURL } from 'url'
 
-const [suite, base, mode, ...ids] = process.argv.slice(2)
+const [suite, mode, base, ...ids] = process.argv.slice(2)
 const load = file => import(pathToFileURL(path.resolve(suite, file)))
 
 const { runTests, getResults } = await load('client/runner.mjs')

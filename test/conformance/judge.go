@@ -113,8 +113,10 @@ func summary(p *plan, tests []*test) string {
 		}
 	}
 	for _, e := range p.exceptions {
-		ids := slices.DeleteFunc(p.excepted(e.name, ""), func(id string) bool { t := ran[id]; return t == nil || ran.passed(t) })
-		fmt.Fprintf(&b, "excepted by %s (%s): %d\n", e.section, e.name, len(ids))
+		ids := slices.DeleteFunc(p.excepted(e.name), func(id string) bool { t := ran[id]; return t == nil || ran.passed(t) })
+		if len(ids) > 0 {
+			fmt.Fprintf(&b, "excepted by %s (%s): %d\n", e.section, e.name, len(ids))
+		}
 	}
 	return b.String()
 }

@@ -13,13 +13,12 @@ on_exit rm -rf "$scratch"
 # bin/tools, once, when their checksums are those that are committed here.
 install_suite() {
   need node "install Node.js 18 or later: apt-get install nodejs npm, or https://nodejs.org/"
-  local major
+  local major dir
   major=$(node -p 'process.versions.node.split(".")[0]')
   ((major >= 18)) || die "node is version $major: install Node.js 18 or later, from https://nodejs.org/"
   [[ ! -d $suite ]] || return 0
   need npm "install it with Node.js 18 or later: apt-get install npm, or https://nodejs.org/"
   echo "installing http-cache-tests 0.4.5 into bin/tools (once)" >&2
-  local dir
   mkdir -p bin/tools
   dir=$(mktemp -d bin/tools/suite.XXXXXX)
   on_exit rm -rf "$dir"
@@ -38,13 +37,37 @@ install_suite() {
 start_origin() {
   npm_config_protocol=http npm_config_port=$1 npm_config_pidfile="$scratch/origin.pid" \
     node -r ./test/conformance/loopback.cjs "$suite/server/server.mjs" >"$scratch/origin.log" 2>&1 &
-  origin=$!
-  on_exit stop "$origin"
-  await "$origin" "$1" "the suite's server"
+  local pid=$!
+  on_exit stop "$pid"
+  await "$pid" "$1" "the suite's server"
 }
 
-# run_client BASE shared|private [ID...] runs the suite's client against the
-# cache at BASE and prints what came of each test.
+# start_cache serve|handler|transport PORT ORIGIN starts the cache under test.
+start_cache() {
+  case $1 in
+  serve)
+    build_opencache
+    "$opencache" serve --listen "127.0.0.1:$2" --origin "$3" --admin off >"$scratch/$1.log" 2>&1 &
+    ;;
+  handler | transport)
+    go build -o bin/conformance-library ./test/conformance/library || die "test/conformance/library does not build"
+    bin/conformance-library -as "$1" -listen "127.0.0.1:$2" -origin "$3" >"$scratch/$1.log" 2>&1 &
+    ;;
+  *) die "AS has $1: expected serve, handler or transport" ;;
+  esac
+  local pid=$!
+  on_exit stop "$pid"
+  await "$pid" "$2" "$1"
+}
+
+# mode_of SUBJECT prints how the suite's client is to take it: a Transport is
+# one user's cache, as a browser has it.
+mode_of() {
+  if [[ $1 == transport ]]; then echo private; else echo shared; fi
+}
+
+# run_client shared|private BASE [ID...] runs the suite's client against the
+# cache at BASE and prints what came of each test. It ends after 240 s.
 run_client() {
-  bounded 240 node --no-warnings test/conformance/client.mjs "$suite" "$@"
+  exec timeout -k 10 240 node --no-warnings test/conformance/client.mjs "$suite" "$@"
 }

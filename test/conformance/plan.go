@@ -16,6 +16,8 @@ const (
 	no   = "no"
 	// either is the end of a test whose outcome hangs on milliseconds.
 	either = "either"
+	// skip is for a test that does not go with what is tested.
+	skip = "skip"
 )
 
 // kinds are the suite's, in the order in which they are told.
@@ -37,54 +39,78 @@ type wish struct {
 // An exception is why tests may fail.
 type exception struct{ name, section, why string }
 
-// readPlan reads the two tables and holds them against each other.
-func readPlan(expect, exceptions string) (*plan, error) {
+// readPlan reads the exceptions and the tables of wishes and holds them against
+// each other. A row of a later table stands in for that of the same test in an
+// earlier one; there skip says that the test is not run. A table without name
+// has no rows.
+func readPlan(exceptions string, tables ...string) (*plan, error) {
 	p := &plan{}
-	rows, err := readTable(expect, 5)
+	rows, err := readTable(exceptions, 3)
 	if err != nil {
-		return nil, err
-	}
-	for _, r := range rows {
-		p.wishes = append(p.wishes, wish{r[0], r[1], r[2], r[3], r[4]})
-	}
-	if rows, err = readTable(exceptions, 3); err != nil {
 		return nil, err
 	}
 	for _, r := range rows {
 		p.exceptions = append(p.exceptions, exception{r[0], r[1], r[2]})
 	}
-	return p, p.check()
+	for _, name := range tables {
+		if name == "" {
+			continue
+		}
+		if rows, err = readTable(name, 5); err != nil {
+			return nil, err
+		}
+		wishes := make([]wish, len(rows))
+		for i, r := range rows {
+			wishes[i] = wish{r[0], r[1], r[2], r[3], r[4]}
+		}
+		if err := p.check(wishes, len(p.wishes) > 0); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		p.add(wishes)
+	}
+	return p, nil
 }
 
-// check finds what in the tables cannot be meant.
-func (p *plan) check() error {
-	used := map[string]bool{}
-	for i, w := range p.wishes {
-		if i > 0 && w.id <= p.wishes[i-1].id {
-			return fmt.Errorf("%s: not behind %s, or twice", w.id, p.wishes[i-1].id)
+// add puts wishes into their places, also those that are there.
+func (p *plan) add(wishes []wish) {
+	for _, w := range wishes {
+		i, there := slices.BinarySearchFunc(p.wishes, w, func(a, b wish) int { return strings.Compare(a.id, b.id) })
+		switch {
+		case there && w.want == skip:
+			p.wishes = slices.Delete(p.wishes, i, i+1)
+		case there:
+			p.wishes[i] = w
+		default:
+			p.wishes = slices.Insert(p.wishes, i, w)
 		}
-		if !slices.Contains(kinds, w.kind) {
-			return fmt.Errorf("%s: %q is no kind", w.id, w.kind)
-		}
+	}
+}
+
+// check finds what cannot be meant in a table of wishes, which are later ones
+// or the first.
+func (p *plan) check(wishes []wish, later bool) error {
+	for i, w := range wishes {
 		wants := []string{pass, fail}
 		if w.kind == "check" {
-			wants = []string{yes, no}
+			wants = []string{yes, no, either}
 		}
-		if w.want != either && !slices.Contains(wants, w.want) {
+		if later {
+			wants = append(wants, skip)
+		}
+		switch {
+		case i > 0 && w.id <= wishes[i-1].id:
+			return fmt.Errorf("%s: not behind %s, or twice", w.id, wishes[i-1].id)
+		case !slices.Contains(kinds, w.kind):
+			return fmt.Errorf("%s: %q is no kind", w.id, w.kind)
+		case w.want != either && !slices.Contains(wants, w.want):
 			return fmt.Errorf("%s: %q is no end of a %s test", w.id, w.want, w.kind)
-		}
-		if (w.want == fail) != (w.except != "") || (w.want == fail) != (w.says != "") {
+		case (w.want == fail) != (w.except != ""), (w.want == fail) != (w.says != ""):
 			return fmt.Errorf("%s: an exception and a message belong to a test that fails, and to no other", w.id)
-		}
-		if w.except != "" && !slices.ContainsFunc(p.exceptions, func(e exception) bool { return e.name == w.except }) {
+		case w.except != "" && !slices.ContainsFunc(p.exceptions, func(e exception) bool { return e.name == w.except }):
 			return fmt.Errorf("%s: there is no exception %q", w.id, w.except)
 		}
-		used[w.except] = true
 	}
 	for _, e := range p.exceptions {
-		if !used[e.name] {
-			return fmt.Errorf("exception %s: no test needs it", e.name)
-		}
 		if e.section == "" || e.why == "" {
 			return fmt.Errorf("exception %s: a section and a reason are missing", e.name)
 		}
@@ -112,36 +138,6 @@ func readTable(name string, columns int) ([][]string, error) {
 	return rows, nil
 }
 
-// The page has the exceptions between these lines.
-const (
-	pageBegin = "<!-- exceptions: written by test/conformance -->\n"
-	pageEnd   = "<!-- end of exceptions -->\n"
-)
-
-// into returns the page with the exceptions of p in their place.
-func (p *plan) into(page []byte) ([]byte, error) {
-	before, rest, ok := strings.Cut(string(page), pageBegin)
-	_, after, ends := strings.Cut(rest, pageEnd)
-	if !ok || !ends {
-		return nil, fmt.Errorf("no place for the exceptions: %q and %q are missing", pageBegin, pageEnd)
-	}
-	return []byte(before + pageBegin + p.table() + pageEnd + after), nil
-}
-
-// table is the exceptions as Markdown: the figures, then a row for each.
-func (p *plan) table() string {
-	var b strings.Builder
-	for _, kind := range kinds[:2] {
-		all, passed := p.count(kind)
-		fmt.Fprintf(&b, "- %s: %d of %d pass, %d are excepted\n", kind, passed, all, all-passed)
-	}
-	b.WriteString("\n| exception | section | why | tests |\n| --- | --- | --- | --- |\n")
-	for _, e := range p.exceptions {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", e.name, e.section, e.why, strings.Join(p.excepted(e.name, "`"), ", "))
-	}
-	return b.String()
-}
-
 // count returns how many tests of a kind there are and how many are to pass.
 func (p *plan) count(kind string) (all, passed int) {
 	for _, w := range p.wishes {
@@ -155,11 +151,11 @@ func (p *plan) count(kind string) (all, passed int) {
 	return all, passed
 }
 
-// excepted lists the tests of an exception, each between two marks.
-func (p *plan) excepted(name, mark string) (ids []string) {
+// excepted lists the tests of an exception.
+func (p *plan) excepted(name string) (ids []string) {
 	for _, w := range p.wishes {
 		if w.except == name {
-			ids = append(ids, mark+w.id+mark)
+			ids = append(ids, w.id)
 		}
 	}
 	return ids

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The public suite http-cache-tests against opencache serve with its default
-# flags, as make test runs it.
+# flags, and against the library, as make test runs it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/real/lib.sh
