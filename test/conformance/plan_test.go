@@ -50,6 +50,7 @@ func TestCheck(t *testing.T) {
 		{"twice", []wish{{"a", "required", pass, "", ""}, {"a", "required", pass, "", ""}}, nil, "a: not behind a"},
 		{"kind", []wish{{"a", "nice", pass, "", ""}}, nil, `"nice" is no kind`},
 		{"required no", []wish{{"a", "required", no, "", ""}}, nil, `"no" is no end`},
+		{"required either", []wish{{"a", "required", either, "", ""}}, nil, `"either" is no end`},
 		{"check fails", []wish{{"a", "check", fail, "age", "x"}}, []exception{age}, `"fail" is no end`},
 		{"no exception", []wish{{"a", "required", fail, "", "x"}}, nil, "belong to a test that fails"},
 		{"no message", []wish{{"a", "required", fail, "age", ""}}, []exception{age}, "belong to a test that fails"},
