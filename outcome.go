@@ -52,8 +52,8 @@ type Outcome struct {
 	Why       Reason
 	Stored    bool          // the response is in the store now
 	Collapsed bool          // another request's fetch answered
-	TTL       time.Duration // freshness left, negative when stale; of what came from the store
-	Age       time.Duration // since it was generated or validated; of what came from the store
+	TTL       time.Duration // freshness left of what is stored, negative when stale
+	Age       time.Duration // since it was generated or validated, where the answer says so
 	Upstream  int           // the status code with which upstream answered; 0: it was not asked, or did not
 	Waited    time.Duration // for upstream
 	Err       error         // what failed, also when something stale hid it; nil: nothing
@@ -107,14 +107,11 @@ func (f *fate) set(out Outcome) {
 
 // outcomeOf returns an engine's Outcome as programs see it.
 func outcomeOf(o *engine.Outcome) Outcome {
-	out := Outcome{
+	return Outcome{
 		Status: Status(o.Status), Forward: Reason(o.Forward.String()), Why: reasonOf(o.Why),
 		Stored: o.Stored, Collapsed: o.Collapsed, Upstream: o.Upstream, Waited: o.Waited, Err: bare(o.Err),
+		TTL: time.Duration(o.TTL) * time.Second, Age: time.Duration(o.Age) * time.Second,
 	}
-	if o.Status.FromStore() {
-		out.TTL, out.Age = time.Duration(o.TTL)*time.Second, time.Duration(o.Age)*time.Second
-	}
-	return out
 }
 
 func reasonOf(r engine.Reason) Reason {
