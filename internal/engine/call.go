@@ -235,6 +235,7 @@ func (c *call) judge() bool {
 			return c.fetchMissing()
 		}
 		c.want = c.usual()
+		c.want.only = nil // what is stored has been selected; the rest is for its validator
 	}
 	switch {
 	case c.trusted != 0 && c.trusted == c.entry.Version:

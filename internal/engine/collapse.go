@@ -124,8 +124,11 @@ func (c *call) handedOver(f *fetch, why Reason, mine bool, stale *old) bool {
 	}
 	c.out.Collapsed = false
 	if rest := f.claim(c); rest != nil {
-		c.relay(rest)
-		return true
+		if !c.stray(f, rest.Status) {
+			c.relay(rest)
+			return true
+		}
+		closeBody(rest)
 	}
 	c.pass(c.out.Forward, why)
 	return true

@@ -132,8 +132,8 @@ type Engine struct {
 	flights   flights
 	refreshes chan struct{} // a token a background refresh
 	queries   atomic.Bool   // a QUERY was fetched for the store
-	ledgers   ledgerLocks
-	combining sync.Mutex // held while a part joins what is stored, lest one is lost to another
+	ledgers   hashLocks     // held while a ledger changes
+	combining hashLocks     // held while a part joins what is stored, lest one is lost to another
 
 	ctx     context.Context // of every fetch that may be stored
 	cancel  context.CancelFunc

@@ -28,8 +28,10 @@ const (
 	hashSize = 16
 )
 
-// ledgerLocks serialise who changes a ledger, by the primary key's hash.
-type ledgerLocks [64]sync.Mutex
+// hashLocks serialise who changes what is stored by what was, by its hash.
+type hashLocks [64]sync.Mutex
+
+func (l *hashLocks) of(h store.Hash) *sync.Mutex { return &l[h[1]%uint64(len(l))] }
 
 // noteVariant notes that f's response, or that it can not be shared, is stored
 // as a variant, and drops the oldest beyond the policy's bound.
@@ -39,7 +41,7 @@ func (f *fetch) noteVariant() {
 	if n := f.e.store.Tally(f.hash, f.generation); n <= unlisted { // 0: the marker is gone, and with it all variants
 		return
 	}
-	mu := &f.e.ledgers[f.hash[1]%uint64(len(f.e.ledgers))]
+	mu := f.e.ledgers.of(f.hash)
 	mu.Lock()
 	defer mu.Unlock()
 	key := append(slices.Clip(f.key), ledgerMark...)

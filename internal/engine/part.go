@@ -117,10 +117,10 @@ func (f *fetch) keepPart() Reason {
 			return why
 		}
 	}
-	e := f.e
-	e.combining.Lock()
-	defer e.combining.Unlock()
-	rec := f.record()
+	e, rec := f.e, f.record()
+	mu := e.combining.of(rec.Hash)
+	mu.Lock()
+	defer mu.Unlock()
 	head := f.head // readers look at f.head
 	mine := run{f.part, f.part.First, f.version}
 	head.runs = runs{mine}

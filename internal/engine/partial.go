@@ -41,7 +41,20 @@ func (c *call) usual() want {
 	if !c.pol.PassRange || c.r.Method != wire.GET || !c.ask.Ranged() {
 		return want{}
 	}
-	return want{kind: theRange, value: c.r.Get(wire.Range), only: c.r.Get(wire.IfRange)}
+	w := want{kind: theRange, value: c.r.Get(wire.Range)}
+	for value := range c.r.Values("If-Range") {
+		if w.only != nil {
+			return want{} // with two lines the condition is false (RFC 9110, 13.1.5)
+		}
+		w.only = value
+	}
+	return w
+}
+
+// stray reports whether a 206 that f brings is nothing for the call's client:
+// its If-Range, which says whether it may have a part at all, went nowhere.
+func (c *call) stray(f *fetch, status int) bool {
+	return status == 206 && f.want.only == nil && c.r.Has(wire.IfRange)
 }
 
 // flight is where newcomers find the fetch that the call wants: the whole where
@@ -253,7 +266,7 @@ func (c *call) followPart(f *fetch, stale *old, mine bool) bool {
 	switch {
 	case missing && f.want.kind == theMissing:
 		return c.outlast(f)
-	case missing && mine:
+	case missing && mine && !c.stray(f, 206):
 		v.Selection = rfc9111.Selection{Status: 206, First: f.part.First, Last: f.part.Last, Parts: 1}
 	case missing, pulls && v.Status == 206 && v.First > reach:
 		c.pass(c.out.Forward, NotShareable)

@@ -349,6 +349,58 @@ func TestPartIfRange(t *testing.T) {
 	})
 }
 
+// TestPartIfRangeUnheard: a part that came though the client's If-Range was not
+// sent is not for it when the condition is false: it asks for itself.
+func TestPartIfRangeUnheard(t *testing.T) {
+	for _, fields := range []string{fresh, "\r\nCache-Control: no-store"} {
+		play(t, func(t *testing.T) {
+			content := pattern(1000)
+			g := newRanger(t, object{content, `"a"`, fields})
+			defer g.close()
+			inner := g.origin.answer
+			g.origin.answer = func(n int, r *wire.Request) (*wire.Response, error) {
+				if !r.Has(wire.Range) { // a part, unasked
+					r.Add(wire.Range, []byte("bytes=0-99"))
+				}
+				return inner(n, r)
+			}
+			g.pol.PassRange = false
+			s := g.quiet("/x", "Range: bytes=0-9", `If-Range: "b"`)
+			s.want(t, 200, "MISS", content)
+			g.quiet("/y", "Range: bytes=0-9", `If-Range: "b"`, `If-Range: "b"`).want(t, 200, "MISS", content)
+		})
+	}
+	play(t, func(t *testing.T) { // a stale part, and another version
+		one, two := pattern(1000), strings.Repeat("two ", 250)
+		g := newRanger(t, object{one, `"1"`, fresh})
+		defer g.close()
+		g.quiet("/x", "Range: bytes=0-99")
+		after(time.Minute)
+		g.set(object{two, `"2"`, fresh})
+		if s := g.quiet("/x", "Range: bytes=0-9", `If-Range: "1"`); s.reply.Status != 200 || s.body.String() != two {
+			t.Errorf("got %d, %d bytes: %+v", s.reply.Status, s.body.Len(), s.out)
+		}
+	})
+}
+
+// TestPartGivenUp: where fetches live for their readers a part is kept when
+// its reader has had it, and not when he left before.
+func TestPartGivenUp(t *testing.T) {
+	play(t, func(t *testing.T) {
+		content := pattern(1 << 20)
+		g := newRanger(t, object{content, `"a"`, fresh})
+		defer g.close()
+		g.pol.GiveUp = true
+		s := newSink()
+		s.gate = func(int) error { return errGone }
+		g.run(s, "GET", "/x", "Range: bytes=0-499999")
+		g.quiet("/x", "Range: bytes=0-499999").want(t, 206, "MISS", content[:500000])
+		g.quiet("/x", "Range: bytes=100-499999").want(t, 206, "HIT", content[100:500000])
+		g.quiet("/x").want(t, 200, "MISS", content)
+		g.quiet("/x").want(t, 200, "HIT", content)
+	})
+}
+
 // TestPart416: the origin's 416 goes out as it came and is not kept.
 func TestPart416(t *testing.T) {
 	play(t, func(t *testing.T) {
