@@ -24,7 +24,7 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 	c.out.TTL = v.TTL
 	c.startStored(&c.head, v, ent.Size)
 	switch {
-	case c.r.Method == wire.HEAD || v.Status == 304 || v.Status == 412 || v.Status == 416:
+	case c.r.Method == wire.HEAD || v.Status != 206 && v.Status != c.head.facts.Status:
 		ent.Release()
 	case whole && v.Parts > 1:
 		c.sendParts(func(from, to int64) bool {
@@ -143,6 +143,8 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 	p.Status = v.Status
 	p.Length = size
 	switch v.Status {
+	case h.facts.Status:
+		p.Fields = h.appendBlock(p.Fields, wire.NameSet{})
 	case 206:
 		if v.Parts > 1 {
 			c.appendMulti(h, size)
@@ -154,14 +156,10 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 	case 304:
 		p.Fields = h.appendBlock(p.Fields, notIn304)
 		p.Length = wire.Unknown
-	case 412:
-		p.Length = 0
-	case 416:
+	default: // 416, the cache's own
 		p.Fields = append(p.Fields, "Content-Range: bytes */"...)
 		p.Fields = append(strconv.AppendInt(p.Fields, size, 10), "\r\n"...)
 		p.Length = 0
-	default:
-		p.Fields = h.appendBlock(p.Fields, wire.NameSet{})
 	}
 	// What another request fetched was not generated for this one, either (RFC
 	// 9111, 5.1).

@@ -7,8 +7,9 @@ package rfc9111
 // A tag in the 304 decides when the stored response has one: by strong
 // comparison when it is strong, else by weak. Otherwise Last-Modified
 // decides, by equality, and it must be a strong validator itself when the 304
-// has a strong tag: that is what it identifies by then. A 304 without any validator can only mean the ones
-// that were sent: many origins leave them out, against RFC 9110, 15.4.5.
+// has a strong tag: that is what it identifies by then. A 304 without any
+// validator can only mean the ones that were sent: many origins leave them
+// out, against RFC 9110, 15.4.5.
 func Validates(stored, fresh *Facts) bool {
 	switch {
 	case fresh.ETag.Present && stored.ETag.Present:
