@@ -325,7 +325,7 @@ func (c *call) start(stale *old, leader *call) *fetch {
 	if c.r.Method == wire.HEAD || c.r.Method == wire.POST {
 		f.req.SetMethod(wire.GET) // they share what is stored
 	}
-	f.req.Upgrade, f.req.Continue, f.req.Trailers = false, false, false
+	f.req.Upgrade, f.req.Continue = false, false
 	f.req.Body, f.req.Length, f.req.Watch = nil, 0, nil
 	if c.query.asked {
 		f.queryOf(&c.query)

@@ -108,6 +108,8 @@ type fetch struct {
 	part       rfc9111.Part
 	have       runs // of the same content, stored before
 
+	trailer *wire.Head // when the content has ended and had one; it is not stored
+
 	// Content in [base, length) is in blocks; below saved it is in the store.
 	// Only the fetch's goroutine moves them.
 	base, length int64

@@ -35,6 +35,7 @@ func (f *fetch) fill(resp *wire.Response) {
 		}
 		switch {
 		case err == io.EOF:
+			f.keepTrailer(resp.Body.Trailer())
 			closeBody(resp)
 			f.complete()
 			return
@@ -57,6 +58,28 @@ func (f *fetch) fill(resp *wire.Response) {
 			return
 		}
 	}
+}
+
+// keepTrailer keeps the trailer of content that has ended for those who read
+// along. What is stored goes without (RFC 9111, 3.1).
+func (f *fetch) keepTrailer(t *wire.Head) {
+	if t == nil {
+		return
+	}
+	f.mu.Lock()
+	f.trailer = new(wire.Head)
+	f.trailer.CopyFrom(t)
+	f.mu.Unlock()
+}
+
+// trailerFor returns the trailer that c's client takes, nil: none.
+func (f *fetch) trailerFor(c *call) *wire.Head {
+	if !c.r.Trailers { // RFC 9110, 6.5.1
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trailer
 }
 
 // keepPace waits while the content is too far ahead of its fastest reader to

@@ -101,6 +101,9 @@ func (c *call) follow(f *fetch, stale *old) bool {
 		return true
 	}
 	c.tellFetched(f, stale, stored)
+	if v.Status == f.head.facts.Status && f.trailerFor(c) != nil {
+		size = wire.Unknown // a trailer needs chunks (RFC 9112, 7.1.2)
+	}
 	c.startStored(head, v, size)
 	if c.r.Method == wire.HEAD || v.Status != 206 && v.Status != f.head.facts.Status {
 		f.finishes() // the answer is read, the content is for the next ones
@@ -144,7 +147,12 @@ func (c *call) tellKept(f *fetch) {
 // sendGrowing sends the content [from, to] (to < 0: to its end) as it comes,
 // and ends the answer.
 func (c *call) sendGrowing(f *fetch, from, to int64) {
-	if c.copyGrowing(f, from, to) {
+	if !c.copyGrowing(f, from, to) {
+		return
+	}
+	if to < 0 {
+		c.end(f.trailerFor(c))
+	} else {
 		c.end(nil)
 	}
 }

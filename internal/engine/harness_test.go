@@ -155,6 +155,7 @@ type sink struct {
 	body    bytes.Buffer
 	fields  string
 	interim []int
+	trailer string
 	started bool
 	ended   bool
 	aborted bool
@@ -191,8 +192,11 @@ func (s *sink) Span(sp wire.Span) error {
 	return err
 }
 func (s *sink) Flush() error { return nil }
-func (s *sink) End(*wire.Head) error {
+func (s *sink) End(trailer *wire.Head) error {
 	s.ended = true
+	if trailer != nil {
+		s.trailer = string(trailer.AppendFields(nil, wire.NameSet{}))
+	}
 	if !s.head && s.reply.Length >= 0 && s.reply.Status != 304 && int64(s.body.Len()) != s.reply.Length {
 		s.reply.Err = fmt.Errorf("content of %d bytes announced as %d", s.body.Len(), s.reply.Length)
 		s.aborted = true

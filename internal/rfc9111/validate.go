@@ -38,12 +38,12 @@ func Invalidates(method Method, status int) bool {
 // 4.3.5). Length of fresh is the Content-Length, Absent without one.
 func Confirms(stored, fresh *Facts) bool {
 	switch {
-	case stored.Status != 200 && stored.Status != 206:
+	case stored.Status != 200:
 		return false
 	case fresh.ETag.Present && !Validates(stored, fresh), fresh.ETag.Present && !stored.ETag.Present:
 		return false
 	case fresh.has(hasLastModified) && (!stored.has(hasLastModified) || stored.LastModified != fresh.LastModified):
 		return false
 	}
-	return fresh.Length == Absent || fresh.Length == stored.Length || stored.Status == 206
+	return fresh.Length == Absent || fresh.Length == stored.Length
 }

@@ -167,7 +167,7 @@ func badByte(buf []byte, i int) fault {
 
 // digested are the fields that parse looks into.
 var digested = NamesOf(Host, ContentLength, TransferEncoding, Connection, KeepAlive,
-	ProxyConnection, TE, Trailer, Upgrade, Expect)
+	ProxyConnection, TE, Upgrade, Expect)
 
 // digest takes from f what it says of the connection and hides it.
 func (s *section) digest(buf []byte, f *field) fault {

@@ -15,7 +15,7 @@ type field struct {
 // A Head is the field section of a message: one buffer, and offsets into it.
 // Field lines keep their order, spelling and number. Fields that are for one
 // connection only (RFC 9110, 7.6.1: Connection and what it names, and
-// Keep-Alive, Proxy-Connection, TE, Transfer-Encoding, Upgrade, Trailer…) are
+// Keep-Alive, Proxy-Connection, TE, Transfer-Encoding, Upgrade…) are
 // digested by the parser and hidden afterwards; so are Host and
 // Content-Length, which the start line's and framing's digests replace.
 //
