@@ -290,9 +290,9 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 	var answer storedHead
 	answer.digest(resp, asked, answered, f.pol)
 	fresh, _ := f.old.head.freshened(resp, &answer, f.pol)
-	if rfc9111.Validates(&f.old.head.facts, &answer.facts) && f.old.head.covers(&answer) {
-		why := rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules)
-		if why == rfc9111.OK && f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
+	if rfc9111.Validates(&f.old.head.facts, &answer.facts) {
+		why, covers := rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules), f.old.head.covers(&answer)
+		if why == rfc9111.OK && covers && f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
 			f.mu.Lock()
 			f.phase, f.version = validated, f.old.version
 			if fresh.facts.NoCache() {
@@ -302,8 +302,8 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 			f.mu.Unlock()
 			return true
 		}
-		if why != rfc9111.OK && !ofRequest(Reason(why)) {
-			f.e.store.Remove(f.old.hash, f.old.key) // what it has become must not be kept (RFC 9111, 4.3.4)
+		if !covers || why != rfc9111.OK && !ofRequest(Reason(why)) {
+			f.e.store.Remove(f.old.hash, f.old.key) // what it has become must not be kept, or not there (RFC 9111, 4.3.4)
 		}
 	}
 	f.old = nil

@@ -9,11 +9,11 @@ import (
 	"opencache/internal/wire"
 )
 
-// A 304 that forbids storing changes what is stored, though the full response
-// that is asked for then never comes: what it changed is not used any more
-// (RFC 9111, 4.3.4).
+// A 304 that forbids storing, or where it is stored, changes what is stored,
+// though the full response that is asked for then never comes: what it changed
+// is not used any more (RFC 9111, 4.3.4).
 func TestR4ForbiddingNotModified(t *testing.T) {
-	for _, control := range []string{"no-store", "private"} {
+	for _, control := range []string{"no-store", "private", "max-age=60\r\nVary: Cookie"} {
 		play(t, func(t *testing.T) {
 			g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
 				switch n {

@@ -142,7 +142,8 @@ func (j *Judge) missed(a *Answer, s *Stored) string {
 			continue
 		}
 		if u.Request.URL == s.Base.Request.URL && tag != "" && u.Fields.Get("ETag") == tag && u.Request.Fields.Get("If-None-Match") == tag &&
-			s.sameFields(&u.Request) && u.Request.Method == s.Base.Request.Method && u.Request.Content == s.Base.Request.Content {
+			s.sameFields(&u.Request) && u.Request.Method == s.Base.Request.Method && u.Request.Content == s.Base.Request.Content &&
+			u.Request.Fields.Get("Content-Type") == s.Base.Request.Fields.Get("Content-Type") {
 			return fmt.Sprintf("4.3.4: the 304 of exchange %d has not updated it", u.ID)
 		}
 	}
@@ -202,8 +203,11 @@ func (j *Judge) staleIfError(request, response Control) int64 {
 // failedFor reports whether the origin failed while a waited.
 func (j *Judge) failedFor(a *Answer) bool {
 	for _, e := range j.Exchanges {
-		bad := e.Failed || e.Cut || e.Status == 500 || e.Status >= 502 && e.Status <= 504
-		if bad && (e.For == a.ID || e.Request.URL == a.URL && a.saw(e.Answered) && e.Asked.N < a.Ended.N) {
+		bad, when := e.Failed || e.Cut || e.Status == 500 || e.Status >= 502 && e.Status <= 504, e.Answered
+		if e.Cut {
+			when = e.Ended
+		}
+		if bad && (e.For == a.ID || e.Request.URL == a.URL && a.saw(when) && e.Asked.N < a.Ended.N) {
 			return true
 		}
 	}

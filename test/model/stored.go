@@ -131,7 +131,7 @@ func (s *Stored) lifetime(p *Policy) (lo, hi int64, explicit bool) {
 		if len(lines) > 1 {
 			return 0, hi, true
 		}
-		return hi, hi, true
+		return hi / 1000 * 1000, hi, true
 	}
 	return 0, s.heuristic(p), false
 }
