@@ -39,13 +39,30 @@ func (c *call) passHead(stale *old) bool {
 }
 
 // afterHead updates or drops what is stored for GET by a 200 to a HEAD: each
-// response that could have been chosen for the request (RFC 9111, 4.3.5). Where
-// the request itself forbids to store its answer, that is nobody else's matter.
-// It returns the version of the first that was updated, 0: there was none.
+// response that could have been chosen for the request (RFC 9111, 4.3.5). It
+// returns the version of the first that was updated, 0: there was none.
 func (c *call) afterHead(resp *wire.Response) (version uint64) {
 	if c.r.Method != wire.HEAD || resp.Status != 200 {
 		return 0
 	}
+	return c.update(resp, rfc9111.Confirms, true)
+}
+
+// afterNotModified updates what is stored by a 304 that a client's own
+// conditions brought (RFC 9111, 4.3.4). Without a validator it means none that
+// is known here.
+func (c *call) afterNotModified(resp *wire.Response) {
+	if resp.Status == 304 && (c.r.Method == wire.GET || c.r.Method == wire.HEAD) && (resp.Has(wire.ETag) || resp.Has(wire.LastModified)) {
+		c.update(resp, rfc9111.Validates, false)
+	}
+}
+
+// update freshens each stored response that could have been chosen for the
+// request and that fits the answer; others drops those that do not. What the
+// update forbids to keep is dropped, but where the request itself forbids to
+// store its answer: that is nobody else's matter. It returns the version of the
+// first that was updated, 0: there was none.
+func (c *call) update(resp *wire.Response, fits func(stored, fresh *rfc9111.Facts) bool, others bool) (version uint64) {
 	var answer storedHead
 	answer.digest(resp, c.asked, c.now, c.pol)
 	answer.facts.Length = resp.Length
@@ -59,10 +76,10 @@ func (c *call) afterHead(resp *wire.Response) (version uint64) {
 		}
 		h.sized(e.Size)
 		fresh, _ := h.freshened(resp, &answer, c.pol)
-		why := rfc9111.Storable(&fresh.facts, &ask, &c.pol.Rules)
+		why, fit := rfc9111.Storable(&fresh.facts, &ask, &c.pol.Rules), fits(&h.facts, &answer.facts)
 		switch {
-		case why == rfc9111.WhyAuthorization || why == rfc9111.WhyRequestNoStore:
-		case why == rfc9111.OK && rfc9111.Confirms(&h.facts, &answer.facts) && h.covers(&answer):
+		case ofRequest(Reason(why)), !fit && !others:
+		case why == rfc9111.OK && fit && h.covers(&answer):
 			// An error says that it is gone.
 			if c.e.store.Freshen(c.at, c.atKey, e.Version, fresh.appendMeta(nil), c.seq) == nil && version == 0 {
 				version = e.Version

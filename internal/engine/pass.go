@@ -60,6 +60,7 @@ func (c *call) pass(fwd Forward, why Reason) {
 	c.afterUnsafe(resp)
 	if fwd != ForBypass {
 		c.afterHead(resp)
+		c.afterNotModified(resp)
 	}
 	c.relay(resp)
 }

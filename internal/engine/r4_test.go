@@ -86,3 +86,24 @@ func TestR4SoftPurgeAndMustRevalidate(t *testing.T) {
 		})
 	}
 }
+
+// A 304 that was passed on for a client's own conditions updates what is
+// stored, too (RFC 9111, 4.3.4).
+func TestR4PassedNotModifiedUpdates(t *testing.T) {
+	play(t, func(t *testing.T) {
+		g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
+			if n == 1 {
+				return respond("200 OK\r\nCache-Control: max-age=5\r\nETag: \"a\"", "hello"), nil
+			}
+			return streamed("304 Not Modified\r\nCache-Control: max-age=60\r\nETag: \"a\"", nil), nil
+		})
+		defer g.close()
+		g.get("/a").want(t, 200, "MISS", "hello")
+		synctest.Wait()
+		after(6 * time.Second)
+		if s := g.get("/a", `If-Match: "a"`, `If-None-Match: "a"`); s.reply.Status != 304 {
+			t.Errorf("got %d, want 304", s.reply.Status)
+		}
+		g.get("/a").want(t, 200, "HIT", "hello")
+	})
+}

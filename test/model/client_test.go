@@ -210,8 +210,44 @@ func (w *world) send(q *Request, id int, alone bool, leaves int) {
 	w.say("answer %d: %d %s whole=%t %d bytes", id, s.a.Status, show(s.a.Fields), s.a.Whole, len(s.a.Content))
 	w.answers = append(w.answers, &s.a)
 	if unsafe := q.Method != "GET" && q.Method != "HEAD" && q.Method != "QUERY"; unsafe && s.a.Status >= 200 && s.a.Status < 400 {
-		w.j.Invalidations = append(w.j.Invalidations, Invalidation{URL: q.URL, Before: w.j.askedFor(&s.a)[0].Answered.N, N: s.a.Ended.N, Why: q.Method})
+		w.invalidated(&s.a)
 	}
+}
+
+// invalidated records what the answer to an unsafe request has invalidated:
+// the target, and what it names of the same origin (4.4).
+func (w *world) invalidated(a *Answer) {
+	asked := w.j.askedFor(a)
+	if len(asked) == 0 {
+		return // Owed blames it
+	}
+	e := asked[0]
+	i := Invalidation{URL: a.URL, Before: e.Answered.N, N: a.Ended.N, Why: a.Method, But: e}
+	w.j.Invalidations = append(w.j.Invalidations, i)
+	for _, name := range []string{"Location", "Content-Location"} {
+		for _, ref := range e.Fields.All(name) {
+			if i.URL = resolve(a.URL, ref); origins(i.URL) == origins(a.URL) && i.URL != a.URL {
+				i.Why = name + " of " + a.Method
+				w.j.Invalidations = append(w.j.Invalidations, i)
+			}
+		}
+	}
+}
+
+// origins returns the scheme and the authority of a URL.
+func origins(url string) string {
+	parts := strings.SplitN(url, "/", 4)
+	return strings.Join(parts[:min(3, len(parts))], "/")
+}
+
+// keyOf is engine.Policy.KeyOf.
+func (w *world) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, ok bool) {
+	target := "http://" + string(r.Authority()) + string(r.Target())
+	url := resolve(target, string(ref))
+	if url == "" || origins(url) != origins(target) {
+		return dst, false
+	}
+	return append(dst, w.key(url)...), true
 }
 
 // upload is the content of a request.

@@ -12,6 +12,7 @@ import (
 type Judge struct {
 	Policy        Policy
 	Room          int         // bytes of content that the cache holds for sure
+	GivesUp       bool        // it ends fetches that nobody reads
 	Exchanges     []*Exchange // in the order of their numbers: Exchanges[i].ID is i
 	Invalidations []Invalidation
 }
@@ -140,24 +141,26 @@ func (j *Judge) source(a *Answer) (*Stored, string) {
 		}
 	}
 	for i, u := range chain[1:] {
-		if why := update(made(chain[:i+1]), u); why != "" {
+		if why := j.update(j.Policy.made(chain[:i+1]...), u); why != "" {
 			return nil, why
 		}
 	}
-	return made(chain), ""
+	return j.Policy.made(chain...), ""
 }
 
 // update returns why u must not have changed s (4.3.4, 4.3.5, 3.4), "" when it may.
-func update(s *Stored, u *Exchange) string {
+func (j *Judge) update(s *Stored, u *Exchange) string {
 	was, now := s.Fields.Get("ETag"), u.Fields.Get("ETag")
 	modified, modifiedNow := s.Fields.Get("Last-Modified"), u.Fields.Get("Last-Modified")
 	strong := now != "" && !strings.HasPrefix(now, "W/")
 	switch {
 	case s.Base.Request.URL != u.Request.URL:
 		return "4.3.4: updated by the response of another target"
-	case u.Status == 206 && (!strong || was != now || s.Base.Rep == nil || u.Rep.ID != s.Base.Rep.ID):
-		return "3.4: joined parts without the same strong validator"
 	case u.Status == 206:
+		dated := was == "" && now == "" && modified != "" && modified == modifiedNow && s.strongDate() && j.Policy.made(u).strongDate()
+		if !dated && (!strong || was != now) || s.Base.Rep == nil || u.Rep.ID != s.Base.Rep.ID {
+			return "3.4: joined parts without the same strong validator"
+		}
 		return ""
 	case u.Request.Method == "HEAD" && u.Status == 200:
 		if now != was && now != "" || modifiedNow != "" && modifiedNow != modified {
@@ -169,7 +172,7 @@ func update(s *Stored, u *Exchange) string {
 		return ""
 	case u.Status != 304:
 		return fmt.Sprintf("3.2: updated by a response with %d", u.Status)
-	case strong && was == "" && modified != "" && modified == modifiedNow && s.strongDate() && made([]*Exchange{u}).strongDate():
+	case strong && was == "" && modified != "" && modified == modifiedNow && s.strongDate() && j.Policy.made(u).strongDate():
 		return ""
 	case strong && was != now:
 		return "4.3.4: updated by a 304 with another strong validator"
@@ -266,7 +269,7 @@ func (j *Judge) made(a *Answer) (Kind, string) {
 			size := int64(len(e.Rep.Bytes))
 			spans, ok := ranges(a.Request.Fields.Get("Range"), size)
 			_, dated := date(a.Request.Fields.Get("If-Range")) // whose equal may have come by a later 304
-			if ok && len(spans) == 0 && (dated || ranged(a, made([]*Exchange{e}))) && a.Fields.Get("Content-Range") == fmt.Sprintf("bytes */%d", size) {
+			if ok && len(spans) == 0 && (dated || ranged(a, j.Policy.made(e))) && a.Fields.Get("Content-Range") == fmt.Sprintf("bytes */%d", size) {
 				return Unsatisfied, ""
 			}
 		}

@@ -148,6 +148,99 @@ func ParseControl(lines []string) (c Control, ok bool) {
 	return c, true
 }
 
+// ParseTargeted reads the lines of a targeted field, a dictionary of structured
+// fields (RFC 9213, 2.1; RFC 9651, 4.2.2) of Integers, Decimals, Strings, Tokens
+// and Booleans. ok is false when the field is to be ignored.
+func ParseTargeted(lines []string) (c Control, ok bool) {
+	text := strings.Trim(strings.Join(lines, ","), " ")
+	if text == "" {
+		return nil, false
+	}
+	seen := map[string]int{}
+	for text != "" {
+		d := Directive{Name: token(text, "abcdefghijklmnopqrstuvwxyz*", "abcdefghijklmnopqrstuvwxyz0123456789_-.*")}
+		if d.Name == "" {
+			return nil, false
+		}
+		text = text[len(d.Name):]
+		keep := true
+		if strings.HasPrefix(text, "=") {
+			if d.Arg, d.Quoted, text, ok = bare(text[1:]); !ok {
+				return nil, false
+			}
+			d.HasArg = d.Arg != "?1"
+			keep = d.Arg != "?0"
+		}
+		if text, ok = behindParameters(text); !ok {
+			return nil, false
+		}
+		if i, again := seen[d.Name]; again { // the last one counts
+			c[i].Name = ""
+		}
+		if keep {
+			seen[d.Name] = len(c)
+			c = append(c, d)
+		}
+		text = strings.TrimLeft(text, " \t")
+		if text == "" {
+			return c, true
+		}
+		if text[0] != ',' {
+			return nil, false
+		}
+		text = strings.TrimLeft(text[1:], " \t")
+	}
+	return nil, false // a comma at the end
+}
+
+// behindParameters returns what follows the parameters that s begins with: they
+// are to be ignored.
+func behindParameters(s string) (rest string, ok bool) {
+	for strings.HasPrefix(s, ";") {
+		s = strings.TrimLeft(s[1:], " ")
+		key := token(s, "abcdefghijklmnopqrstuvwxyz*", "abcdefghijklmnopqrstuvwxyz0123456789_-.*")
+		if key == "" {
+			return "", false
+		}
+		s = s[len(key):]
+		if strings.HasPrefix(s, "=") {
+			if _, _, s, ok = bare(s[1:]); !ok {
+				return "", false
+			}
+		}
+	}
+	return s, true
+}
+
+// bare reads a bare item.
+func bare(s string) (value string, quoted bool, rest string, ok bool) {
+	switch {
+	case strings.HasPrefix(s, `"`):
+		value, rest, ok = unquote(s)
+		return value, true, rest, ok
+	case strings.HasPrefix(s, "?0"), strings.HasPrefix(s, "?1"):
+		return s[:2], false, s[2:], true
+	}
+	const alpha = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ*"
+	if value = token(s, alpha, alpha+"0123456789!#$%&'+-.^_`|~:/"); value == "" {
+		value = token(s, "-0123456789", "0123456789.")
+		if _, err := strconv.ParseFloat(value, 64); err != nil || len(value) > 15 || strings.HasSuffix(value, ".") {
+			return "", false, "", false
+		}
+	}
+	return value, false, s[len(value):], true
+}
+
+// token returns the longest beginning of s with a first byte of first and more
+// of next.
+func token(s, first, next string) string {
+	n := 0
+	for n < len(s) && (n == 0 && strings.IndexByte(first, s[0]) >= 0 || n > 0 && strings.IndexByte(next, s[n]) >= 0) {
+		n++
+	}
+	return s[:n]
+}
+
 // unquote reads the quoted string that s begins with (RFC 9110, 5.6.4), and
 // returns what is behind it.
 func unquote(s string) (text, rest string, ended bool) {

@@ -17,7 +17,7 @@ func (j *Judge) Owed(a *Answer) string {
 	default:
 		return throughTo(a, asked)
 	}
-	if !a.Alone || !a.Whole || j.full() {
+	if !a.Alone || !a.Whole || j.GivesUp || j.full() {
 		return ""
 	}
 	if s := j.surely(a); s != nil && len(asked) > 0 {
@@ -27,7 +27,7 @@ func (j *Judge) Owed(a *Answer) string {
 		switch {
 		case lifetime > age:
 			return "a response that is stored and fresh was asked for again: " + strings.Join(names(s), ", ")
-		case tag != "" && asked[0].Request.Fields.Get("If-None-Match") != tag:
+		case a.Method == "GET" && tag != "" && asked[0].Request.Fields.Get("If-None-Match") != tag:
 			return "4.3.1: a response that is stored and stale was asked for anew: " + strings.Join(names(s), ", ")
 		}
 	}
@@ -125,7 +125,7 @@ func (j *Judge) surely(a *Answer) *Stored {
 			return nil
 		}
 	}
-	s := made([]*Exchange{last})
+	s := j.Policy.made(last)
 	if !j.dull(last) || !s.selected(a) || j.purged(last) || eager(&a.Request) {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (j *Judge) dull(e *Exchange) bool {
 	if e.Failed || e.Cut || e.Request.Method != "GET" || e.Status != 200 || e.Rep == nil || eager(&e.Request) || e.Request.Fields.Has("Range") {
 		return false
 	}
-	s := made([]*Exchange{e})
+	s := j.Policy.made(e)
 	if strings.Contains(s.Fields.Get("Cache-Control"), `"`) {
 		return false
 	}

@@ -12,7 +12,7 @@ func (j *Judge) mayReuse(a *Answer, s *Stored) string {
 	own := s.Last().For == a.ID                                        // validated for this very request
 	validated := own || len(s.Updates) > 0 && a.saw(s.Last().Answered) // or while it waited
 	for n := range len(s.Updates) + 1 {                                // what was stored at each stage had to be storable
-		if why := made(append([]*Exchange{s.Base}, s.Updates[:n]...)).storable(&j.Policy); why != "" {
+		if why := j.Policy.made(append([]*Exchange{s.Base}, s.Updates[:n]...)...).storable(&j.Policy); why != "" {
 			return why
 		}
 	}
@@ -33,6 +33,9 @@ func (j *Judge) mayReuse(a *Answer, s *Stored) string {
 	}
 	if own {
 		return ""
+	}
+	if why := j.contradicted(a, s); why != "" {
+		return why
 	}
 	if s.Control.unqualified("no-cache") && !(validated && a.saw(s.Last().Asked)) {
 		return "5.2.2.4: no-cache was reused without validation"
@@ -58,6 +61,8 @@ func (j *Judge) sameKey(a *Answer, s *Stored) string {
 		return "4: the response of another target, " + q.URL
 	case q.Method == "QUERY" != (a.Method == "QUERY"), a.Method != "GET" && a.Method != "HEAD" && a.Method != "QUERY":
 		return "4: the response to a " + q.Method + " answers a " + a.Method
+	case q.Method == "POST" && (a.Method == "QUERY" || !j.Policy.represents(s.Base)):
+		return "RFC 9110, 9.3.3: the response to a POST, which is not its target's representation"
 	case a.Method == "QUERY" && (q.Content != a.Request.Content || q.Fields.Get("Content-Type") != a.Request.Fields.Get("Content-Type")):
 		return "QUERY: the response to another query"
 	}
@@ -120,11 +125,12 @@ type Invalidation struct {
 	N      int64
 	Soft   bool
 	Why    string
+	But    *Exchange // whose response was stored in its place; nil: none
 }
 
 func (j *Judge) invalidated(a *Answer, s *Stored) string {
 	for _, i := range j.Invalidations {
-		if i.URL == s.Base.Request.URL && a.Came.N > i.N && s.Last().Asked.N < i.Before &&
+		if i.URL == s.Base.Request.URL && a.Came.N > i.N && s.Last().Asked.N < i.Before && i.But != s.Base &&
 			!(i.Soft && j.failedFor(a) && j.mayStale(s) == "") {
 			return "4.4: invalidated by " + i.Why + ", and not validated since"
 		}
@@ -141,10 +147,38 @@ func (j *Judge) missed(a *Answer, s *Stored) string {
 		if u.Status != 304 || u.Answered.N > a.Came.N && (u.For != a.ID || u.Answered.N > a.Began.N) || u.Asked.N < s.Last().Answered.N || !ok || control.Has("no-store") || u.Request.Fields.Has("Authorization") {
 			continue
 		}
+		if strings.HasPrefix(tag, "W/") && j.replaced(s, u) {
+			continue // weak ones identify the most recent only
+		}
 		if u.Request.URL == s.Base.Request.URL && tag != "" && u.Fields.Get("ETag") == tag && u.Request.Fields.Get("If-None-Match") == tag &&
 			s.sameFields(&u.Request) && u.Request.Method == s.Base.Request.Method && u.Request.Content == s.Base.Request.Content &&
 			u.Request.Fields.Get("Content-Type") == s.Base.Request.Fields.Get("Content-Type") {
 			return fmt.Sprintf("4.3.4: the 304 of exchange %d has not updated it", u.ID)
+		}
+	}
+	return ""
+}
+
+// replaced reports whether anything was fetched of s's target between it and u.
+func (j *Judge) replaced(s *Stored, u *Exchange) bool {
+	for _, e := range j.Exchanges[s.Base.ID+1 : u.ID] {
+		if e.Request.URL == s.Base.Request.URL && e.Rep != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// contradicted: a HEAD has shown since that there is another representation now
+// (4.3.5).
+func (j *Judge) contradicted(a *Answer, s *Stored) string {
+	tag := s.Fields.Get("ETag")
+	for _, u := range j.Exchanges {
+		control, ok := ParseControl(u.Request.Fields.All("Cache-Control"))
+		if u.Request.Method == "HEAD" && u.Status == 200 && u.Request.URL == s.Base.Request.URL && s.Base.Request.Method == "GET" &&
+			u.Answered.N < a.Came.N && u.Asked.N > s.Last().Answered.N && ok && !control.Has("no-store") && !u.Request.Fields.Has("Authorization") &&
+			tag != "" && u.Fields.Has("ETag") && u.Fields.Get("ETag") != tag && s.sameFields(&u.Request) && !j.failedFor(a) {
+			return fmt.Sprintf("4.3.5: the HEAD response of exchange %d has another entity tag", u.ID)
 		}
 	}
 	return ""
@@ -223,7 +257,8 @@ func asked(a *Answer, s *Stored, p *Policy) string {
 	if c.Has("no-cache") {
 		return "5.2.1.4: the request says no-cache"
 	}
-	if _, most, ok := c.seconds("max-age"); ok && age > most && !c.Has("max-stale") {
+	kept := s.Control.Has("immutable") && lifetime > age // RFC 8246, 2.1
+	if _, most, ok := c.seconds("max-age"); ok && age > most && !c.Has("max-stale") && !kept {
 		return "5.2.1.1: older than the request's max-age"
 	}
 	if least, _, ok := c.seconds("min-fresh"); ok && lifetime-age < least && !c.Has("max-stale") {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,9 @@ type Policy struct {
 	StaleIfError int64
 	// NoSetCookie says that responses with Set-Cookie are not stored.
 	NoSetCookie bool
+	// Targets are the targeted fields that go before Cache-Control and Expires
+	// (RFC 9213, 2.2), the most applicable first.
+	Targets []string
 }
 
 // A Stored is a response that could lie in a cache: what the origin said, with
@@ -28,6 +32,7 @@ type Stored struct {
 	Updates []*Exchange
 	Fields  Fields
 	Control Control
+	target  bool // a targeted field gave Control: Expires says nothing, either
 	unread  bool // Cache-Control can not be read
 }
 
@@ -59,7 +64,7 @@ func forward(f Fields) (kept Fields) {
 
 // made returns what a chain of responses makes: the first one, updated by the
 // others (3.2).
-func made(chain []*Exchange) *Stored {
+func (p *Policy) made(chain ...*Exchange) *Stored {
 	s := &Stored{Base: chain[0], Updates: chain[1:]}
 	s.Fields = forward(s.Base.Fields)
 	for _, u := range s.Updates {
@@ -76,9 +81,38 @@ func made(chain []*Exchange) *Stored {
 		}
 	}
 	var ok bool
+	for _, name := range p.Targets { // RFC 9213, 2.2
+		if s.Control, ok = ParseTargeted(s.Fields.All(name)); ok {
+			s.target = true
+			return s
+		}
+	}
 	s.Control, ok = ParseControl(s.Fields.All("Cache-Control"))
 	s.unread = !ok
 	return s
+}
+
+// represents reports whether the response to a POST is its target's
+// representation, too, and says how long (RFC 9110, 9.3.3).
+func (p *Policy) represents(e *Exchange) bool {
+	_, _, explicit := p.made(e).lifetime(p)
+	lines := e.Fields.All("Content-Location")
+	return e.Status == 200 && explicit && len(lines) == 1 && resolve(e.Request.URL, lines[0]) == e.Request.URL
+}
+
+// resolve returns what a reference in a response to url means, "" when it is
+// none.
+func resolve(base, ref string) string {
+	b, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	u, err := b.Parse(ref)
+	if err != nil {
+		return ""
+	}
+	u.Fragment = ""
+	return u.String()
 }
 
 // date is the Date, or when the response was received (RFC 9110, 6.6.1).
@@ -122,7 +156,7 @@ func (s *Stored) lifetime(p *Policy) (lo, hi int64, explicit bool) {
 	if lo, hi, ok := s.Control.seconds("max-age"); ok {
 		return lo, hi, true
 	}
-	if lines := s.Fields.All("Expires"); len(lines) > 0 {
+	if lines := s.Fields.All("Expires"); len(lines) > 0 && !s.target {
 		at, ok := date(lines[0])
 		if !ok { // 5.3
 			return 0, 0, true
@@ -141,7 +175,7 @@ func (s *Stored) heuristic(p *Policy) (ms int64) {
 	if !slices.Contains(heuristically, s.Base.Status) && !s.Control.Has("public") && (p.Shared || !s.Control.Has("private")) {
 		return 0
 	}
-	if p.Shared && s.Fields.Has("Set-Cookie") { // the project's rule: a guess shares no cookie (7.3)
+	if p.Shared && s.cookies() { // the project's rule: a guess shares no cookie (7.3)
 		return 0
 	}
 	if at, ok := date(s.Fields.Get("Last-Modified")); ok {
@@ -152,6 +186,9 @@ func (s *Stored) heuristic(p *Policy) (ms int64) {
 	}
 	return ms
 }
+
+// cookies reports whether it sets cookies for whoever gets it.
+func (s *Stored) cookies() bool { return s.Fields.Has("Set-Cookie") && !named(s.Control, "set-cookie") }
 
 // age is the current age (4.2.3) in milliseconds at a time, between the bounds
 // that the choices leave.
@@ -176,7 +213,7 @@ func (s *Stored) storable(p *Policy) string {
 	control, ok := ParseControl(asked.Fields.All("Cache-Control"))
 	c := s.Control
 	switch {
-	case method != "GET" && method != "QUERY":
+	case method != "GET" && method != "QUERY" && !(method == "POST" && p.represents(s.Base)):
 		return "3: a response to " + method + " was stored"
 	case s.Base.Failed || s.Base.Status < 200 || s.Base.Status == 304:
 		return "3: status " + strconv.Itoa(s.Base.Status) + " was stored"
@@ -192,10 +229,10 @@ func (s *Stored) storable(p *Policy) string {
 		return "5.2.2.7: private was stored by a shared cache"
 	case p.Shared && asked.Fields.Has("Authorization") && !c.Has("public") && !c.Has("s-maxage") && !c.Has("must-revalidate"):
 		return "3.5: the response to a request with Authorization was stored"
-	case p.NoSetCookie && s.Fields.Has("Set-Cookie"):
+	case p.NoSetCookie && s.cookies():
 		return "policy: a response with Set-Cookie was stored"
 	}
-	if c.Has("public") || !p.Shared && c.Has("private") || s.Fields.Has("Expires") || c.Has("max-age") ||
+	if c.Has("public") || !p.Shared && c.Has("private") || s.Fields.Has("Expires") && !s.target || c.Has("max-age") ||
 		p.Shared && c.Has("s-maxage") || slices.Contains(heuristically, s.Base.Status) {
 		return ""
 	}

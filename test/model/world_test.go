@@ -90,7 +90,12 @@ func (w *world) open(header []byte) {
 	rules.Private = d.once(4)
 	w.j.Policy = Policy{Shared: !rules.Private, Heuristic: int64(rules.Heuristic), DefaultTTL: rules.DefaultTTL, StaleIfError: rules.StaleIfError, NoSetCookie: rules.NoSetCookie}
 	w.j.Room = 2 << 20
-	w.pol = engine.Policy{Upstream: origin{w}, Rules: rules, Bypass: w.bent.bypass}
+	if d.once(3) {
+		w.j.Policy.Targets = []string{"CDN-Cache-Control"}
+	}
+	w.pol = engine.Policy{Targets: w.j.Policy.Targets, KeyOf: w.keyOf, PassHead: d.once(3), PassRange: d.once(3), MaxVariants: d.num(0, 0, 2), GiveUp: d.once(5),
+		Upstream: origin{w}, Rules: rules, Bypass: w.bent.bypass}
+	w.j.GivesUp = w.pol.GiveUp
 	w.e = engine.New(engine.Options{Store: s, Now: w.time})
 	for _, url := range urls {
 		r := &resource{url: url, style: newStyle(d), reps: map[string]*Rep{}, touched: w.clock()}
