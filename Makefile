@@ -85,6 +85,10 @@ alloc: need-go ## the tests that the race detector skips
 conformance: need-go ## the public suite http-cache-tests against opencache serve and the library (needs Node.js 18)
 	@timeout -k 30 600 test/conformance/run.sh
 
+.PHONY: conformance-peers
+conformance-peers: need-go
+	@timeout -k 30 900 test/conformance/peers.sh
+
 .PHONY: plays
 plays: need-cc ## the scenario plays alone, each by name
 	go test -race -timeout $(TEST_TIMEOUT) -v -run '^TestPlays$$' ./cmd/opencache

@@ -13,7 +13,6 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -25,6 +24,7 @@ func main() {
 	flag.StringVar(&o.expect, "expect", "test/conformance/expect.tsv", "how each test ends; exceptions.tsv is beside it")
 	flag.StringVar(&o.but, "but", "", "how tests end otherwise than -expect says")
 	flag.StringVar(&o.results, "results", "", "judge these results of the suite's client")
+	flag.StringVar(&o.compare, "compare", "", "with -write: write what the caches with results in this folder did instead")
 	flag.StringVar(&o.write, "write", "", "write the exceptions of all subjects into this page")
 	flag.Parse()
 	if err := o.main(); err != nil {
@@ -34,24 +34,20 @@ func main() {
 }
 
 // options are the flags.
-type options struct{ expect, but, results, write string }
+type options struct{ expect, but, results, compare, write string }
 
 func (o *options) main() error {
 	dir := filepath.Dir(o.expect)
 	if o.write != "" {
-		return write(o.write, dir)
+		return o.page(dir)
 	}
 	plan, err := readPlan(filepath.Join(dir, "exceptions.tsv"), o.expect, o.but)
 	if err != nil {
 		return err
 	}
-	b, err := os.ReadFile(o.results)
+	tests, err := readTests(o.results)
 	if err != nil {
 		return err
-	}
-	var tests []*test
-	if err := json.Unmarshal(b, &tests); err != nil {
-		return fmt.Errorf("%s: %w", o.results, err)
 	}
 	faults := plan.judge(tests)
 	for _, fault := range faults {
@@ -62,4 +58,30 @@ func (o *options) main() error {
 		return fmt.Errorf("%d of %d tests ended otherwise than expected", len(faults), len(tests))
 	}
 	return nil
+}
+
+// page writes a part of the page anew, from the tables in dir.
+func (o *options) page(dir string) error {
+	all, err := plans(dir)
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(o.write)
+	if err != nil {
+		return err
+	}
+	if o.compare != "" {
+		rows, err := compare(all[0], o.compare)
+		if err != nil {
+			return err
+		}
+		fmt.Print(rows)
+		b, err = replaced(b, peersBegin, rows, peersEnd)
+		if err != nil {
+			return err
+		}
+	} else if b, err = into(b, all); err != nil {
+		return err
+	}
+	return os.WriteFile(o.write, b, 0o644)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,30 +33,19 @@ func plans(dir string) (all []*plan, err error) {
 	return all, nil
 }
 
-// write puts the exceptions of all subjects into the page of that name.
-func write(name, dir string) error {
-	all, err := plans(dir)
-	if err != nil {
-		return err
-	}
-	page, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	if page, err = into(page, all); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return os.WriteFile(name, page, 0o644)
-}
-
 // into returns the page with the exceptions in their place.
 func into(page []byte, all []*plan) ([]byte, error) {
-	before, rest, ok := strings.Cut(string(page), pageBegin)
-	_, after, ends := strings.Cut(rest, pageEnd)
+	return replaced(page, pageBegin, figures(all)+"\n"+exceptions(all), pageEnd)
+}
+
+// replaced returns the page with text between the two lines.
+func replaced(page []byte, begin, text, end string) ([]byte, error) {
+	before, rest, ok := strings.Cut(string(page), begin)
+	_, after, ends := strings.Cut(rest, end)
 	if !ok || !ends {
-		return nil, fmt.Errorf("no place for the exceptions: %q and %q are missing", pageBegin, pageEnd)
+		return nil, fmt.Errorf("the page has no %q and, behind it, %q", begin, end)
 	}
-	return []byte(before + pageBegin + figures(all) + "\n" + exceptions(all) + pageEnd + after), nil
+	return []byte(before + begin + text + end + after), nil
 }
 
 // figures is how many tests pass against each subject, as Markdown.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -139,5 +140,24 @@ func TestSummary(t *testing.T) {
 		"excepted by RFC 9111, 5.1 (age): 1\n"
 	if got := summary(p, tests); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"versions.tsv": "ours\t\ntheirs\t1.2\n",
+		"ours.json":    `[{"id":"a","kind":"required","result":["Assertion","x"]},{"id":"b","kind":"required"},{"id":"c","kind":"optimal"}]`,
+		"theirs.json":  `[{"id":"a","kind":"required"},{"id":"b","kind":"required","depends":["c"]},{"id":"c","kind":"optimal","result":["Setup","x"]}]`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := &plan{wishes: []wish{{"a", "required", fail, "age", "x"}, {"b", "required", pass, "", ""}, {"c", "optimal", pass, "", ""}}}
+	got, err := compare(p, dir)
+	want := "| ours | 1 of 2 | 1 of 1 | 1 of 1 |\n| theirs 1.2 | 1 of 2 | 0 of 1 | 0 of 1 |\n"
+	if err != nil || !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, %v, want the end %q", got, err, want)
 	}
 }
