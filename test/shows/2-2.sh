@@ -6,4 +6,5 @@ cd "$(dirname "$0")/../.."
 status=0
 bounded 900 test/real/gomod.sh || status=1
 bounded 2100 test/real/wget.sh || status=1
+bounded 300 test/real/ranges.sh || status=1
 exit $status
