@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -39,13 +38,13 @@ const (
 )
 
 var (
-	errChunkSize = fmt.Errorf("chunked content: size is not 1 to 16 hex digits below 2^63: %w", ErrCoding)
-	errChunkLine = fmt.Errorf("chunked content: byte in a chunk-size line that is not allowed there: %w", ErrCoding)
-	errChunkLong = fmt.Errorf("chunked content: chunk-size line longer than allowed: %w", ErrCoding)
-	errChunkMuch = fmt.Errorf("chunked content: more extensions than content: %w", ErrCoding)
-	errChunkEnd  = fmt.Errorf("chunked content: no CR LF behind the data of a chunk: %w", ErrCoding)
-	errTrailer   = fmt.Errorf("chunked content: trailer section larger than allowed: %w", ErrCoding)
-	errTrailerLF = fmt.Errorf("chunked content: line feed without carriage return in the trailer section: %w", ErrCoding)
+	errChunkSize = error(marked{"chunked content: size is not 1 to 16 hex digits below 2^63", ErrCoding})
+	errChunkLine = error(marked{"chunked content: byte in a chunk-size line that is not allowed there", ErrCoding})
+	errChunkLong = error(marked{"chunked content: chunk-size line longer than allowed", ErrCoding})
+	errChunkMuch = error(marked{"chunked content: more extensions than content", ErrCoding})
+	errChunkEnd  = error(marked{"chunked content: no CR LF behind the data of a chunk", ErrCoding})
+	errTrailer   = error(marked{"chunked content: trailer section larger than allowed", ErrCoding})
+	errTrailerLF = error(marked{"chunked content: line feed without carriage return in the trailer section", ErrCoding})
 )
 
 // frame consumes chunked framing from the buffer, which it fills when it is

@@ -39,15 +39,24 @@ var (
 	ErrCoding   = errors.New("transfer coding refused") // one that is not chunked, or badly so
 )
 
+// marked is an error with a text of its own that is one of these.
+type marked struct {
+	text string
+	is   error
+}
+
+func (m marked) Error() string { return m.text }
+func (m marked) Unwrap() error { return m.is }
+
 func (f fault) err(k kind) error {
 	if f.status == 0 {
 		return nil
 	}
 	switch {
 	case k == ofResponse && f.status == 431:
-		return &Error{Side: Upstream, Status: 502, Err: fmt.Errorf("response head, byte %d: %s: %w", f.at, f.what, ErrTooLarge)}
+		return &Error{Side: Upstream, Status: 502, Err: marked{fmt.Sprintf("response head, byte %d: %s", f.at, f.what), ErrTooLarge}}
 	case k == ofResponse && f.status == 501:
-		return &Error{Side: Upstream, Status: 502, Err: fmt.Errorf("response head, byte %d: %s: %w", f.at, f.what, ErrCoding)}
+		return &Error{Side: Upstream, Status: 502, Err: marked{fmt.Sprintf("response head, byte %d: %s", f.at, f.what), ErrCoding}}
 	case k == ofResponse:
 		return &Error{Side: Upstream, Status: 502, Err: fmt.Errorf("response head, byte %d: %s", f.at, f.what)}
 	}
