@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -92,4 +94,34 @@ func TestCountHop(t *testing.T) {
 			}
 		})
 	}
+}
+
+// own is an upstream that is the cache itself.
+type own struct{ g *rig }
+
+func (o own) Exchange(_ context.Context, r *wire.Request) (*wire.Response, error) {
+	var again wire.Request
+	again.CopyFrom(r)
+	s := newSink()
+	s.reply.Sink = s
+	o.g.e.Serve(&again, &s.reply, []byte("http://other.test"+string(r.Target())), &o.g.pol)
+	return respond(fmt.Sprintf("%d Oops\r\n%s", s.reply.Status, strings.TrimSuffix(s.fields, "\r\n")), s.body.String()), nil
+}
+
+// A cache that is its own origin ends the loop at its second round.
+func TestLoopEnds(t *testing.T) {
+	play(t, func(t *testing.T) {
+		g := newRig(t, nil)
+		defer g.close()
+		g.e.loop, g.pol.Upstream, g.pol.ProxyStatus = []byte("cdn.example"), own{g}, true
+		s := g.get("/a")
+		s.want(t, 508, "MISS", "508 loop\n")
+		want := `opencache; error=proxy_loop_detected; details="loop", opencache; received-status=508`
+		if got := strings.Join(s.all("Proxy-Status"), ", "); got != want {
+			t.Errorf("Proxy-Status: got %q, want %q", got, want)
+		}
+		if n := g.e.Stats.Fetches.Load() + g.e.Stats.Passes.Load(); n != 1 {
+			t.Errorf("requests to the upstream: got %d, want 1", n)
+		}
+	})
 }
