@@ -47,6 +47,9 @@ func (f *fetch) admitPart(resp *wire.Response, asked, answered time.Time) Reason
 		return PartialContent
 	}
 	answer.facts.AsPartial(length)
+	if full != nil {
+		full.facts.AsPartial(length)
+	}
 	f.head, f.full, f.have = answer, full, nil
 	if f.old != nil && f.old.head.facts.Partial() && sameContent(&f.old.head, &answer) && f.old.head.covers(&answer) {
 		f.head, f.full = f.old.head.freshened(resp, &answer, f.pol)

@@ -107,3 +107,20 @@ func TestR4PassedNotModifiedUpdates(t *testing.T) {
 		g.get("/a").want(t, 200, "HIT", "hello")
 	})
 }
+
+// Who has a part fetched gets its Content-Range also when some of the fields
+// are for nobody else (RFC 9110, 15.3.7.1; RFC 9111, 5.2.2.4).
+func TestR4PartWithFieldsOfItsOwn(t *testing.T) {
+	play(t, func(t *testing.T) {
+		g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
+			return respond("206 Partial Content\r\nCache-Control: max-age=60, no-cache=\"X-A\"\r\nX-A: b\r\nETag: \"a\"\r\nContent-Range: bytes 1-2/5", "el"), nil
+		})
+		g.pol.PassRange = true
+		defer g.close()
+		s := g.get("/a", "Range: bytes=1-2")
+		s.want(t, 206, "MISS", "el")
+		if got, want := s.field("Content-Range"), "bytes 1-2/5"; got != want || s.field("X-A") != "b" {
+			t.Errorf("got %q, X-A %q, want %q and b", got, s.field("X-A"), want)
+		}
+	})
+}
