@@ -333,6 +333,9 @@ func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
 func (f *fetch) grows(size int64) {
 	f.mu.Lock()
 	f.size = size
+	if f.full != nil { // it differs in fields alone
+		f.full.facts = f.head.facts
+	}
 	f.version = f.e.store.Version()
 	f.stored = true
 	if f.head.strongValidator() == nil {
