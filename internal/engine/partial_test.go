@@ -777,7 +777,7 @@ func wantAnyParts(t *testing.T, s *sink, content string) {
 // torturedPart answers from a version that changes every few milliseconds.
 func torturedPart(r *wire.Request) *wire.Response {
 	target := string(r.Target())
-	version := int(time.Now().UnixMilli() / 30)
+	version := int(time.Now().UnixMilli() / 100)
 	o := object{partContent(target, version), fmt.Sprintf(`"%d"`, version), fresh}
 	if target == "/p0" {
 		o.tag = "W/" + o.tag
@@ -804,15 +804,35 @@ func torturedPart(r *wire.Request) *wire.Response {
 	return o.answer(r)
 }
 
-// partContent is what an object's version holds: always as much.
+// partContent is what an object's version holds: always as much, and no byte
+// as in another version or as the one 256 bytes on.
 func partContent(target string, version int) string {
-	stamp := fmt.Sprintf("%s@%d|", target, version)
-	size := []int{1000, 9000, 70 << 10, 300 << 10, 900 << 10, 1500 << 10}[target[2]-'0']
-	var b strings.Builder
-	b.Grow(size + 64)
-	for i := 0; b.Len() < size; i++ {
-		b.WriteString(stamp)
-		fmt.Fprint(&b, i)
+	b := make([]byte, []int{1000, 9000, 70 << 10, 150 << 10, 300 << 10, 700 << 10}[target[2]-'0'])
+	for i := range b {
+		b[i] = byte(version) ^ byte(i*7) ^ byte(i>>8)*13 ^ target[2]
 	}
-	return b.String()[:size]
+	return string(b)
+}
+
+// TestPartRefreshed: a stale part answers while it is asked for in the
+// background, with its validator and the range, whatever the client's If-Range.
+func TestPartRefreshed(t *testing.T) {
+	play(t, func(t *testing.T) {
+		one, two := pattern(1000), strings.Repeat("two ", 250)
+		const fields = "\r\nCache-Control: max-age=60, stale-while-revalidate=60\r\nContent-Type: text/x"
+		g := newRanger(t, object{one, `"1"`, fields})
+		defer g.close()
+		g.quiet("/x", "Range: bytes=0-99").want(t, 206, "MISS", one[:100])
+		after(70 * time.Second)
+		g.quiet("/x", "Range: bytes=0-9", `If-Range: "1"`).want(t, 206, "STALE", one[:10])
+		g.saw("0-99", `0-9 If-None-Match:"1"`)
+		g.quiet("/x", "Range: bytes=0-99").want(t, 206, "HIT", one[:100])
+		after(70 * time.Second)
+		g.set(object{two, `"2"`, fields})
+		g.quiet("/x", "Range: bytes=0-9").want(t, 206, "STALE", one[:10])
+		g.saw(`0-9 If-None-Match:"1"`)
+		g.quiet("/x", "Range: bytes=0-9").want(t, 206, "HIT", two[:10])
+		g.quiet("/x", "Range: bytes=0-19").want(t, 206, "MISS", two[:20])
+		g.saw(`10-19 If-Range:"2"`)
+	})
 }
