@@ -162,13 +162,39 @@ func (b *bans) widen() {
 }
 
 // recent remembers the newest purges of single keys by a part of their hash.
-// Two keys that share a slot only make a racing fetch's response not be
-// stored, or be validated once more.
-type recent [1 << 16]atomic.Uint32
+// When keys that share a slot are purged one after the other, no more than
+// the newest is told apart: two such purges beside a fetch make its response
+// not be stored, or be validated once more, as if they were its own key's.
+type recent [1 << 14]struct {
+	last  atomic.Uint64 // the newest: its sequence, above it a part of its hash
+	older atomic.Uint32 // the newest before it of another hash
+}
 
-func (r *recent) slot(h Hash) *atomic.Uint32 { return &r[h[0]>>48] }
+// note remembers a purge. The caller holds purges.mu: sequences come in order.
+func (r *recent) note(h Hash, s Seq) {
+	p := &r[h[0]>>50]
+	// Whoever reads between the two stores still finds the old one in last.
+	if was := p.last.Load(); uint32(was>>32) != uint32(h[0]) {
+		p.older.Store(uint32(was))
+	}
+	p.last.Store(h[0]<<32 | uint64(s))
+}
 
-func (r *recent) since(h Hash, s Seq) bool { return Seq(r.slot(h).Load()) > s }
+// since reports whether a purge after s was noted.
+func (r *recent) since(h Hash, s Seq) bool {
+	p := &r[h[0]>>50]
+	if last := p.last.Load(); uint32(last>>32) == uint32(h[0]) {
+		return Seq(uint32(last)) > s
+	}
+	return Seq(p.older.Load()) > s
+}
+
+func (r *recent) reset() {
+	for i := range r {
+		r[i].last.Store(0)
+		r[i].older.Store(0)
+	}
+}
 
 // purges is the order of purges and what is remembered of them.
 type purges struct {
@@ -234,10 +260,8 @@ func (m *Memory) nextSeqLocked() Seq {
 	m.seq.Store(1)
 	m.bans.Store(&bans{newest: 1, list: []ban{{seq: 1}}})
 	m.clear()
-	for i := range m.hard {
-		m.hard[i].Store(0)
-		m.soft[i].Store(0)
-	}
+	m.hard.reset()
+	m.soft.reset()
 	return Seq(m.seq.Add(1))
 }
 
@@ -263,9 +287,9 @@ func (m *Memory) purgeKeyLocked(p *Purge, seq Seq) int {
 		h = m.Hash(p.Key)
 	}
 	if p.Soft {
-		m.soft.slot(h).Store(uint32(seq))
+		m.soft.note(h, seq)
 	} else {
-		m.hard.slot(h).Store(uint32(seq))
+		m.hard.note(h, seq)
 	}
 	mu := m.index.lock(h)
 	defer mu.Unlock()
