@@ -26,21 +26,22 @@ type serveOptions struct {
 
 	MaxBody size `placeholder:"SIZE" help:"Largest content of a request; more is answered 413 (default any: it is streamed)."`
 
-	PreserveHost bool          `group:"Caching" help:"Send the origin the client's Host instead of its own."`
-	DefaultTTL   ttlRules      `name:"default-ttl" group:"Caching" placeholder:"[REGEX=]DURATION" help:"Freshness of 200 answers that carry none, for all paths or those that match; the first that matches counts. Repeatable; one a line in the environment."`
-	Passthrough  patterns      `group:"Caching" placeholder:"REGEX" help:"Paths that are never cached. Repeatable; one a line in the environment."`
-	EarlyHints   bool          `group:"Caching" help:"Send 103 with the preload links of a stored answer while the origin validates it."`
-	PassHead     bool          `group:"Caching" help:"Send the origin a HEAD as it came; otherwise as a GET, whose answer is stored."`
-	NoSortQuery  bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
-	PassRange    bool          `group:"Caching" help:"Send the origin a request for one range as it is, and keep the part that comes; otherwise the whole is fetched."`
-	NoHeuristics bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
-	NoCookies    bool          `name:"no-store-set-cookie" group:"Caching" help:"Store no answers with Set-Cookie; otherwise those are whose freshness the origin itself gives."`
-	Targeted     fieldNames    `name:"targeted-field" group:"Caching" placeholder:"NAME" help:"Response field that decides on caching in place of Cache-Control and Expires (RFC 9213), the most applicable first; none is to heed none (default CDN-Cache-Control). Repeatable; one a line in the environment."`
-	StaleIfError time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
-	MaxVariants  int           `default:"64" group:"Caching" placeholder:"N" help:"Stored answers of one URL that Vary keeps apart; beyond it the oldest falls (default ${default})."`
-	MaxQuery     size          `default:"64K" group:"Caching" placeholder:"SIZE" help:"Longest content of a QUERY that is cached; longer ones are handed through, and with 0 all are (default ${default})."`
-	LockTimeout  time.Duration `default:"15s" group:"Caching" help:"How long a request waits for another one's fetch before it asks the origin itself (default ${default})."`
-	LockAge      time.Duration `default:"5s" group:"Caching" help:"How long a fetch may make no progress before another is started (default ${default})."`
+	PreserveHost       bool          `group:"Caching" help:"Send the origin the client's Host instead of its own."`
+	DefaultTTL         ttlRules      `name:"default-ttl" group:"Caching" placeholder:"[REGEX=]DURATION" help:"Freshness of 200 answers that carry none, for all paths or those that match; the first that matches counts. Repeatable; one a line in the environment."`
+	Passthrough        patterns      `group:"Caching" placeholder:"REGEX" help:"Paths that are never cached. Repeatable; one a line in the environment."`
+	EarlyHints         bool          `group:"Caching" help:"Send 103 with the preload links of a stored answer while the origin validates it."`
+	PassHead           bool          `group:"Caching" help:"Send the origin a HEAD as it came; otherwise as a GET, whose answer is stored."`
+	NoSortQuery        bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
+	PassRange          bool          `group:"Caching" help:"Send the origin a request for one range as it is, and keep the part that comes; otherwise the whole is fetched."`
+	NoHeuristics       bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
+	NoCookies          bool          `name:"no-store-set-cookie" group:"Caching" help:"Store no answers with Set-Cookie; otherwise those are whose freshness the origin itself gives."`
+	Targeted           fieldNames    `name:"targeted-field" group:"Caching" placeholder:"NAME" help:"Response field that decides on caching in place of Cache-Control and Expires (RFC 9213), the most applicable first; none is to heed none (default CDN-Cache-Control). Repeatable; one a line in the environment."`
+	StaleIfError       time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
+	IgnoreNoVarySearch bool          `name:"ignore-no-vary-search" group:"Caching" help:"Have answers answer for their own URL alone, whatever their No-Vary-Search says of query parameters."`
+	MaxVariants        int           `default:"64" group:"Caching" placeholder:"N" help:"Stored answers of one URL that Vary keeps apart; beyond it the oldest falls (default ${default})."`
+	MaxQuery           size          `default:"64K" group:"Caching" placeholder:"SIZE" help:"Longest content of a QUERY that is cached; longer ones are handed through, and with 0 all are (default ${default})."`
+	LockTimeout        time.Duration `default:"15s" group:"Caching" help:"How long a request waits for another one's fetch before it asks the origin itself (default ${default})."`
+	LockAge            time.Duration `default:"5s" group:"Caching" help:"How long a fetch may make no progress before another is started (default ${default})."`
 
 	HeadTimeout       time.Duration `default:"10s" group:"Limits" help:"For a client to send a request's head (default ${default})."`
 	IdleTimeout       time.Duration `default:"75s" group:"Limits" help:"Of a client connection without a request (default ${default})."`

@@ -11,14 +11,20 @@ import (
 
 func TestHitAllocatesNothing(t *testing.T) {
 	g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
-		return respond("200 OK\r\nCache-Control: max-age=3600\r\nETag: \"a\"\r\nVary: Accept-Encoding", strings.Repeat("x", 1024)), nil
+		search := ""
+		if _, has := r.Query(); has {
+			search = "\r\nNo-Vary-Search: params=(\"utm\"), key-order"
+		}
+		return respond("200 OK\r\nCache-Control: max-age=3600\r\nETag: \"a\"\r\nVary: Accept-Encoding"+search, strings.Repeat("x", 1024)), nil
 	})
 	defer g.close()
 	g.get("/a")
+	g.get("/s?a=1&b=2&utm=x")
 	for _, tc := range []struct{ name, request string }{
 		{"hit", "GET /a HTTP/1.1\r\nHost: c\r\n\r\n"},
 		{"head", "HEAD /a HTTP/1.1\r\nHost: c\r\n\r\n"},
 		{"304", "GET /a HTTP/1.1\r\nHost: c\r\nIf-None-Match: \"a\"\r\n\r\n"},
+		{"No-Vary-Search", "GET /s?b=%32&a=1&utm=y&utm=z HTTP/1.1\r\nHost: c\r\n\r\n"},
 		{"range", "GET /a HTTP/1.1\r\nHost: c\r\nRange: bytes=5-9\r\n\r\n"},
 	} {
 		var r wire.Request
@@ -27,7 +33,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 		}
 		n := nullSink{}
 		p := wire.Reply{Sink: &n, Fields: make([]byte, 0, 4096)}
-		key := []byte("http://origin.test/a")
+		key := append([]byte("http://origin.test"), r.Target()...)
 		var out Outcome
 		allocs := testing.AllocsPerRun(100, func() {
 			p.Fields = p.Fields[:0]

@@ -40,8 +40,9 @@ type call struct {
 	spare     *old    // what may stand in for an error
 	hinted    bool    // the client has had its hint
 
-	query question // a QUERY's content
-	sum   hash.Hash
+	search search
+	query  question // a QUERY's content
+	sum    hash.Hash
 
 	asked time.Time // when c.send went out
 	seq   store.Seq // taken then, so that a racing purge wins
@@ -105,7 +106,7 @@ func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 // take prepares c for r.
 func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.origin, c.primary, c.since = r, p, t.Policy, t.Key, t.Origin, t.Hash, t.Since
-	c.hinted = false
+	c.hinted, c.search.on, c.search.exact = false, false, false
 	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
 	if c.since.IsZero() {
 		c.since = c.e.now()
@@ -120,6 +121,7 @@ func (c *call) give() Outcome {
 	if c.want.kind != theWhole || c.want.anew {
 		c.want = want{}
 	}
+	c.search.own = nil
 	c.r, c.p, c.pol, c.key, c.entry, c.head.block, c.head.runs, c.spare = nil, nil, nil, nil, store.Entry{}, nil, nil, nil
 	return c.out
 }
@@ -311,9 +313,12 @@ func (c *call) stalled(f *fetch) bool {
 // who may have a response that can not be shared, nil for a refresh.
 func (c *call) start(stale *old, leader *call) *fetch {
 	f := &fetch{
-		e: c.e, pol: c.pol, key: bytes.Clone(c.key), origin: c.origin, hash: c.primary, at: c.at, generation: c.generation,
+		e: c.e, pol: c.pol, key: bytes.Clone(c.ownKey()), origin: c.origin, hash: c.primary, at: c.at, generation: c.generation,
 		old: stale, want: c.want.own(), seq: c.e.store.Seq(),
 		wake: make(chan struct{}), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
+	}
+	if f.primary = f.key; c.search.on {
+		f.primary = bytes.Clone(c.key)
 	}
 	f.ctx, f.cancel = c.e.ctx, func() {}
 	if c.pol.GiveUp {

@@ -59,7 +59,8 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 	f.mu.Lock()
 	c.out.Upstream = f.upstream
 	why, err, version := f.why, f.err, f.version
-	fits := !f.varies || f.matches(c)
+	ours := f.forURL(c)
+	fits := ours && (!f.varies || f.matches(c))
 	mine, shared := f.leader == c, f.anyone
 	taken := f.rest == nil && (f.size < 0 || f.head.strongValidator() == nil)
 	late := !f.until.IsZero() && c.since.After(f.until)
@@ -74,6 +75,7 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 	switch p {
 	case growing, done:
 		if !fits && !mine {
+			c.search.exact = c.search.exact || !ours
 			return false // regroup: the marker is there now
 		}
 		if !mine && !c.mayShare(f) {

@@ -176,7 +176,7 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 func (c *call) begin() {
 	var key []byte
 	if c.pol.TellKey {
-		key = c.key
+		key = c.ownKey()
 	}
 	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name, key)
 	if c.pol.ProxyStatus && c.out.troubled() {

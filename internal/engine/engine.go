@@ -82,6 +82,9 @@ type Policy struct {
 	// MaxQuery is the longest content of a QUERY that is cached, in bytes;
 	// longer ones are handed through. 0: 64 KiB; below 0: none is cached.
 	MaxQuery int64
+	// IgnoreNoVarySearch has responses answer for their own URL alone,
+	// whatever No-Vary-Search says.
+	IgnoreNoVarySearch bool
 	// MaxVariants bounds the stored responses of one URL that Vary keeps
 	// apart, up to 4,096; beyond it the oldest falls. 0: 64.
 	MaxVariants int
@@ -132,8 +135,9 @@ type Engine struct {
 	flights   flights
 	refreshes chan struct{} // a token a background refresh
 	queries   atomic.Bool   // a QUERY was fetched for the store
-	ledgers   hashLocks     // held while a ledger changes
-	combining hashLocks     // held while a part joins what is stored, lest one is lost to another
+	searches  searches
+	ledgers   hashLocks // held while a ledger changes
+	combining hashLocks // held while a part joins what is stored, lest one is lost to another
 
 	ctx     context.Context // of every fetch that may be stored
 	cancel  context.CancelFunc
@@ -224,7 +228,7 @@ func (e *Engine) Purge(key []byte, soft bool) bool {
 
 // purge is Purge; it tells also how many of the store's purges that were.
 func (e *Engine) purge(key []byte, soft bool) (found bool, purges int) {
-	defer e.flights.retire(func(f *fetch) bool { return ofKey(f.key, key) })
+	defer e.flights.retire(func(f *fetch) bool { return f.mayBring(key) })
 	var was store.Entry
 	e.store.Lookup(e.store.Hash(key), key, e.now().UnixMilli(), &was)
 	found = was.Kind == store.Object || was.Kind == store.Variants
@@ -232,13 +236,16 @@ func (e *Engine) purge(key []byte, soft bool) (found bool, purges int) {
 		was.Release()
 	}
 	e.store.Purge(store.Purge{Key: key, Soft: soft})
+	equivalent, purges := e.purgeSearch(key, soft)
+	found = found || equivalent
+	purges++
 	// Set before a fetch of a QUERY notes its Seq: one that is not seen here
 	// starts behind the purge of key, and brings what is younger.
 	if !e.queries.Load() {
-		return found, 1
+		return found, purges
 	}
 	_, n := e.store.Purge(store.Purge{Key: append(slices.Clip(key), queryMark...), Soft: soft})
-	return found || n > 0, 2
+	return found || n > 0, purges + 1
 }
 
 // ofKey reports whether key is the primary key itself or one that goes on

@@ -59,20 +59,21 @@ func versionOf(o *old) uint64 {
 
 // A fetch asks the upstream once for everybody who wants the same.
 type fetch struct {
-	e      *Engine
-	pol    *Policy
-	ctx    context.Context // of its exchange
-	key    []byte          // primary key
-	hash   store.Hash
-	at     store.Hash   // where it stores: hash, or a variant's; the whole is found there by newcomers
-	req    wire.Request // what it sends: the leader's, without conditions of its own
-	ask    rfc9111.Ask  // the leader's
-	old    *old         // nil: nothing usable is stored
-	want   want         // what it asks for
-	place  store.Hash   // where newcomers find it
-	query  *question    // nil: it is no QUERY
-	origin int          // how much of key names the origin; see Route
-	seq    store.Seq    // taken when it starts, so that a racing purge wins
+	e       *Engine
+	pol     *Policy
+	ctx     context.Context // of its exchange
+	key     []byte          // of the request's URL
+	hash    store.Hash
+	primary []byte       // the key under which it stores: key, or a place by No-Vary-Search
+	at      store.Hash   // where it stores: hash, or a variant's; the whole is found there by newcomers
+	req     wire.Request // what it sends: the leader's, without conditions of its own
+	ask     rfc9111.Ask  // the leader's
+	old     *old         // nil: nothing usable is stored
+	want    want         // what it asks for
+	place   store.Hash   // where newcomers find it
+	query   *question    // nil: it is no QUERY
+	origin  int          // how much of key names the origin; see Route
+	seq     store.Seq    // taken when it starts, so that a racing purge wins
 
 	rests time.Duration // how long no other follows when it fails, a refresh; 0: no matter
 
@@ -97,6 +98,9 @@ type fetch struct {
 	// From growing on.
 	head       storedHead
 	full       *storedHead // head with what is not stored, for the leader; nil: the same
+	config     []byte      // of No-Vary-Search, and what the query comes to by it; nil: it is for key alone
+	canonical  []byte
+	moved      bool // from where it was asked for to another primary key
 	varies     bool
 	set        store.Set
 	generation uint32 // of the marker under which at is a variant's
@@ -371,6 +375,7 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 		return TooLarge
 	}
 	f.settle()
+	f.settleSearch(resp)
 	if !resp.Has(wire.Vary) {
 		return 0
 	}
@@ -388,7 +393,7 @@ func (f *fetch) vary(resp *wire.Response) Reason {
 	if !ok {
 		return StoreFull
 	}
-	f.generation = f.e.mark(f.hash, f.key, set, f.seq)
+	f.generation = f.e.mark(f.hash, f.primary, set, f.seq)
 	f.mu.Lock()
 	f.varies, f.set = true, set
 	f.values = appendVaried(nil, f.e.store.Fields(set), &f.req)

@@ -237,6 +237,7 @@ func (f *fetch) put(rec *store.Record) Reason {
 	if err := f.e.store.Put(rec); err != nil {
 		return storeReason(err)
 	}
+	f.supersede()
 	if f.varies && (f.old == nil || f.old.hash != f.at) {
 		f.noteVariant()
 	}
@@ -245,9 +246,9 @@ func (f *fetch) put(rec *store.Record) Reason {
 
 // record returns the record of the response without what is in it.
 func (f *fetch) record() store.Record {
-	rec := store.Record{Hash: f.hash, Key: f.key, Site: f.e.store.Site(f.pol.Site), Born: f.seq, Validated: f.seq, Tags: f.tags()}
+	rec := store.Record{Hash: f.hash, Key: f.primary, Site: f.e.store.Site(f.pol.Site), Born: f.seq, Validated: f.seq, Tags: f.tags()}
 	if f.varies {
-		rec.Hash, rec.Key = f.at, variantKey(f.key, f.e.store.Fields(f.set), f.values)
+		rec.Hash, rec.Key = f.at, variantKey(f.primary, f.e.store.Fields(f.set), f.values)
 	}
 	return rec
 }

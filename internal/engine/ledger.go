@@ -44,7 +44,7 @@ func (f *fetch) noteVariant() {
 	mu := f.e.ledgers.of(f.hash)
 	mu.Lock()
 	defer mu.Unlock()
-	key := append(slices.Clip(f.key), ledgerMark...)
+	key := append(slices.Clip(f.primary), ledgerMark...)
 	hash := f.e.store.Variant(f.hash, f.generation, 0, []byte(ledgerMark))
 	list, born := f.e.ledger(hash, key)
 	list = append(slices.DeleteFunc(list, func(h store.Hash) bool { return h == f.at }), f.at)

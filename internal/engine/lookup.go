@@ -15,6 +15,7 @@ import (
 // to this request belongs, and c.out.Forward why it would be fetched.
 func (c *call) lookup() store.Kind {
 	now := c.now.UnixMilli()
+	c.leaveSearch()
 	if c.query.asked {
 		c.primary = c.queryHash(now)
 	}
@@ -24,6 +25,9 @@ func (c *call) lookup() store.Kind {
 	switch c.entry.Kind {
 	case store.Nothing:
 		c.out.Forward = ForURIMiss
+		if c.e.searches.seen.Load() {
+			return c.lookupSearch(now)
+		}
 		return store.Nothing
 	case store.Variants:
 		return c.lookupVariant(now)

@@ -214,15 +214,7 @@ func (f *fetch) settle() {
 	}
 	key := f.key[:len(f.key)-len(f.query.digest)-1]
 	at := f.e.questionHash(f.query.base, f.e.mark(f.query.base, key, 0, f.seq), &f.query.digest)
-	if at == f.hash {
-		return
-	}
-	f.e.flights.add(at, f)
-	f.e.flights.remove(f.hash, f)
-	if f.at == f.hash {
-		f.at = at
-	}
-	f.hash = at
+	f.moveTo(at, f.primary)
 }
 
 // body is the content of q, to be sent: all of it, and what is left of from
