@@ -360,7 +360,7 @@ func TestTransportUpgrade(t *testing.T) {
 
 // A reader who is slower than Base holds it back, whatever is behind.
 func TestTransportBackPressure(t *testing.T) {
-	const size = 64 << 20
+	const size = 24 << 20
 	var read atomic.Int64
 	rt := newTransport(t, base(func(*http.Request) (*http.Response, error) {
 		resp := made("Cache-Control: max-age=60", "")

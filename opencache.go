@@ -53,6 +53,10 @@ type Policy struct {
 	// RFC 5861, 4), rounded up to whole seconds. 0: a day. Negative: only
 	// where the response says so.
 	StaleIfError time.Duration
+	// Targets are the names of targeted fields (RFC 9213), such as
+	// "CDN-Cache-Control", the most applicable first: the first that is in a
+	// response decides instead of Cache-Control and Expires. nil: none.
+	Targets []string
 	// NoSetCookie refuses to store responses that set cookies; otherwise they
 	// are stored like others (RFC 9111, 7.3).
 	NoSetCookie bool

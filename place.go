@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"opencache/internal/engine"
@@ -21,7 +22,7 @@ type place struct {
 
 // place returns a place for what is kept by p.
 func (p *Policy) place() place {
-	at := place{store: p.Store, log: p.Log, policy: engine.Policy{Rules: p.rules()}}
+	at := place{store: p.Store, log: p.Log, policy: engine.Policy{Rules: p.rules(), Targets: slices.Clone(p.Targets)}}
 	if at.store == nil {
 		at.store = new(Store)
 	}

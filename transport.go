@@ -70,7 +70,8 @@ func (t *Transport) open() *client {
 		c := &client{base: t.Base, private: !t.Shared}
 		c.place = t.Policy.place()
 		c.policy.Rules.Private = c.private
-		c.policy.PassErrors, c.policy.GiveUp, c.policy.PassHead = true, !t.Policy.FinishUnread, true
+		c.policy.PassErrors, c.policy.PassHead, c.policy.PassRange = true, true, true
+		c.policy.GiveUp = !t.Policy.FinishUnread
 		if c.base == nil {
 			c.base = http.DefaultTransport
 		}

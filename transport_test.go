@@ -98,6 +98,20 @@ func TestTransport(t *testing.T) {
 			{fields: "Range: bytes=-3", cache: "HIT", status: 206, want: "789", has: "Content-Length: 3\nContent-Range: bytes 7-9/10"},
 			{fields: "Range: bytes=20-", cache: "HIT", status: 416, has: "Content-Range: bytes */10"},
 		}},
+		{"range first", serveContent, false, Policy{}, 2, []step{
+			{fields: "Range: bytes=2-4", cache: "MISS", status: 206, want: "234", has: "Content-Range: bytes 2-4/10"},
+			{fields: "Range: bytes=3-4", cache: "HIT", status: 206, want: "34", has: "Content-Range: bytes 3-4/10"},
+			{cache: "MISS", want: "0123456789"},
+			{cache: "HIT", want: "0123456789"},
+		}},
+		{"head first", answers(fresh, "hello"), false, Policy{}, 2, []step{
+			{method: "HEAD", cache: "MISS", has: "Content-Length:"},
+			{cache: "MISS", want: "hello"},
+			{method: "HEAD", cache: "HIT", has: "Content-Length: 5"},
+		}},
+		{"targeted", answers(fresh+"\nMy-Cache-Control: no-store", "hello"), true, Policy{Targets: []string{"My-Cache-Control"}}, 2, []step{
+			{cache: "MISS", want: "hello"}, {cache: "MISS", want: "hello"},
+		}},
 		{"head", answers(fresh, "hello"), false, Policy{}, 1, []step{
 			{cache: "MISS", want: "hello"},
 			{method: "HEAD", cache: "HIT", has: "Content-Length: 5"},

@@ -197,6 +197,7 @@ func (c *call) copyGrowing(f *fetch, from, to int64) bool {
 			return false
 		}
 	}
+	c.arrive(f, from)
 	return true
 }
 

@@ -69,4 +69,18 @@ func (f *fetch) read() bool {
 	return f.wanted
 }
 
+// arrive has f know that all was sent up to off. When that is all there is, it
+// waits until it is stored.
+func (c *call) arrive(f *fetch, off int64) {
+	if !f.pol.GiveUp || c.p.Err != nil {
+		return
+	}
+	f.mu.Lock()
+	all := off == f.size
+	f.mu.Unlock()
+	if all {
+		c.next(f, off, true) // nothing is behind the end that would have to be given back
+	}
+}
+
 var errUnread = fmt.Errorf("the content was not read to its end: %w", context.Canceled)
