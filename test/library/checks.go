@@ -215,7 +215,7 @@ func using() []Check {
 			p.get("")
 			return errors.Join(want(p.get("Range: bytes=2-4"), 206, "234"), p.origins(1))
 		}},
-		{"QUERY is cached by its content", "RFC 10008, 2.7", always(fresh, "x"), func(p *Play) error {
+		{"QUERY is cached by its content", "RFC 10008, Caching", always(fresh, "x"), func(p *Play) error {
 			for range 2 {
 				r, _ := http.NewRequestWithContext(p.t.Context(), "QUERY", "http://a.test/", strings.NewReader("q"))
 				r.Header.Set("Content-Type", "a/b")
