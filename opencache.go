@@ -1,15 +1,18 @@
 // Package opencache is an HTTP cache for Go programs: what `opencache serve`
-// does in front of an origin, a program does in front of its own handlers.
-// Responses are kept as RFC 9111 lets a shared cache keep them, in a Store of
-// fixed size. Requests for the same thing at the same time ask for it once and
+// does in front of an origin, a program does in front of its own handlers
+// (Handler) and behind its http.Client (Transport). Responses are kept as RFC
+// 9111 lets a cache keep them, in a Store of fixed size. Requests for the same thing at the same time ask for it once and
 // all read along while it comes; ranges, conditional requests and HEAD are
 // answered from what is stored; what is stale is validated, and served when
 // the handler behind fails.
 //
 // It is not a map from keys to values, it does not cache on its own judgement
 // (a response without freshness is stored only by the rules of Policy), and
-// it is not a client's cache: every answer is for anybody whose request has
-// the same URL and the same values of the fields that Vary names.
+// a Handler's answers are for anybody whose request has the same URL and the
+// same values of the fields that Vary names; a Transport's are one user's,
+// unless it is Shared.
+//
+//	client := &http.Client{Transport: &opencache.Transport{}}
 //
 //	mux := http.NewServeMux()
 //	mux.HandleFunc("/report", func(w http.ResponseWriter, r *http.Request) {
@@ -31,12 +34,12 @@ import (
 	"opencache/internal/rfc9111"
 )
 
-// A Policy says how a Handler caches. The zero Policy is a shared cache as RFC
-// 9111 describes it, with 64 MiB of memory of its own.
+// A Policy says how a Handler or a Transport caches. The zero Policy is a cache
+// as RFC 9111 describes it, with 64 MiB of memory of its own.
 type Policy struct {
-	// Store keeps the responses. Handlers that share one share its memory,
-	// not its content: each finds only what it stored. nil: a Store of the
-	// Handler's own, of 64 MiB from the first request on until the Handler is
+	// Store keeps the responses. Those that share one share its memory, not
+	// its content: each finds only what it stored. nil: a Store of its own, of
+	// 64 MiB from the first request on until the Handler or Transport is
 	// garbage.
 	Store *Store
 	// DefaultTTL is how long a 200 that says nothing of its freshness
@@ -48,7 +51,7 @@ type Policy struct {
 	// then, at most a day (RFC 9111, 4.2.2).
 	NoHeuristics bool
 	// StaleIfError is for how long past its freshness a response is served
-	// when the handler behind fails (a panic, 500, 502, 503 or 504) and the
+	// when upstream fails (a panic, an error, 500, 502, 503 or 504) and the
 	// response does not forbid it or say itself how long (RFC 9111, 4.2.4;
 	// RFC 5861, 4), rounded up to whole seconds. 0: a day. Negative: only
 	// where the response says so.
