@@ -42,6 +42,7 @@ func (b *body) none() {
 // reset makes b the content of a request, framed as f.
 func (b *body) reset(f wire.Framing) {
 	b.content.Reset(&b.c.in, f, b.c.srv.o.limits)
+	b.content.Of = &b.c.req.Head
 	if b.c.reply.expect == expectAwaited {
 		b.content.Before = b.c.reply.before
 	}

@@ -147,6 +147,7 @@ func (c *conn) final(n int) *wire.Response {
 	c.since, c.wait = time.Time{}, c.u.bodyTimeout() // from each read on
 	c.content.Side = wire.Upstream
 	c.content.Reset(&c.in, c.resp.Framing(), c.u.Limits)
+	c.content.Of = &c.resp.Head
 	b := &body{c: c, resp: c.resp}
 	b.resp.Body = b
 	return &b.resp

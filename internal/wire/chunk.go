@@ -181,6 +181,9 @@ func (c *Content) parseTrailer() {
 			h.set.Remove(n)
 		}
 	}
+	if c.Of != nil {
+		h.hideListed(h.buf, c.Of, c.Of.buf) // RFC 9110, 7.6.1: "header or trailer field(s)"
+	}
 	c.err = io.EOF
 }
 

@@ -36,6 +36,10 @@ type Content struct {
 	// Before is called once, by the first Read, before it reads; nil: not.
 	// Its error becomes Read's. Set it behind Reset, which clears it.
 	Before func() error
+	// Of is the head of the message, read when a trailer has come: what its
+	// Connection lists is for one hop there, too; nil: not known. Set it behind
+	// Reset, which clears it.
+	Of *Head
 	// Interrupt is called by Close while a Read is running, and makes reads
 	// of the Input's Src return; nil: Close does not interrupt. It must not
 	// call methods of the Content. Reset keeps it.
@@ -62,10 +66,10 @@ var _ Body = (*Content)(nil)
 
 // Reset prepares c for the content of the next message on in. It must not be
 // called while a Read runs. It keeps Side, Interrupt and memory, and clears
-// Before. The Head that Trailer returned is used again.
+// Before and Of. The Head that Trailer returned is used again.
 func (c *Content) Reset(in *Input, f Framing, lim Limits) {
 	lim.complete()
-	c.in, c.lim, c.Before, c.err = in, lim, nil, nil
+	c.in, c.lim, c.Before, c.Of, c.err = in, lim, nil, nil, nil
 	c.left, c.total, c.line, c.digits, c.excess = 0, 0, 0, 0, 0
 	c.trailer.Reset()
 	switch f {

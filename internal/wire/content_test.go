@@ -87,6 +87,30 @@ func TestContent(t *testing.T) {
 	}
 }
 
+// TestTrailerNominated: what Connection in the head lists is no trailer for
+// the next hop, but for what nobody may take away (RFC 9110, 7.6.1).
+func TestTrailerNominated(t *testing.T) {
+	for _, tt := range []struct{ fields, want string }{
+		{"", "X-A: 1\r\nx-b: 2\r\nETag: \"c\"\r\n"},
+		{"Connection: X-B\r\n", "X-A: 1\r\nETag: \"c\"\r\n"},
+		{"Connection: close, x-a\r\nConnection: etag\r\n", "x-b: 2\r\n"},
+	} {
+		var r Response
+		head := []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + tt.fields + "\r\n")
+		if _, err := ParseResponse(&r, head, GET, Limits{}); err != nil {
+			t.Fatal(err)
+		}
+		c, _ := contentOf("1\r\nx\r\n0\r\nX-A: 1\r\nx-b: 2\r\nETag: \"c\"\r\n\r\n", Chunked, 64, whole)
+		c.Of = &r.Head
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(c.Trailer().AppendFields(nil, NameSet{})); got != tt.want {
+			t.Errorf("%q: trailer %q, want %q", tt.fields, got, tt.want)
+		}
+	}
+}
+
 func TestChunkedRefused(t *testing.T) {
 	tests := []struct {
 		name, data string

@@ -286,16 +286,20 @@ var bedrock = NamesOf(Age, CacheControl, CDNCacheControl, CDNLoop, ContentEncodi
 	ContentType, Expires, Forwarded, Origin, Pragma, SurrogateControl, Vary, Via, XForwardedFor, XRealIP)
 
 // hideNominated hides the fields that Connection lists.
-func (h *Head) hideNominated(buf []byte) {
-	for i := range h.fields {
-		if h.fields[i].id != Connection {
+func (h *Head) hideNominated(buf []byte) { h.hideListed(buf, h, buf) }
+
+// hideListed hides the fields of h that Connection in the head of, which is in
+// list, lists.
+func (h *Head) hideListed(buf []byte, of *Head, list []byte) {
+	for i := range of.fields {
+		if of.fields[i].id != Connection {
 			continue
 		}
-		v := h.fields[i].value
-		list := buf[v.off : v.off+v.n]
-		for len(list) > 0 {
+		v := of.fields[i].value
+		options := list[v.off : v.off+v.n]
+		for len(options) > 0 {
 			var option []byte
-			option, list = nextItem(list)
+			option, options = nextItem(options)
 			if id := Lookup(option); !bedrock.Has(id) {
 				h.hide(buf, id, option)
 			}
