@@ -77,7 +77,7 @@ func (g *ground) request(ctx context.Context, r *wire.Request) *http.Request {
 	} else {
 		delete(q.Header, "Via")
 	}
-	if r.Trailers {
+	if hasToken(g.r.Header["Te"], "trailers") {
 		q.Header.Set("Te", "trailers")
 	}
 	q.Cancel = nil //nolint:staticcheck // its stream heeds it; others may wait for the same exchange

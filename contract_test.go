@@ -303,12 +303,24 @@ func TestTransportLive(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	rt := newTransport(t, s.Client().Transport)
+	for _, control := range []string{"no-store", "max-age=60"} { // handed through, and fetched for the store
+		wantLive(t, rt, s.URL+"/?cc="+control)
+	}
+	hit, _ := get(t, rt, s.URL+"/?cc=max-age=60")
+	if hit.Proto != "HTTP/1.1" || hit.TLS != nil || hit.Status != "200 OK" {
+		t.Errorf("hit: got %s, %s, TLS %v", hit.Proto, hit.Status, hit.TLS != nil)
+	}
+}
+
+// wantLive checks that the answer shows the exchange that it came by.
+func wantLive(t *testing.T, rt *Transport, url string) {
+	t.Helper()
 	interim := 0
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error {
 		interim++
 		return nil
 	}})
-	r, _ := http.NewRequestWithContext(ctx, "GET", s.URL+"/?cc=no-store", nil)
+	r, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
 	resp, err := rt.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
@@ -320,11 +332,6 @@ func TestTransportLive(t *testing.T) {
 	_ = resp.Body.Close()
 	if string(content) != "hello" || err != nil || resp.Trailer.Get("X-Sum") != "5" {
 		t.Errorf("got %q, %v, trailer %v", content, err, resp.Trailer)
-	}
-	_, _ = get(t, rt, s.URL+"/?cc=max-age=60")
-	hit, _ := get(t, rt, s.URL+"/?cc=max-age=60")
-	if hit.Proto != "HTTP/1.1" || hit.TLS != nil || hit.Status != "200 OK" {
-		t.Errorf("hit: got %s, %s, TLS %v", hit.Proto, hit.Status, hit.TLS != nil)
 	}
 }
 

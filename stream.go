@@ -58,6 +58,7 @@ type stream struct {
 	resp    *http.Response // until RoundTrip returns it
 	trailer weak.Pointer[http.Response]
 	lent    []byte // not read yet
+	taken   bool   // some was read
 	bare    bool   // there is no Body
 	started bool
 	whole   bool // the engine has given all
@@ -402,6 +403,7 @@ func (s *stream) read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	case len(s.lent) > 0:
 		n := copy(p, s.lent)
+		s.taken = true
 		s.lent = s.lent[n:]
 		if len(s.lent) == 0 {
 			s.moved.Broadcast()
@@ -420,7 +422,7 @@ func (s *stream) read(p []byte) (int, error) {
 func (b *body) Close() error {
 	s := b.s
 	s.mu.Lock()
-	read := len(s.lent) == 0
+	read := s.taken && len(s.lent) == 0
 	s.mu.Unlock()
 	timer := time.NewTimer(closeWait)
 	defer timer.Stop()

@@ -241,7 +241,7 @@ func (v *errand) take(r *http.Request) {
 	q.SetTarget([]byte(r.URL.RequestURI()))
 	q.Minor = 1
 	q.Secure = r.URL.Scheme == "https"
-	q.Trailers = hasToken(r.Header["Te"], "trailers")
+	q.Trailers = true // Response.Trailer has them whether they were asked for or not
 	addFields(&q.Head, r.Header)
 }
 
