@@ -571,3 +571,53 @@ func TestTransportCloseAtEnd(t *testing.T) {
 		}
 	}
 }
+
+// Readers that have gone for a walk neither lose their content nor keep the
+// store from taking other.
+func TestTransportIdleReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := &Transport{Policy: Policy{Log: quiet}}
+		var err error
+		if rt.Policy.Store, err = Memory(4 << 20); err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Policy.Store.Close()
+		rt.Base = &asked{HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"a"`)
+			answers("Cache-Control: max-age=3600", r.URL.Path+large[:300<<10])(w, r)
+		}}
+		var bodies []io.ReadCloser
+		for i := range 4 {
+			get(t, rt, fmt.Sprintf("http://a.test/%d", i))
+			r, _ := http.NewRequestWithContext(t.Context(), "GET", fmt.Sprintf("http://a.test/%d", i), nil)
+			resp, err := rt.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out, _ := OutcomeOf(resp); out.Status != Hit {
+				t.Errorf("body %d: got %v, want a hit", i, out.Status)
+			}
+			wantRead(t, resp, fmt.Sprintf("/%d%s", i, large[:10]))
+			bodies = append(bodies, resp.Body)
+		}
+		kept := 0
+		for i := range 100 {
+			url := fmt.Sprintf("http://a.test/other/%d", i)
+			get(t, rt, url)
+			if resp, _ := get(t, rt, url); resp.Header.Get("X-Cache-Status") == "HIT" {
+				kept++
+			}
+			time.Sleep(lookAfter)
+		}
+		if kept < 90 {
+			t.Errorf("of 100 others %d were stored", kept)
+		}
+		for i, b := range bodies {
+			rest, err := io.ReadAll(b)
+			if want := large[10 : 300<<10]; string(rest) != want || err != nil {
+				t.Errorf("body %d: got %d bytes, %v, want the %d that were missing", i, len(rest), err, len(want))
+			}
+			_ = b.Close()
+		}
+	})
+}
