@@ -142,6 +142,9 @@ var bends = map[string]bend{
 	"stretches stale-while-revalidate": deaf("Cache-Control", func(v string) string {
 		return strings.ReplaceAll(strings.ToLower(v), "stale-while-revalidate=1", "stale-while-revalidate=9")
 	}),
+	"ignores groups":                  deaf("Cache-Group-Invalidation", func(string) string { return "" }),
+	"ignores Location":                deaf("Location", func(string) string { return "" }),
+	"ignores targeted fields":         deaf("CDN-Cache-Control", func(string) string { return "" }),
 	"stores what Authorization asked": drops("Authorization"),
 	"ignores request directives":      drops("Cache-Control"),
 	"ignores If-None-Match":           drops("If-None-Match"),

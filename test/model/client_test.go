@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"opencache/internal/engine"
 	"opencache/internal/wire"
 )
 
@@ -153,10 +154,14 @@ func (w *world) fields(q *Request, d *dice, r *resource) {
 	case 10:
 		add(d.of("If-Match", "If-Match", "If-Unmodified-Since"), d.of(tag, `"x"`, httpDate(epoch)))
 	}
-	if d.n(6) != 5 {
+	rate := 6
+	if w.pol.PassRange {
+		rate = 2
+	}
+	if !d.once(rate) {
 		return
 	}
-	add("Range", "bytes="+d.of("0-0", "0-9", "5-", "-5", "3-1000000", "1000000-", "0-0, 5-9", "9-3", "-0", "0-1, 15-16,-1", "2-4,100-200,-1", "0-", "66000-66010", "60000-69999", "0-599999", "x"))
+	add("Range", "bytes="+d.of("0-0", "0-9", "10-19", "5-14", "0-19", "0-9", "10-19", "5-", "-5", "3-1000000", "1000000-", "0-0, 5-9", "9-3", "-0", "0-1, 15-16,-1", "2-4,100-200,-1", "0-", "66000-66010", "60000-69999", "0-599999", "x"))
 	if d.once(2) {
 		add("If-Range", d.of(tag, tag, modified, modified, `"x"`, httpDate(epoch)))
 	}
@@ -197,7 +202,7 @@ func (w *world) send(q *Request, id int, alone bool, leaves int) {
 	s.a.Came = w.moment()
 	w.say("request %d: %s %s %s%s", id, q.Method, q.URL, show(q.Fields), q.Content)
 	w.mu.Unlock()
-	w.e.Serve(&r, &s.reply, w.key(q.URL), &w.pol)
+	w.e.ServeRoute(&r, &s.reply, &engine.Route{Key: w.key(q.URL), Origin: len(Origin(q.URL)), Policy: &w.pol})
 	if leaves >= 0 {
 		s.a.Whole = false
 	}
@@ -224,9 +229,14 @@ func (w *world) invalidated(a *Answer) {
 	e := asked[0]
 	i := Invalidation{URL: a.URL, Before: e.Answered.N, N: a.Ended.N, Why: a.Method, But: e}
 	w.j.Invalidations = append(w.j.Invalidations, i)
+	for _, i.Group = range Groups(e.Fields, "Cache-Group-Invalidation") {
+		i.Why = "group " + i.Group
+		w.j.Invalidations = append(w.j.Invalidations, i)
+	}
+	i.Group = ""
 	for _, name := range []string{"Location", "Content-Location"} {
 		for _, ref := range e.Fields.All(name) {
-			if i.URL = resolve(a.URL, ref); origins(i.URL) == origins(a.URL) && i.URL != a.URL {
+			if i.URL = resolve(a.URL, ref); Origin(i.URL) == Origin(a.URL) && i.URL != a.URL {
 				i.Why = name + " of " + a.Method
 				w.j.Invalidations = append(w.j.Invalidations, i)
 			}
@@ -234,17 +244,11 @@ func (w *world) invalidated(a *Answer) {
 	}
 }
 
-// origins returns the scheme and the authority of a URL.
-func origins(url string) string {
-	parts := strings.SplitN(url, "/", 4)
-	return strings.Join(parts[:min(3, len(parts))], "/")
-}
-
 // keyOf is engine.Policy.KeyOf.
 func (w *world) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, ok bool) {
 	target := "http://" + string(r.Authority()) + string(r.Target())
 	url := resolve(target, string(ref))
-	if url == "" || origins(url) != origins(target) {
+	if url == "" || Origin(url) != Origin(target) {
 		return dst, false
 	}
 	return append(dst, w.key(url)...), true

@@ -31,6 +31,7 @@ const (
 	NotModified Kind = "304"
 	Partial     Kind = "206"
 	Multipart   Kind = "multipart"
+	OfParts     Kind = "of parts" // stored in parts
 	Unsatisfied Kind = "416"
 	NotCached   Kind = "only-if-cached" // 504 to it
 	Failure     Kind = "failure"        // the cache's word on an origin that failed
@@ -64,6 +65,9 @@ func (j *Judge) Judge(a *Answer) (kinds []Kind, fault string) {
 		}
 	}
 	kinds = append(kinds, j.how(a, s))
+	if !first && slices.ContainsFunc(append(s.Updates, s.Base), func(e *Exchange) bool { return e.Status == 206 }) {
+		kinds = append(kinds, OfParts)
+	}
 	for _, check := range []func(*Answer, *Stored) string{j.content, j.fields, j.ageTold} {
 		if fault = check(a, s); fault != "" {
 			return kinds, fault

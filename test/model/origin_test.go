@@ -53,7 +53,7 @@ func newStyle(d *dice) style {
 	for range d.num(1, 1, 1, 2, 2, 3, 0) {
 		s.control = append(s.control, directive(d))
 	}
-	if d.once(3) { // as most are
+	if d.once(2) { // as most are
 		s.control = []string{d.of("max-age=5", "max-age=60", "max-age=3600", "max-age=10, stale-while-revalidate=60", "public, max-age=10", "max-age=0")}
 	}
 	if d.once(3) && len(s.control) > 1 { // several members a line
@@ -76,7 +76,7 @@ func newStyle(d *dice) style {
 	for d.once(3) {
 		s.extra = append(s.extra, d.of("Set-Cookie: id=1", "Age: 0", "Age: 3", "Age: 100", "Age: 1, 50", "Age: -1", "Age: x", "Age: 99999999999",
 			"Connection: X-Hop, close\r\nX-Hop: 1", "Keep-Alive: timeout=5", "X-Secret: s", "Content-Type: text/plain",
-			"Content-Location: /a", "Pragma: no-cache", "Proxy-Authenticate: Basic", "Expires: 0", "Content-Language: de", "CDN-Cache-Control: "+d.of("max-age=10", "max-age=60, public", "no-store", "private", "max-age=10.5", "no-cache", "must-revalidate, max-age=2", "max-age=\"60\"", "max-age=5,", "Max-Age=60", "max-age=?1", "", "max-age=3;a=1", "stale-while-revalidate=60, max-age=1", "s-maxage=5", "max-age=60, max-age=1")))
+			"Content-Location: /a", "Pragma: no-cache", "Proxy-Authenticate: Basic", "Expires: 0", "Content-Language: de", `Cache-Groups: "g", "h"`, `Cache-Groups: "h";x=1`, `Cache-Groups: "g"`, "CDN-Cache-Control: "+d.of("max-age=10", "max-age=60, public", "no-store", "private", "max-age=10.5", "no-cache", "must-revalidate, max-age=2", "max-age=\"60\"", "max-age=5,", "Max-Age=60", "max-age=?1", "", "max-age=3;a=1", "stale-while-revalidate=60, max-age=1", "s-maxage=5", "max-age=60, max-age=1")))
 	}
 	s.chunked, s.ranges, s.changing = d.once(4), d.once(2), d.once(3)
 	return s
@@ -198,7 +198,7 @@ func (w *world) answer(e *Exchange, d *dice) (head string, b *body) {
 	fate := d.n(40)
 	if r.sick > 0 || fate == 39 {
 		r.sick = max(0, r.sick-1)
-		e.Failed = true
+		e.Failed, e.Ended = true, w.moment()
 		w.inflight--
 		return "", nil
 	}
@@ -207,7 +207,7 @@ func (w *world) answer(e *Exchange, d *dice) (head string, b *body) {
 	case "GET", "HEAD", "QUERY":
 	default:
 		s = style{status: d.num(200, 204, 201, 303, 400, 500, 200), expires: noExpires, size: 10}
-		s.extra = []string{d.of("X-A: b", "Location: /b", "Content-Location: /a?x=1", "Location: http://other.test/a", "Cache-Control: max-age=100", "Location: /a", "ETag: \"r1\"", "Content-Location: /a\r\nCache-Control: max-age=10", "Content-Location: b\r\nCache-Control: max-age=60, public")}
+		s.extra = []string{d.of("X-A: b", "Location: /b", "Content-Location: /a?x=1", "Location: http://other.test/a", "Cache-Control: max-age=100", "Location: /a", "ETag: \"r1\"", "Content-Location: /a\r\nCache-Control: max-age=10", `Cache-Group-Invalidation: "g"`, `Cache-Group-Invalidation: "h", "i";a`, "Content-Location: b\r\nCache-Control: max-age=60, public")}
 		if s.status < 400 {
 			w.touch(r)
 		}

@@ -31,7 +31,7 @@ func (j *Judge) Owed(a *Answer) string {
 			return "4.3.1: a response that is stored and stale was asked for anew: " + strings.Join(names(s), ", ")
 		}
 	}
-	if n := len(asked); n > 1 && settled(asked[0], j.Exchanges) {
+	if n := len(asked); n > 1 && !asked[1].Request.Fields.Has("Range") && settled(asked[0], j.Exchanges) {
 		return "4.3.3: a 304 settles it, and the origin was asked again"
 	}
 	return ""
@@ -132,9 +132,13 @@ func (j *Judge) surely(a *Answer) *Stored {
 	return s
 }
 
-// purged reports whether anything has invalidated the response of e.
+// purged reports whether anything may have invalidated the response of e: with
+// groups that is whatever was invalidated of its origin.
 func (j *Judge) purged(e *Exchange) bool {
-	return slices.ContainsFunc(j.Invalidations, func(i Invalidation) bool { return i.URL == e.Request.URL && i.N > e.Asked.N })
+	return slices.ContainsFunc(j.Invalidations, func(i Invalidation) bool {
+		grouped := e.Fields.Has("Cache-Groups") && Origin(i.URL) == Origin(e.Request.URL)
+		return (i.URL == e.Request.URL && i.Group == "" || grouped) && i.N > e.Asked.N
+	})
 }
 
 // dull reports that a response is whole and stored by every cache, and that

@@ -126,11 +126,45 @@ type Invalidation struct {
 	Soft   bool
 	Why    string
 	But    *Exchange // whose response was stored in its place; nil: none
+	// Group, when it is there, makes it one of all responses of URL's origin
+	// that are in this group (RFC 9875, 2.1).
+	Group string
+}
+
+// hits reports whether i is about s.
+func (i *Invalidation) hits(s *Stored) bool {
+	url := s.Base.Request.URL
+	if i.Group == "" {
+		return i.URL == url
+	}
+	return Origin(i.URL) == Origin(url) && slices.Contains(Groups(s.Fields, "Cache-Groups"), i.Group)
+}
+
+// Groups reads a field that lists groups (RFC 9875, 2 and 3): strings, with
+// parameters that say nothing. nil when it can not be read.
+func Groups(f Fields, name string) (groups []string) {
+	for _, member := range splitList(f.Get(name)) {
+		if !strings.HasPrefix(member, `"`) {
+			return nil
+		}
+		group, rest, ok := unquote(member)
+		if rest, ok2 := behindParameters(rest); !ok || !ok2 || rest != "" {
+			return nil
+		}
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+// Origin returns the scheme and the authority of a URL.
+func Origin(url string) string {
+	parts := strings.SplitN(url, "/", 4)
+	return strings.Join(parts[:min(3, len(parts))], "/")
 }
 
 func (j *Judge) invalidated(a *Answer, s *Stored) string {
 	for _, i := range j.Invalidations {
-		if i.URL == s.Base.Request.URL && a.Came.N > i.N && s.Last().Asked.N < i.Before && i.But != s.Base &&
+		if i.hits(s) && a.Came.N > i.N && s.Last().Asked.N < i.Before && i.But != s.Base &&
 			!(i.Soft && j.failedFor(a) && j.mayStale(s) == "") {
 			return "4.4: invalidated by " + i.Why + ", and not validated since"
 		}
@@ -144,7 +178,7 @@ func (j *Judge) missed(a *Answer, s *Stored) string {
 	tag := s.Fields.Get("ETag")
 	for _, u := range j.Exchanges {
 		control, ok := ParseControl(u.Request.Fields.All("Cache-Control"))
-		if u.Status != 304 || u.Answered.N > a.Came.N && (u.For != a.ID || u.Answered.N > a.Began.N) || u.Asked.N < s.Last().Answered.N || !ok || control.Has("no-store") || u.Request.Fields.Has("Authorization") {
+		if u.Status != 304 || u.Answered.N > a.Came.N && (u.For != a.ID || u.Answered.N > a.Began.N) || u.Asked.N < s.Last().Ended.N || !ok || control.Has("no-store") || u.Request.Fields.Has("Authorization") {
 			continue
 		}
 		if strings.HasPrefix(tag, "W/") && j.replaced(s, u) {
@@ -176,7 +210,7 @@ func (j *Judge) contradicted(a *Answer, s *Stored) string {
 	for _, u := range j.Exchanges {
 		control, ok := ParseControl(u.Request.Fields.All("Cache-Control"))
 		if u.Request.Method == "HEAD" && u.Status == 200 && u.Request.URL == s.Base.Request.URL && s.Base.Request.Method == "GET" &&
-			u.Answered.N < a.Came.N && u.Asked.N > s.Last().Answered.N && ok && !control.Has("no-store") && !u.Request.Fields.Has("Authorization") &&
+			u.Answered.N < a.Came.N && u.Asked.N > s.Last().Ended.N && ok && !control.Has("no-store") && !u.Request.Fields.Has("Authorization") &&
 			tag != "" && u.Fields.Has("ETag") && u.Fields.Get("ETag") != tag && s.sameFields(&u.Request) && !j.failedFor(a) {
 			return fmt.Sprintf("4.3.5: the HEAD response of exchange %d has another entity tag", u.ID)
 		}

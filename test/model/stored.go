@@ -181,7 +181,7 @@ func (s *Stored) heuristic(p *Policy) (ms int64) {
 	if at, ok := date(s.Fields.Get("Last-Modified")); ok {
 		ms = min(max(0, s.date()-at)*p.Heuristic/100, 86400_000)
 	}
-	if s.Base.Status == 200 {
+	if s.Base.Status == 200 || s.Base.Status == 206 {
 		ms = max(ms, p.DefaultTTL*1000)
 	}
 	return ms

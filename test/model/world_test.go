@@ -204,7 +204,10 @@ func (w *world) busy() bool {
 	return w.inflight > 0
 }
 
-func show(f Fields) string {
+// show is fields for a transcript, formatted only if there is one.
+type show Fields
+
+func (f show) String() string {
 	var b strings.Builder
 	for _, l := range f {
 		fmt.Fprintf(&b, "{%s: %s} ", l.Name, l.Value)
