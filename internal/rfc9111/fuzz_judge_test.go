@@ -145,6 +145,9 @@ func forbidden(t *testing.T, facts *Facts, response []byte) {
 func FuzzVaried(f *testing.F) {
 	f.Add("accept-encoding", "gzip;q=0.5, br", "BR,gzip;q=.5", uint8(0))
 	f.Add("accept-encoding", "gzip, br", "br;q=1, gzip;q=1.000", uint8(3))
+	f.Add("accept", "a/b, c/d;q=0.5", "A/B,c/d ; q=0.50", uint8(0))
+	f.Add("accept", "a/b;x=\"c, d\"", "a/b;X=\"c, d\";", uint8(0))
+	f.Add("accept", "a/b;q=5", "a/b;q=0.005", uint8(0))
 	f.Add("accept", "a, b", "a,b", uint8(0))
 	f.Add("accept", "a\nb", "a, b", uint8(0))
 	f.Add("accept-encoding", "", "\n", uint8(0))
@@ -157,7 +160,7 @@ func FuzzVaried(f *testing.F) {
 		same := bytes.Equal(one, two)
 		if reading := meaning(name, a) == meaning(name, b); same && !reading {
 			t.Fatalf("%s: %q and %q have one key: %x", name, a, b, one)
-		} else if name != "accept-encoding" && same != reading {
+		} else if name != "accept-encoding" && name != "accept" && name != "accept-language" && same != reading {
 			t.Fatalf("%s: %q and %q: got one key %v, want %v", name, a, b, same, reading)
 		}
 		// A boundary between two fields can not move.
@@ -191,6 +194,31 @@ func linesOf(text string) (values [][]byte) {
 
 var codingRE = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z\x60-]+)[\t ]*(?:;[\t ]*[qQ]=([01](?:\.[0-9]{0,3})?))?$`)
 
+var weightRE = regexp.MustCompile(`^q=([01])\.?([0-9]{0,3})$`)
+
+// roughly is what two values have in common that differ in nothing but
+// whitespace, case and how weights are spelt; others may have it, too.
+func roughly(text string) (rough string) {
+	text = strings.NewReplacer(" ", "", "\t", "").Replace(strings.ToLower(text))
+	for _, member := range strings.Split(text, ",") {
+		said := ""
+		for _, p := range strings.Split(member, ";") {
+			if w := weightRE.FindStringSubmatch(p); w != nil {
+				if p = "weight " + w[1] + (w[2] + "000")[:3]; p == "weight 1000" {
+					continue
+				}
+			}
+			if p != "" {
+				said += ";" + p
+			}
+		}
+		if said != "" {
+			rough += "," + said
+		}
+	}
+	return rough
+}
+
 // meaning is what a field says; for Accept-Encoding codings and weights.
 func meaning(name, text string) string {
 	if text == "" {
@@ -201,6 +229,9 @@ func meaning(name, text string) string {
 		joined = append(joined, strings.Trim(string(v), " \t"))
 	}
 	raw := "raw " + strings.Join(joined, ", ")
+	if name == "accept" || name == "accept-language" {
+		return roughly(strings.Join(joined, ","))
+	}
 	if name != "accept-encoding" {
 		return raw
 	}

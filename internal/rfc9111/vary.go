@@ -54,6 +54,7 @@ const (
 	variedRaw           // the value, lines joined
 	variedCodings
 	variedLanguages
+	variedMedia // media ranges up to a zero byte
 )
 
 // AppendVaried appends to dst the part of a variant's key for the request
@@ -65,7 +66,8 @@ const (
 // Lines are joined, with whitespace at their ends removed. Of Accept-Encoding
 // also case, order and how weights are spelt are normalised (RFC 9110,
 // 12.5.3), since all of them mean nothing there. Of Accept-Language the same
-// but for the order, which some take for a priority (RFC 9110, 12.5.4).
+// but for the order, which some take for a priority (RFC 9110, 12.5.4); of
+// Accept whitespace, the case of names, and weights (12.5.1).
 func AppendVaried[Name string | []byte](dst []byte, name Name, values [][]byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(name)))
 	dst = append(dst, name...)
@@ -82,6 +84,10 @@ func AppendVaried[Name string | []byte](dst []byte, name Name, values [][]byte) 
 		var c choices
 		if c.read(values) {
 			return c.append(append(dst, variedLanguages))
+		}
+	case "accept":
+		if media, ok := appendMedia(append(dst, variedMedia), values); ok {
+			return append(media, 0) // which no field value has
 		}
 	}
 	size := 2 * (len(values) - 1)

@@ -80,6 +80,23 @@ func TestVariedMatch(t *testing.T) {
 		{"lines are joined", "x", values("a", "b"), values("a, b"), true},
 		{"whitespace inside may matter", "x", values("a,b"), values("a, b"), false},
 		{"order may matter", "accept", values("a, b"), values("b, a"), false},
+		{"case of a type", "accept", values("Text/HTML"), values("text/html"), true},
+		{"whitespace", "accept", values("text/html,*/*;q=0.8"), values(" text/html , */* ; q=0.80"), true},
+		{"lines", "accept", values("a/b", "c/d"), values("a/b,c/d"), true},
+		{"q=1 is not left out", "accept", values("a/b;q=1"), values("a/b"), false},
+		{"weights", "accept", values("a/b;q=0.5"), values("a/b;q=0.51"), false},
+		{"weight of another", "accept", values("a/b;q=0.5,c/d"), values("a/b,c/d;q=0.5"), false},
+		{"not a weight", "accept", values("a/b;q=5"), values("a/b;q=0.005"), false},
+		{"case of a parameter", "accept", values("a/b;Level=1"), values("a/b;level=1"), true},
+		{"case of its value", "accept", values("a/b;level=A"), values("a/b;level=a"), false},
+		{"quoted value", "accept", values(`a/b;x="c,d"`), values(`a/b; X="c,d"`), true},
+		{"quoted value", "accept", values(`a/b;x="c, d"`), values(`a/b;x="c,d"`), false},
+		{"quoted value", "accept", values(`a/b;x="c"`), values(`a/b;x=c`), false},
+		{"empty parameters", "accept", values("a/b;;q=0.5;"), values("a/b;q=0.5"), true},
+		{"extension", "accept", values("a/b;q=0.5;x"), values("a/b;q=0.5"), false},
+		{"no media range", "accept", values("text"), values("TEXT"), false},
+		{"no media range", "accept", values("a/b c/d"), values("a/b, c/d"), false},
+		{"not to its end", "accept", values(`a/b;x="c`), values(`A/b;x="c`), false},
 		{"order may matter", al, values("de, en"), values("en, de"), false},
 		{"order of weights", al, values("de;q=0.5, en"), values("en, de;q=0.5"), false},
 		{"case", al, values("de-AT, en"), values("DE-at, eN"), true},
@@ -125,8 +142,8 @@ func TestVariedMatch(t *testing.T) {
 
 // TestVariedInjective: fields one after another cannot be taken for others.
 func TestVariedInjective(t *testing.T) {
-	names := []string{"a", "ab", "accept-encoding", "accept-language"}
-	fields := [][][]byte{nil, values(""), values("a"), values("b"), values("gzip"), values("\x01\x00"), values("a", "b"), values("gzip, br")}
+	names := []string{"a", "ab", "accept-encoding", "accept-language", "accept"}
+	fields := [][][]byte{nil, values(""), values("a"), values("b"), values("gzip"), values("\x01\x00"), values("a", "b"), values("gzip, br"), values("a/b"), values("a/b;q=0.001, c/d")}
 	seen := map[string]string{}
 	for _, n1 := range names {
 		for _, v1 := range fields {
