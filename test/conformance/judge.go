@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -19,12 +20,11 @@ type test struct {
 // A run is all tests by their id.
 type run map[string]*test
 
-func newRun(tests []*test) run {
-	r := run{}
+// add puts tests into r, in place of those of the same id.
+func (r run) add(tests []*test) {
 	for _, t := range tests {
 		r[t.ID] = t
 	}
-	return r
 }
 
 // end returns how a test ended, and what is to be said about it. As on the
@@ -52,22 +52,28 @@ func (r run) passed(t *test) bool {
 	return end == pass || end == yes
 }
 
-// judge returns a line for each test that ended otherwise than it should.
-func (p *plan) judge(tests []*test) (faults []string) {
-	ran := newRun(tests)
+// A fault is a test that ended otherwise than it should.
+type fault struct{ id, text string }
+
+// judge returns the faults, those that nobody expects behind the others.
+func (p *plan) judge(ran run) (faults []fault) {
 	known := map[string]bool{}
 	for _, w := range p.wishes {
 		known[w.id] = true
-		if t := ran[w.id]; t == nil {
-			faults = append(faults, w.id+": is missing")
-		} else if fault := w.fault(ran, t); fault != "" {
-			faults = append(faults, fmt.Sprintf("%s (%s): %s\n  %s\n  answers: %s", w.id, t.Kind, fault, t.Name, strings.Join(t.Said, " | ")))
+		t := ran[w.id]
+		if t == nil {
+			faults = append(faults, fault{w.id, w.id + ": is missing"})
+			continue
+		}
+		if text := w.fault(ran, t); text != "" {
+			text = fmt.Sprintf("%s (%s): %s\n  %s\n  answers: %s", w.id, t.Kind, text, t.Name, strings.Join(t.Said, " | "))
+			faults = append(faults, fault{w.id, text})
 		}
 	}
-	for _, t := range tests {
-		if !known[t.ID] {
-			end, says := ran.end(t)
-			faults = append(faults, fmt.Sprintf("%s (%s): nobody expects it; %s %s", t.ID, t.Kind, end, says))
+	for _, id := range slices.Sorted(maps.Keys(ran)) {
+		if !known[id] {
+			end, says := ran.end(ran[id])
+			faults = append(faults, fault{id, fmt.Sprintf("%s (%s): nobody expects it; %s %s", id, ran[id].Kind, end, says)})
 		}
 	}
 	return faults
@@ -92,25 +98,16 @@ func (w *wish) fault(ran run, t *test) string {
 }
 
 // summary tells the figures of a run, and the exceptions with their sections.
-func summary(p *plan, tests []*test) string {
+func summary(p *plan, ran run) string {
 	var b strings.Builder
-	ran := newRun(tests)
 	for _, kind := range kinds {
-		all, passed := 0, 0
-		for _, t := range tests {
-			if t.Kind == kind {
-				all++
-				if ran.passed(t) {
-					passed++
-				}
-			}
-		}
-		switch _, want := p.count(kind); kind {
-		case "check":
+		passed, all := ran.count(kind, nil)
+		if kind == "check" {
 			fmt.Fprintf(&b, "%s: %d yes, %d no\n", kind, passed, all-passed)
-		default:
-			fmt.Fprintf(&b, "%s: %d of %d passed, %d of them expected to\n", kind, passed, all, want)
+			continue
 		}
+		_, want := p.count(kind)
+		fmt.Fprintf(&b, "%s: %d of %d passed, %d of them expected to\n", kind, passed, all, want)
 	}
 	for _, e := range p.exceptions {
 		ids := slices.DeleteFunc(p.excepted(e.name), func(id string) bool { t := ran[id]; return t == nil || ran.passed(t) })

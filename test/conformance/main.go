@@ -17,13 +17,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 func main() {
 	var o options
 	flag.StringVar(&o.expect, "expect", "test/conformance/expect.tsv", "how each test ends; exceptions.tsv is beside it")
 	flag.StringVar(&o.but, "but", "", "how tests end otherwise than -expect says")
-	flag.StringVar(&o.results, "results", "", "judge these results of the suite's client")
+	flag.Func("results", "judge these results of the suite's client; repeated, later ones count", func(name string) error {
+		o.results = append(o.results, name)
+		return nil
+	})
+	flag.StringVar(&o.again, "again", "", "write the tests that ended otherwise into this file, one a line")
 	flag.StringVar(&o.compare, "compare", "", "with -write: write what the caches with results in this folder did instead")
 	flag.StringVar(&o.write, "write", "", "write the exceptions of all subjects into this page")
 	flag.Parse()
@@ -34,7 +39,10 @@ func main() {
 }
 
 // options are the flags.
-type options struct{ expect, but, results, compare, write string }
+type options struct {
+	expect, but, again, compare, write string
+	results                            []string
+}
 
 func (o *options) main() error {
 	dir := filepath.Dir(o.expect)
@@ -45,17 +53,28 @@ func (o *options) main() error {
 	if err != nil {
 		return err
 	}
-	tests, err := readTests(o.results)
-	if err != nil {
-		return err
+	ran := run{}
+	for _, name := range o.results {
+		tests, err := readTests(name)
+		if err != nil {
+			return err
+		}
+		ran.add(tests)
 	}
-	faults := plan.judge(tests)
-	for _, fault := range faults {
-		fmt.Println(fault)
+	faults := plan.judge(ran)
+	ids := make([]string, len(faults))
+	for i, f := range faults {
+		fmt.Println(f.text)
+		ids[i] = f.id + "\n"
 	}
-	fmt.Print(summary(plan, tests))
+	fmt.Print(summary(plan, ran))
+	if o.again != "" {
+		if err := os.WriteFile(o.again, []byte(strings.Join(ids, "")), 0o600); err != nil {
+			return err
+		}
+	}
 	if len(faults) > 0 {
-		return fmt.Errorf("%d of %d tests ended otherwise than expected", len(faults), len(tests))
+		return fmt.Errorf("%d of %d tests ended otherwise than expected", len(faults), len(ran))
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ func compare(p *plan, dir string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		ran := newRun(tests)
+		ran := run{}
+		ran.add(tests)
 		fmt.Fprintf(&b, "| %s |", strings.TrimSpace(name+" "+version))
 		for _, kind := range kinds[:2] {
 			passed, all := ran.count(kind, nil)

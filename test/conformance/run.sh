@@ -28,23 +28,45 @@ if (($#)); then
   cat "$scratch/origin.log"
   exit
 fi
+# all runs the client against subject number $1, into $2; more arguments are
+# the tests.
+all() {
+  local n=$1 out=$2
+  shift 2
+  run_client "$(mode_of "${subjects[n]}")" "http://127.0.0.1:${ports[n]}" "$@" >"$out.json" 2>"$out.log"
+}
+
 clients=()
 for i in "${!subjects[@]}"; do
-  run_client "$(mode_of "${subjects[i]}")" "http://127.0.0.1:${ports[i]}" \
-    >"$scratch/${subjects[i]}.json" 2>"$scratch/${subjects[i]}.client" &
+  all "$i" "$scratch/${subjects[i]}.first" &
   clients+=($!)
   on_exit stop $!
 done
 missed=()
 for i in "${!subjects[@]}"; do
-  subject=${subjects[i]} but=()
+  subject=${subjects[i]} first=$scratch/${subjects[i]}.first judge=(bin/conformance)
+  [[ $subject == serve ]] || judge+=(-but "test/conformance/expect-$subject.tsv")
   wait "${clients[i]}" || {
-    tail -5 "$scratch/$subject.client" "$scratch/$subject.log" >&2
+    tail -5 "$first.log" "$scratch/$subject.log" >&2
     die "the suite's client did not come to its end against $subject"
   }
-  [[ -z ${RESULTS:-} ]] || cp "$scratch/$subject.json" "$RESULTS/"
-  [[ $subject == serve ]] || but=(-but "test/conformance/expect-$subject.tsv")
+  [[ -z ${RESULTS:-} ]] || cp "$first.json" "$RESULTS/$subject.json"
   echo "== http-cache-tests 0.4.5 against $subject"
-  bin/conformance "${but[@]}" -results "$scratch/$subject.json" || missed+=("$subject")
+  judge+=(-results "$first.json" -again "$scratch/again")
+  if "${judge[@]}" >"$scratch/judged" 2>&1; then
+    cat "$scratch/judged"
+    continue
+  fi
+  # Many tests wait for a second or three; on a busy machine all is late. What
+  # ended otherwise is told, and run once more by itself.
+  grep -v '^excepted' "$scratch/judged"
+  readarray -t again <"$scratch/again"
+  ((${#again[@]} <= 20)) || {
+    missed+=("$subject")
+    continue
+  }
+  echo "== once more: ${again[*]}"
+  (all "$i" "$scratch/second" "${again[@]}") || die "the suite's client did not come to its end against $subject"
+  "${judge[@]}" -results "$scratch/second.json" || missed+=("$subject")
 done
 ((!${#missed[@]})) || die "MISSED: ${missed[*]}"
