@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,4 +124,33 @@ func TestR4PartWithFieldsOfItsOwn(t *testing.T) {
 			t.Errorf("got %q, X-A %q, want %q and b", got, s.field("X-A"), want)
 		}
 	})
+}
+
+// A purge hits what a URL is found by, also when the path's configurations are
+// not looked for any more, or not all of them (RFC 9111, 4.4).
+func TestR4PurgeOfPlacesNotLookedFor(t *testing.T) {
+	for _, others := range []int{0, 3, 4} {
+		play(t, func(t *testing.T) {
+			config := `params=("u")`
+			g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
+				return respond("200 OK\r\nCache-Control: max-age=999999\r\nNo-Vary-Search: "+config, string(r.Target())), nil
+			})
+			defer g.close()
+			g.get("/s?a=1&u=1").want(t, 200, "MISS", "/s?a=1&u=1")
+			synctest.Wait()
+			for i := range others { // the marker has room for four
+				config = fmt.Sprintf(`params=("u%d")`, i)
+				g.get(fmt.Sprintf("/s?b=%d", i))
+				synctest.Wait()
+			}
+			if others == 0 {
+				after(25 * time.Hour)
+			}
+			g.e.Purge([]byte("http://origin.test/s?a=1&u=1"), false)
+			config = `params=("u")`
+			g.get("/s?c=1").want(t, 200, "MISS", "/s?c=1")
+			synctest.Wait()
+			g.get("/s?a=1&u=2").want(t, 200, "MISS", "/s?a=1&u=2")
+		})
+	}
 }

@@ -239,8 +239,11 @@ func (e *Engine) purgeSearch(key []byte, soft bool) (found bool, purges int) {
 	mark := append(slices.Clip(path), searchMark...)
 	base := e.store.Hash(mark)
 	marker, ok := e.marker(base, mark)
-	if !ok {
-		return false, 1
+	if !ok || marker.NumSets == len(marker.Sets) {
+		// One that has expired, or names as many as it can, may come to name
+		// again what it does not now: then what is there must be gone.
+		_, hit := e.store.Purge(store.Purge{Key: mark})
+		return hit > 0, 2
 	}
 	var s rfc9111.Search
 	for n := range marker.NumSets {

@@ -142,6 +142,7 @@ var bends = map[string]bend{
 	"stretches stale-while-revalidate": deaf("Cache-Control", func(v string) string {
 		return strings.ReplaceAll(strings.ToLower(v), "stale-while-revalidate=1", "stale-while-revalidate=9")
 	}),
+	"takes all queries for one":       deaf("No-Vary-Search", func(string) string { return "except=()" }),
 	"ignores groups":                  deaf("Cache-Group-Invalidation", func(string) string { return "" }),
 	"ignores Location":                deaf("Location", func(string) string { return "" }),
 	"ignores targeted fields":         deaf("CDN-Cache-Control", func(string) string { return "" }),

@@ -24,13 +24,13 @@ func (w *world) step(b []byte) {
 		}
 		time.Sleep(time.Duration(wait) * time.Millisecond)
 	}
-	url := urls[d.num(0, 0, 0, 0, 0, 1, 2, 3)]
+	url := urls[d.num(0, 0, 0, 0, 0, 1, 2, 3, 0, 4, 5, 6, 7, 8, 4, 4)]
 	w.mu.Lock()
 	r := w.resource(url)
 	w.mu.Unlock()
 	switch {
 	case op < 54:
-		w.request(d, r, op, b[stepSize/2:])
+		w.request(d, r, url, op, b[stepSize/2:])
 	case op < 56:
 		w.settle()
 		before := w.moment().N
@@ -69,8 +69,8 @@ func (w *world) key(url string) []byte {
 }
 
 // request sends a request, and waits for its answer or not.
-func (w *world) request(d *dice, r *resource, op int, origin []byte) {
-	q := &Request{Method: "GET", URL: r.url}
+func (w *world) request(d *dice, r *resource, url string, op int, origin []byte) {
+	q := &Request{Method: "GET", URL: url}
 	switch {
 	case op >= 52:
 		q.Method = d.of("POST", "PUT", "DELETE", "PATCH", "PURGE", "BREW")

@@ -38,6 +38,7 @@ const (
 	CutShort    Kind = "cut"
 	OfHead      Kind = "head"
 	OfQuery     Kind = "query hit"
+	OfAnother   Kind = "of an equivalent URL" // by No-Vary-Search
 	OfUnsafe    Kind = "unsafe"
 )
 
@@ -67,6 +68,9 @@ func (j *Judge) Judge(a *Answer) (kinds []Kind, fault string) {
 	kinds = append(kinds, j.how(a, s))
 	if !first && slices.ContainsFunc(append(s.Updates, s.Base), func(e *Exchange) bool { return e.Status == 206 }) {
 		kinds = append(kinds, OfParts)
+	}
+	if s.Base.Request.URL != a.URL {
+		kinds = append(kinds, OfAnother)
 	}
 	for _, check := range []func(*Answer, *Stored) string{j.content, j.fields, j.ageTold} {
 		if fault = check(a, s); fault != "" {
@@ -158,7 +162,7 @@ func (j *Judge) update(s *Stored, u *Exchange) string {
 	modified, modifiedNow := s.Fields.Get("Last-Modified"), u.Fields.Get("Last-Modified")
 	strong := now != "" && !strings.HasPrefix(now, "W/")
 	switch {
-	case s.Base.Request.URL != u.Request.URL:
+	case !sameTarget(s.Fields, s.Base.Request.URL, u.Request.URL):
 		return "4.3.4: updated by the response of another target"
 	case u.Status == 206:
 		dated := was == "" && now == "" && modified != "" && modified == modifiedNow && s.strongDate() && j.Policy.made(u).strongDate()
@@ -267,7 +271,7 @@ func (j *Judge) made(a *Answer) (Kind, string) {
 		return NotCached, ""
 	case a.Status == 416:
 		for _, e := range j.Exchanges {
-			if e.Request.URL != a.URL || e.Rep == nil {
+			if !alike(e.Request.URL, a.URL) || e.Rep == nil {
 				continue
 			}
 			size := int64(len(e.Rep.Bytes))

@@ -33,7 +33,7 @@ func sequence(seed uint64) []byte {
 // every is what must have occurred when as many steps were taken that it would
 // be strange if it had not.
 var every = []Kind{First, Shared, Hit, Stale, OnError, Validated, NotModified, Partial, Multipart, OfParts, Unsatisfied, NotCached, Failure,
-	CutShort, OfHead, OfQuery, OfUnsafe}
+	CutShort, OfHead, OfQuery, OfAnother, OfUnsafe}
 
 // TestModel plays random sequences until -steps are done, on all processors.
 func TestModel(t *testing.T) {

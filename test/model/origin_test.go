@@ -82,6 +82,15 @@ func newStyle(d *dice) style {
 	return s
 }
 
+// fields are the lines of a style that are always the same.
+func (s *style) fields() (f Fields) {
+	for _, l := range s.extra {
+		name, value, _ := strings.Cut(l, ": ")
+		f = append(f, Field{name, value})
+	}
+	return f
+}
+
 // directive returns a member of a response's Cache-Control.
 func directive(d *dice) string {
 	sec := d.of(seconds...)
@@ -104,6 +113,14 @@ func (r *resource) rep(req *Request, count *int) *Rep {
 	key := strconv.Itoa(r.version)
 	for _, name := range splitList(r.style.vary) {
 		key += "|" + variant(name, req.Fields)
+	}
+	if r.url == searched {
+		if config, ok := searchOf(r.style.fields()); ok {
+			_, query, _ := strings.Cut(req.URL, "?")
+			key += fmt.Sprint("|", config, config.pairs(query))
+		} else {
+			key += "|" + req.URL
+		}
 	}
 	key += "|" + req.Content + "|" + strconv.Itoa(r.style.size)
 	rep := r.reps[key]

@@ -96,11 +96,18 @@ func (j *Judge) Forwarded(client *Request, e *Exchange) string {
 // known reports whether an earlier response to e's target said name: value.
 func (j *Judge) known(e *Exchange, name, value string) bool {
 	for _, old := range j.Exchanges {
-		if old.Request.URL == e.Request.URL && old.Answered.N < e.Asked.N && old.Fields.Get(name) == value {
+		same := old.Request.URL == e.Request.URL || alike(old.Request.URL, e.Request.URL) && j.searches(e.Request.URL)
+		if same && old.Answered.N < e.Asked.N && old.Fields.Get(name) == value {
 			return true
 		}
 	}
 	return false
+}
+
+// searches reports whether a response to a URL with that path has had
+// No-Vary-Search.
+func (j *Judge) searches(url string) bool {
+	return slices.ContainsFunc(j.Exchanges, func(e *Exchange) bool { return alike(e.Request.URL, url) && e.Fields.Has("No-Vary-Search") })
 }
 
 // surely returns the response that a cache must have for a, whatever it was
@@ -113,7 +120,7 @@ func (j *Judge) surely(a *Answer) *Stored {
 			of = append(of, e)
 		}
 	}
-	if len(of) == 0 {
+	if len(of) == 0 || j.searches(a.URL) { // another URL's response may have taken its place
 		return nil
 	}
 	last := of[len(of)-1]
@@ -175,7 +182,9 @@ func eager(r *Request) bool {
 // was asked about.
 func settled(e *Exchange, all []*Exchange) bool {
 	tag := e.Fields.Get("ETag")
-	if e.Status != 304 || tag == "" || e.Request.Fields.Get("If-None-Match") != tag || e.Fields.Has("Vary") {
+	if e.Status != 304 || tag == "" || e.Request.Fields.Get("If-None-Match") != tag || e.Fields.Has("Vary") ||
+		e.Fields.Has("Cache-Groups") || e.Fields.Has("No-Vary-Search") { // it may not be able to take them over
+
 		return false
 	}
 	if request, _ := ParseControl(e.Request.Fields.All("Cache-Control")); request.Has("no-store") || e.Request.Fields.Has("Authorization") {

@@ -57,7 +57,7 @@ func (j *Judge) growing(a *Answer, s *Stored) bool { return a.saw(s.Base.Ended) 
 func (j *Judge) sameKey(a *Answer, s *Stored) string {
 	q := &s.Base.Request
 	switch {
-	case q.URL != a.URL:
+	case !sameTarget(s.Fields, q.URL, a.URL):
 		return "4: the response of another target, " + q.URL
 	case q.Method == "QUERY" != (a.Method == "QUERY"), a.Method != "GET" && a.Method != "HEAD" && a.Method != "QUERY":
 		return "4: the response to a " + q.Method + " answers a " + a.Method
@@ -275,7 +275,7 @@ func (j *Judge) failedFor(a *Answer) bool {
 		if e.Cut {
 			when = e.Ended
 		}
-		if bad && (e.For == a.ID || e.Request.URL == a.URL && a.saw(when) && e.Asked.N < a.Ended.N) {
+		if bad && (e.For == a.ID || alike(e.Request.URL, a.URL) && a.saw(when) && e.Asked.N < a.Ended.N) {
 			return true
 		}
 	}

@@ -49,7 +49,12 @@ type world struct {
 const stepSize = 16
 
 // urls are what there is to ask for.
-var urls = []string{"http://origin.test/a", "http://origin.test/a?x=1", "http://origin.test/b", "http://other.test/a"}
+var urls = []string{"http://origin.test/a", "http://origin.test/a?x=1", "http://origin.test/b", "http://other.test/a",
+	"http://origin.test/s?a=1&u=2", "http://origin.test/s?u=2&a=1", "http://origin.test/s?%61=1", "http://origin.test/s?a=2&u=3", "http://origin.test/s?a=1&a=2&u=%2B"}
+
+// searched is the one resource of all URLs with that path: what it says of its
+// query's parameters is so.
+const searched = "http://origin.test/s"
 
 // A tally is what happened in many sequences.
 type tally struct {
@@ -99,7 +104,14 @@ func (w *world) open(header []byte) {
 	w.e = engine.New(engine.Options{Store: s, Now: w.time})
 	for _, url := range urls {
 		r := &resource{url: url, style: newStyle(d), reps: map[string]*Rep{}, touched: w.clock()}
+		if alike(url, searched) {
+			r.url = searched
+			r.style.extra = append(r.style.extra, "No-Vary-Search: "+d.of(`params=("u")`, "key-order", `key-order, params=("u" "%61")`, `except=("a")`, `except=("a"), key-order=?0`, `params=("u`, `params=(u)`, `params=("u"), except=()`, `except=(), key-order;x`, `params=("u");a=b, foo`))
+		}
 		w.resources = append(w.resources, r)
+		if r.url == searched {
+			break
+		}
 	}
 	w.say("policy %+v", w.j.Policy)
 	for _, r := range w.resources {
@@ -148,7 +160,7 @@ func (w *world) blame(format string, args ...any) {
 
 func (w *world) resource(url string) *resource {
 	for _, r := range w.resources {
-		if r.url == url {
+		if r.url == url || r.url == searched && alike(url, searched) {
 			return r
 		}
 	}
