@@ -12,12 +12,12 @@ on_exit rm -rf "$scratch"
 # (of its three dependencies; liquidjs and npm are for its web pages) into
 # bin/tools, once, when their checksums are those that are committed here.
 install_suite() {
-  need node "install Node.js 18 or later: apt-get install nodejs npm, or https://nodejs.org/"
   local major dir
+  need_packages node:nodejs
   major=$(node -p 'process.versions.node.split(".")[0]')
   ((major >= 18)) || die "node is version $major: install Node.js 18 or later, from https://nodejs.org/"
   [[ ! -d $suite ]] || return 0
-  need npm "install it with Node.js 18 or later: apt-get install npm, or https://nodejs.org/"
+  need_packages npm:npm
   echo "installing http-cache-tests 0.4.5 into bin/tools (once)" >&2
   mkdir -p bin/tools
   dir=$(mktemp -d bin/tools/suite.XXXXXX)
