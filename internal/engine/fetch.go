@@ -297,6 +297,7 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 	if rfc9111.Validates(&f.old.head.facts, &answer.facts) {
 		why, covers := rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules), f.old.head.covers(&answer)
 		if why == rfc9111.OK && covers && f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
+			f.freshenTwins(resp, &answer)
 			f.mu.Lock()
 			f.phase, f.version = validated, f.old.version
 			if fresh.facts.NoCache() {
