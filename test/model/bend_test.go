@@ -10,7 +10,6 @@ import (
 // A bend is something between the engine and the world that makes a good
 // cache a bad one: the zero bend leaves it good.
 type bend struct {
-	talks    bool                                  // keep a transcript
 	request  func(*Request)                        // a request before the engine sees it
 	arrives  func(*Request)                        // and behind the engine, before it is recorded
 	response func(e *Exchange, head string) string // a response before the engine sees it

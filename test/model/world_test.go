@@ -40,10 +40,9 @@ type world struct {
 
 	judged int
 	kinds  map[Kind]int
-	talks  bool
 
 	voice sync.Mutex // guards the field below
-	said  []string   // the transcript
+	said  []event    // the transcript
 }
 
 const stepSize = 16
@@ -65,7 +64,7 @@ type tally struct {
 // run plays a sequence, a header of stepSize bytes and steps of as many, and
 // returns the first fault that the judge found.
 func run(t *testing.T, data []byte, bent *bend, sum *tally) (fault string, transcript []string) {
-	w := &world{bent: bent, origin: map[int][]byte{}, kinds: sum.kinds, talks: bent.talks}
+	w := &world{bent: bent, origin: map[int][]byte{}, kinds: sum.kinds}
 	synctest.Test(t, func(t *testing.T) {
 		w.t = t
 		w.open(data)
@@ -80,7 +79,12 @@ func run(t *testing.T, data []byte, bent *bend, sum *tally) (fault string, trans
 		w.close()
 	})
 	sum.sequences++
-	return w.fault, w.said
+	if w.fault != "" {
+		for _, e := range w.said {
+			transcript = append(transcript, fmt.Sprintf("%12.3f ", float64(e.at-began)/1000)+fmt.Sprintf(e.format, e.args...))
+		}
+	}
+	return w.fault, transcript
 }
 
 // open makes the world as the header says.
@@ -143,12 +147,17 @@ func (w *world) clock() int64 { return time.Now().UnixMilli() + w.skew.Load() }
 
 func (w *world) moment() Moment { return Moment{w.count.Add(1), w.clock()} }
 
+// An event is a line of the transcript, which is made only when it is wanted.
+type event struct {
+	at     int64
+	format string
+	args   []any
+}
+
 func (w *world) say(format string, args ...any) {
-	if w.talks {
-		w.voice.Lock()
-		defer w.voice.Unlock()
-		w.said = append(w.said, fmt.Sprintf("%12.3f ", float64(w.clock()-began)/1000)+fmt.Sprintf(format, args...))
-	}
+	w.voice.Lock()
+	defer w.voice.Unlock()
+	w.said = append(w.said, event{w.clock(), format, args})
 }
 
 func (w *world) blame(format string, args ...any) {

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 STEPS=${STEPS:-1000000}
 ran '^TestBent' 10 "bad caches that the judge catches" bounded 600 go test -count=1 -v -run '^TestBent$' ./test/model
 figures TestBent
-ran '^TestModel$' 1 "random play" bounded 1200 go test -count=1 -v -timeout 20m -run '^TestModel$' ./test/model -steps "$STEPS"
+ran '^TestModel/' 1 "runs of random play" bounded 1200 go test -count=1 -v -timeout 20m -run '^TestModel$' ./test/model -steps "$STEPS"
 figures TestModel
 figures TestModel | awk -v least="$STEPS" '$2 == "steps" { steps = $1 }
   END { if (steps + 0 < least) { print "MISSED: " steps " steps, at least " least " are expected"; exit 1 } }'
