@@ -40,8 +40,9 @@ func (w *world) step(b []byte) {
 	case op < 59:
 		w.mu.Lock()
 		w.touch(r)
+		version := r.version
 		w.mu.Unlock()
-		w.say("%s is version %d", url, r.version)
+		w.say("%s is version %d", url, version)
 	case op < 61:
 		w.settle()
 		w.mu.Lock()
