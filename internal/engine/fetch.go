@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -375,18 +374,20 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 	if resp.Length > f.e.maxObject {
 		return TooLarge
 	}
+	// By what is stored: a part that leaves these fields out has them from what
+	// it completes (RFC 9111, 3.4).
 	f.settle()
-	f.settleSearch(resp)
-	if !resp.Has(wire.Vary) {
+	f.settleSearch()
+	if !f.head.names.Has(wire.Vary) {
 		return 0
 	}
-	return f.vary(resp)
+	return f.vary()
 }
 
 // vary makes f the fetch of a variant: the marker is there before anybody
 // sees the head, so that requests that it does not fit regroup.
-func (f *fetch) vary(resp *wire.Response) Reason {
-	names, all := rfc9111.VaryNames(slices.Collect(resp.Values("Vary")))
+func (f *fetch) vary() Reason {
+	names, all := rfc9111.VaryNames(f.head.values(wire.Vary))
 	if all {
 		return NotShareable
 	}

@@ -142,11 +142,11 @@ func appendPlace(key, config, query []byte, s *rfc9111.Search) (place, canonical
 
 // settleSearch gives what is about to be stored its place: by the response's
 // No-Vary-Search, else under the URL itself.
-func (f *fetch) settleSearch(resp *wire.Response) {
+func (f *fetch) settleSearch() {
 	if f.query != nil || f.pol.IgnoreNoVarySearch {
 		return
 	}
-	if resp.Has(wire.NoVarySearch) && f.placeBySearch(rfc9111.NoVarySearch(slices.Collect(resp.Values("No-Vary-Search")))) {
+	if f.head.names.Has(wire.NoVarySearch) && f.placeBySearch(rfc9111.NoVarySearch(f.head.values(wire.NoVarySearch))) {
 		return
 	}
 	if !bytes.Equal(f.primary, f.key) { // it was asked for where others had the field
