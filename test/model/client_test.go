@@ -47,14 +47,16 @@ func (w *world) step(b []byte) {
 		w.settle()
 		w.mu.Lock()
 		r.style = newStyle(newDice(b[stepSize/2:], 3))
+		style := r.style
 		w.touch(r)
 		w.mu.Unlock()
-		w.say("%s is %+v", url, r.style)
+		w.say("%s is %+v", url, style)
 	case op < 63:
 		w.mu.Lock()
-		r.sick = d.num(1, 2, 5)
+		sick := d.num(1, 2, 5)
+		r.sick = sick
 		w.mu.Unlock()
-		w.say("%s fails %d times", url, r.sick)
+		w.say("%s fails %d times", url, sick)
 	default:
 		w.settle()
 		w.skew.Add(-int64(d.num(500, 3000, 1)))
