@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 
@@ -35,7 +36,7 @@ func (g *ground) Exchange(ctx context.Context, r *wire.Request) (*wire.Response,
 	} else {
 		ctx = values{ctx, g.ctx}
 	}
-	resp, err := g.c.base.RoundTrip(g.request(ctx, r))
+	resp, err := g.ask(g.request(ctx, r))
 	if err != nil {
 		return nil, upstreamError(err)
 	}
@@ -52,13 +53,50 @@ func (g *ground) Exchange(ctx context.Context, r *wire.Request) (*wire.Response,
 		if out.Length == 0 { // made by hand, mostly: http.Transport gives NoBody
 			out.Length = wire.Unknown
 		}
-		out.Body = &flow{resp: resp, length: out.Length}
+		out.Body = &flow{resp: resp, length: out.Length, ground: g}
 	}
 	if out.Body == nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}
 	return out, nil
 }
+
+// ask has Base answer q. Base runs on a goroutine of the engine's, where a
+// panic would end the program instead of its caller's request: it is an error.
+func (g *ground) ask(q *http.Request) (resp *http.Response, err error) {
+	defer g.caught(&err)
+	resp, err = g.c.base.RoundTrip(q)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp == nil:
+		return nil, errNoResponse
+	case resp.StatusCode == http.StatusSwitchingProtocols: // what follows is not HTTP (RFC 9110, 7.8)
+		if resp.Body != nil {
+			_ = resp.Body.Close()
+		}
+		return nil, errSwitched
+	}
+	return resp, nil
+}
+
+// caught, deferred, makes a panic of Base an error.
+func (g *ground) caught(err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p != http.ErrAbortHandler {
+		g.c.log.Error("opencache: transport panicked", "method", g.r.Method, "url", g.r.URL.Redacted(),
+			"panic", p, "stack", string(debug.Stack()))
+	}
+	*err = fmt.Errorf("opencache: transport panicked: %v", p)
+}
+
+var (
+	errNoResponse = errors.New("opencache: the transport gave neither a response nor an error")
+	errSwitched   = errors.New("opencache: status 101 to a request without Upgrade")
+)
 
 // request makes the request for Base: g.r with the head and content of r.
 func (g *ground) request(ctx context.Context, r *wire.Request) *http.Request {
@@ -172,6 +210,7 @@ func bare(err error) error {
 
 // A flow is the content of a response of Base as the engine reads it.
 type flow struct {
+	ground  *ground
 	resp    *http.Response
 	length  int64 // Unknown: until the end
 	n       int64
@@ -186,7 +225,7 @@ func (b *flow) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	n, err := b.resp.Body.Read(p)
+	n, err := b.read(p)
 	b.n += int64(n)
 	switch {
 	case b.length >= 0 && b.n > b.length:
@@ -201,6 +240,11 @@ func (b *flow) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (b *flow) read(p []byte) (n int, err error) {
+	defer b.ground.caught(&err)
+	return b.resp.Body.Read(p)
+}
+
 // Trailer implements wire.Body.
 func (b *flow) Trailer() *wire.Head {
 	if b.err != io.EOF || len(b.resp.Trailer) == 0 {
@@ -212,4 +256,7 @@ func (b *flow) Trailer() *wire.Head {
 }
 
 // Close implements wire.Body.
-func (b *flow) Close() error { return b.resp.Body.Close() }
+func (b *flow) Close() (err error) {
+	defer b.ground.caught(&err)
+	return b.resp.Body.Close()
+}

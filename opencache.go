@@ -67,7 +67,7 @@ type Policy struct {
 	// readers leave before the end of the Body. Otherwise that is given up. A
 	// Handler finishes in any case: clients that leave are many.
 	FinishUnread bool
-	// Log gets the panics of the handler behind. nil: slog.Default.
+	// Log gets the panics of the handler behind, or of Base. nil: slog.Default.
 	Log *slog.Logger
 }
 

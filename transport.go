@@ -182,7 +182,7 @@ func (c *client) pass(r *http.Request) (*http.Response, error) {
 	from := c.store.now()
 	resp, err := c.base.RoundTrip(r)
 	out.Waited, out.Err = c.store.now().Sub(from), err
-	if err == nil {
+	if err == nil && resp != nil {
 		out.Upstream = resp.StatusCode
 		if rfc9111.Invalidates(methodOf(r), resp.StatusCode) {
 			c.invalidate(r, resp)
