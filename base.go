@@ -21,13 +21,23 @@ import (
 // kept here.
 type ground struct {
 	c      *client
-	r      *http.Request   // with ctx as its context
+	r      *http.Request   // a snapshot
 	ctx    context.Context // of who reads the answer
 	policy engine.Policy
 	live   atomic.Pointer[manner] // of Base's last answer
 }
 
 var _ wire.Exchanger = (*ground)(nil)
+
+// snapshot returns a copy of r that its owner can not change: a refresh, and a
+// fetch that others wait for, ask by it when r's owner has had the answer and
+// uses r again, maybe for another URL. The trailer is r's, to be filled while
+// the content is read.
+func snapshot(r *http.Request) *http.Request {
+	q := r.Clone(r.Context())
+	q.Trailer = r.Trailer
+	return q
+}
 
 // Exchange has Base answer r; see wire.Exchanger.
 func (g *ground) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {

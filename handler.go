@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 
 	"opencache/internal/engine"
@@ -154,9 +155,11 @@ type upstream struct {
 func newUpstream(h *handler, r *http.Request) *upstream {
 	u := &upstream{h: h, policy: h.policy}
 	u.policy.Upstream = u
-	// A refresh uses it when the server is through with r.
+	// A refresh uses it when the server is through with r, and handlers further
+	// out have put its URL back to what it was.
 	u.r = r.WithContext(r.Context())
-	u.r.Header = nil
+	u.r.Header, u.r.URL = nil, new(url.URL)
+	*u.r.URL = *r.URL
 	return u
 }
 

@@ -71,11 +71,12 @@ var _ wire.Sink = (*stream)(nil)
 
 // exchange answers r by the engine on a goroutine of its own.
 func (c *client) exchange(e *engine.Engine, v *errand, r *http.Request, trace *Trace) (*http.Response, error) {
+	r = r.WithContext(r.Context()) // who gets an error may use theirs again at once
 	s := &stream{c: c, r: r, v: v, trace: trace, settled: make(chan struct{}), done: make(chan struct{})}
 	s.moved.L = &s.mu
 	s.ctx, s.cancel = context.WithCancelCause(r.Context())
 	s.fate.Context = r.Context()
-	s.ground.c, s.ground.ctx, s.ground.r, s.ground.policy = c, s.ctx, r, c.policy
+	s.ground.c, s.ground.ctx, s.ground.r, s.ground.policy = c, s.ctx, snapshot(r), c.policy
 	s.ground.policy.Upstream, s.ground.policy.Trace = &s.ground, s.engineTrace()
 	v.route.Policy, v.reply.Sink = &s.ground.policy, s
 	v.req.Watch = func() context.Context { return s.ctx }
