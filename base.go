@@ -133,6 +133,7 @@ func (g *ground) request(ctx context.Context, r *wire.Request) *http.Request {
 	q.Body, q.GetBody, q.ContentLength, q.TransferEncoding, q.Trailer = nil, nil, 0, nil, nil
 	if r.Body != nil {
 		q.Body, q.ContentLength = r.Body, r.Length
+		q.GetBody = g.r.GetBody // the content is the same, and a connection may be found closed
 		if r.Length < 0 {
 			q.Trailer = g.r.Trailer
 		}

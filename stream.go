@@ -49,6 +49,7 @@ type stream struct {
 	fate   fate
 	ctx    context.Context // ends with the client's, and when the reader leaves
 	cancel context.CancelCauseFunc
+	shut   func() // closes the request's content; nil: it has none
 
 	settled chan struct{} // closed when it is started or ended
 	done    chan struct{} // closed when the engine has let go
@@ -81,6 +82,7 @@ func (c *client) exchange(e *engine.Engine, v *errand, r *http.Request, trace *T
 	v.route.Policy, v.reply.Sink = &s.ground.policy, s
 	v.req.Watch = func() context.Context { return s.ctx }
 	if r.Body != nil && r.Body != http.NoBody {
+		s.shut = sync.OnceFunc(func() { _ = r.Body.Close() })
 		v.req.Body, v.req.Length = &content{ReadCloser: r.Body, r: r}, r.ContentLength
 		if r.ContentLength == 0 {
 			v.req.Length = wire.Unknown
@@ -104,9 +106,12 @@ func (s *stream) run(e *engine.Engine) {
 	defer s.cancel(nil)
 	defer context.AfterFunc(s.ctx, s.wake)()
 	defer context.AfterFunc(s.c.store.closing(), func() { s.leave(errClosed) })()
+	if s.shut != nil { // also who waits for more of it is to see the end of ctx
+		defer context.AfterFunc(s.ctx, s.shut)()
+	}
 	out := e.ServeRoute(&s.v.req, &s.v.reply, &s.v.route)
-	if s.r.Body != nil {
-		_ = s.r.Body.Close()
+	if s.shut != nil {
+		s.shut()
 	}
 	err := bare(out.Err)
 	if err == nil {

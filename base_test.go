@@ -1,0 +1,59 @@
+package opencache
+
+import (
+	"io"
+	"net/http"
+	"testing"
+)
+
+// A Base that breaks the contract costs its request an error, on whatever
+// goroutine it was asked, not the program.
+func TestTransportBrokenBase(t *testing.T) {
+	answer := func(change func(*http.Response)) base {
+		return func(*http.Request) (*http.Response, error) {
+			resp := made("Cache-Control: max-age=60\nUpgrade: x\nConnection: Upgrade", "x")
+			change(resp)
+			return resp, nil
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		base base
+	}{
+		{"nothing", func(*http.Request) (*http.Response, error) { return nil, nil }},
+		{"panic", func(*http.Request) (*http.Response, error) { panic("oops") }},
+		{"abort", func(*http.Request) (*http.Response, error) { panic(http.ErrAbortHandler) }},
+		{"101 unasked", answer(func(r *http.Response) { r.StatusCode = 101 })},
+		{"101 unasked, no body", answer(func(r *http.Response) { r.StatusCode, r.Body = 101, nil })},
+		{"panic in content", answer(func(r *http.Response) { r.Body = explosive{} })},
+	} {
+		for _, fields := range []string{"", "Cache-Control: no-store", `If-Match: "a"`, "Range: bytes=0-1"} {
+			t.Run(tt.name+" "+fields, func(t *testing.T) {
+				rt := newTransport(t, tt.base)
+				r, _ := http.NewRequestWithContext(t.Context(), "GET", "http://a.test/", nil)
+				setLines(r.Header, fields)
+				resp, err := rt.RoundTrip(r)
+				if err != nil {
+					if resp != nil {
+						t.Error("got a response beside the error")
+					}
+					return
+				}
+				if got, err := io.ReadAll(resp.Body); err == nil {
+					t.Errorf("got %d %q, want an error", resp.StatusCode, got)
+				}
+				_ = resp.Body.Close()
+			})
+		}
+	}
+	// What passes the cache by is Base's own: http.Client says what is wrong.
+	rt := newTransport(t, base(func(*http.Request) (*http.Response, error) { return nil, nil }))
+	if resp, err := (&http.Client{Transport: rt}).Post("http://a.test/", "", nil); err == nil {
+		t.Errorf("POST: got %v, want an error", resp)
+	}
+}
+
+type explosive struct{}
+
+func (explosive) Read([]byte) (int, error) { panic("oops") }
+func (explosive) Close() error             { panic("oops") }
