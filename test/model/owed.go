@@ -31,7 +31,7 @@ func (j *Judge) Owed(a *Answer) string {
 			return "4.3.1: a response that is stored and stale was asked for anew: " + strings.Join(names(s), ", ")
 		}
 	}
-	if n := len(asked); n > 1 && !asked[1].Request.Fields.Has("Range") && settled(asked[0], j.Exchanges) {
+	if n := len(asked); n > 1 && !asked[1].Request.Fields.Has("Range") && j.settled(asked[0]) {
 		return "4.3.3: a 304 settles it, and the origin was asked again"
 	}
 	return ""
@@ -164,7 +164,8 @@ func (j *Judge) dull(e *Exchange) bool {
 		}
 	}
 	lifetime, _, explicit := s.lifetime(&j.Policy)
-	return explicit && lifetime > 0 && s.storable(&j.Policy) == "" && !s.Fields.Has("Set-Cookie") && !slices.Contains(splitList(s.Fields.Get("Vary")), "*")
+	_, age := s.age(e.Answered.Clock)
+	return explicit && lifetime > age && s.storable(&j.Policy) == "" && !s.Fields.Has("Set-Cookie") && !slices.Contains(splitList(s.Fields.Get("Vary")), "*")
 }
 
 // eager reports that a request has something that may be a reason to ask the
@@ -180,7 +181,7 @@ func eager(r *Request) bool {
 
 // settled reports that e is a 304 which surely freshens the response whose tag
 // was asked about.
-func settled(e *Exchange, all []*Exchange) bool {
+func (j *Judge) settled(e *Exchange) bool {
 	tag := e.Fields.Get("ETag")
 	if e.Status != 304 || tag == "" || e.Request.Fields.Get("If-None-Match") != tag || e.Fields.Has("Vary") ||
 		e.Fields.Has("Cache-Groups") || e.Fields.Has("No-Vary-Search") { // it may not be able to take them over
@@ -190,16 +191,16 @@ func settled(e *Exchange, all []*Exchange) bool {
 	if request, _ := ParseControl(e.Request.Fields.All("Cache-Control")); request.Has("no-store") || e.Request.Fields.Has("Authorization") {
 		return false
 	}
-	c, ok := ParseControl(e.Fields.All("Cache-Control"))
-	if !ok || e.Fields.Has("Set-Cookie") || len(c) == 0 {
+	s := j.Policy.made(e)
+	if s.unread || e.Fields.Has("Set-Cookie") || len(s.Control) == 0 {
 		return false
 	}
-	for _, d := range c {
+	for _, d := range s.Control {
 		if d.Name != "max-age" && d.Name != "public" {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(all, func(o *Exchange) bool { // nobody else was at it
+	return !slices.ContainsFunc(j.Exchanges, func(o *Exchange) bool { // nobody else was at it
 		return o != e && o.For != e.For && o.Request.URL == e.Request.URL && o.Answered.N > e.Asked.N
 	})
 }
