@@ -100,21 +100,22 @@ func (c *call) lookupSearch(now int64) store.Kind {
 	own, ownHash := c.key, c.primary
 	for i := range marker.NumSets + 1 {
 		n := i % marker.NumSets // the newest once more, when nothing was found
+		c.leaveSearch() // its key is about to be overwritten
 		if !c.placeSearch(base, len(path), &marker, n, query) {
 			continue
 		}
 		s.on, s.own, s.ownHash = true, own, ownHash
-		c.at, c.atKey, c.generation = c.primary, c.key, 0
-		c.e.store.Lookup(c.primary, c.key, now, &c.entry)
-		switch c.entry.Kind {
-		case store.Nothing:
-		case store.Variants:
-			return c.lookupVariant(now)
-		default:
-			return c.entry.Kind
+		c.at, c.atKey = c.primary, c.key
+		if c.e.store.Lookup(c.at, c.atKey, now, &c.entry); c.entry.Kind == store.Nothing {
+			continue
 		}
+		c.out.Forward = NotForwarded
+		if c.entry.Kind == store.Variants {
+			return c.lookupVariant(now)
+		}
+		return c.entry.Kind
 	}
-	c.out.Forward = ForURIMiss
+	c.at, c.atKey = c.primary, c.key
 	return store.Nothing
 }
 
