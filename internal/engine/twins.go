@@ -17,7 +17,7 @@ func (f *fetch) freshenTwins(resp *wire.Response, answer *storedHead) {
 	}
 	var marker store.Entry
 	now := f.e.now().UnixMilli()
-	f.e.store.Lookup(f.hash, f.key, now, &marker)
+	f.e.store.Lookup(f.hash, f.primary, now, &marker)
 	defer marker.Release()
 	if marker.Kind != store.Variants || marker.NumSets < 2 {
 		return
@@ -27,7 +27,7 @@ func (f *fetch) freshenTwins(resp *wire.Response, answer *storedHead) {
 		values := appendVaried(nil, fields, &f.req)
 		at := f.e.store.Variant(f.hash, marker.Generation, set, values)
 		if at != f.old.hash {
-			f.freshenTwin(at, variantKey(f.key, fields, values), resp, answer)
+			f.freshenTwin(at, variantKey(f.primary, fields, values), resp, answer)
 		}
 	}
 }
@@ -40,7 +40,7 @@ func (f *fetch) freshenTwin(at store.Hash, key []byte, resp *wire.Response, answ
 	if twin.Kind != store.Object || h.read(twin.Meta) != nil || !h.facts.ETag.Strong(&answer.facts.ETag) || !h.covers(answer) {
 		return
 	}
-	h.facts.Length = twin.Size
+	h.sized(twin.Size)
 	fresh, _ := h.freshened(resp, answer, f.pol)
 	if rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules) == rfc9111.OK {
 		_ = f.e.store.Freshen(at, key, twin.Version, fresh.appendMeta(nil), f.seq) // one that is gone by now is not missed
