@@ -139,15 +139,16 @@ func (o *Outcome) appendFields(dst []byte, name string, key []byte) []byte {
 		dst = append(dst, "\r\nX-Cache: MISS\r\nCache-Status: "...)
 	}
 	dst = append(dst, name...)
-	if o.Forward == NotForwarded {
-		dst = append(dst, "; hit"...)
-	} else {
+	switch {
+	case o.Forward != NotForwarded:
 		dst = append(dst, "; fwd="...)
 		dst = append(dst, o.Forward.String()...)
 		if o.Upstream != 0 {
 			dst = append(dst, "; fwd-status="...)
 			dst = strconv.AppendInt(dst, int64(o.Upstream), 10)
 		}
+	case o.Status.FromStore(): // else the answer is our own: neither holds (RFC 9211, 2.1 and 2.2)
+		dst = append(dst, "; hit"...)
 	}
 	if o.Stored {
 		dst = append(dst, "; stored"...)

@@ -332,7 +332,7 @@ func (c *call) failStatus(status int) bool {
 // refuse answers 504 to a request that wanted only what is stored (RFC 9111,
 // 5.2.1.7).
 func (c *call) refuse(why Reason) {
-	c.out.Status, c.out.Why = Miss, why
+	c.out.Status, c.out.Forward, c.out.Why = Miss, NotForwarded, why
 	c.refuseWith(504)
 }
 
