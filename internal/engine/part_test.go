@@ -3,6 +3,7 @@ package engine
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"opencache/internal/wire"
@@ -208,5 +209,44 @@ func TestPartOtherPart(t *testing.T) {
 			t.Errorf("%d requests, want 3", n)
 		}
 		g.quiet("/x", "Range: bytes=0-199").want(t, 206, "HIT", two[:200])
+	})
+}
+
+// What is dropped while a part without a strong validator goes out can not be
+// asked for again: the answer is cut, whatever the call answered before.
+func TestPartWithoutValidatorDropped(t *testing.T) {
+	play(t, func(t *testing.T) {
+		content := pattern(2 << 20)
+		g := newRig(t, func(n int, r *wire.Request) (*wire.Response, error) {
+			tag := map[string]string{"/strong": `"a"`, "/weak": `W/"a"`}[string(r.Target())]
+			return respond("206 x\r\nContent-Range: bytes 0-2097151/4194304\r\nCache-Control: max-age=60\r\nETag: "+tag, content), nil
+		})
+		defer g.close()
+		g.pol.PassRange = true
+		route := Route{Policy: &g.pol}
+		defer g.e.Leave(&route)
+		get := func(target string, gate func(int) error) *sink {
+			var r wire.Request
+			head := "GET " + target + " HTTP/1.1\r\nHost: cache.test\r\nRange: bytes=0-2097151\r\n\r\n"
+			if _, err := wire.ParseRequest(&r, []byte(head), wire.Limits{}); err != nil {
+				t.Fatal(err)
+			}
+			s := newSink()
+			s.gate, s.reply.Sink, route.Key = gate, s, []byte("http://origin.test"+target)
+			s.out = g.e.ServeRoute(&r, &s.reply, &route)
+			synctest.Wait()
+			return s
+		}
+		for _, target := range []string{"/strong", "/weak"} {
+			get(target, nil)
+			get(target, nil).want(t, 206, "HIT", content)
+		}
+		s := get("/weak", func(int) error { g.e.Clear(); return nil })
+		if !s.aborted || s.body.Len() == 0 || s.body.Len() == len(content) || s.out.Why != SegmentGone {
+			t.Errorf("got %d bytes, aborted %t, %v; want some, cut, %v", s.body.Len(), s.aborted, s.out.Why, SegmentGone)
+		}
+		if n := g.origin.n.Load(); n != 2 {
+			t.Errorf("%d requests, want 2", n)
+		}
 	})
 }

@@ -237,7 +237,7 @@ func (c *call) resume(tag []byte, from, to int64) bool {
 }
 
 func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
-	if tag == nil || to < from {
+	if len(tag) == 0 || to < from {
 		return nil, errors.New("segment evicted, and no strong validator to ask for it again")
 	}
 	c.send.CopyFrom(c.r)

@@ -100,7 +100,7 @@ func (c *call) lookupSearch(now int64) store.Kind {
 	own, ownHash := c.key, c.primary
 	for i := range marker.NumSets + 1 {
 		n := i % marker.NumSets // the newest once more, when nothing was found
-		c.leaveSearch() // its key is about to be overwritten
+		c.leaveSearch()         // its key is about to be overwritten
 		if !c.placeSearch(base, len(path), &marker, n, query) {
 			continue
 		}
