@@ -79,6 +79,9 @@ func (f *fetch) trailerFor(c *call) *wire.Head {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.full != nil && f.leader != c { // it may hold fields that are nobody else's, as the head does
+		return nil
+	}
 	return f.trailer
 }
 
