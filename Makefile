@@ -13,10 +13,12 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 
 # FUZZTIME is how long each fuzz target runs, JOBS how many run at a time (none:
-# one a processor), TEST_TIMEOUT how long the tests of one package may take,
+# one a processor), STEPS how many random steps test/model judges (fewer within
+# make test), TEST_TIMEOUT how long the tests of one package may take,
 # SHOW_TIMEOUT how long one show may (seconds).
 FUZZTIME ?= 2s
 JOBS ?=
+STEPS ?= 1000000
 TEST_TIMEOUT ?= 5m
 SHOW_TIMEOUT ?= 3600
 
@@ -52,6 +54,7 @@ run: build ## cache in front of a built-in origin, or of ORIGIN=URL; SECONDS=N e
 ##@ test
 
 .PHONY: test
+test: STEPS := 20000
 test: vet lint unit alloc conformance fuzz ## all that must hold: vet, lint, unit tests and plays with -race, allocations, the public suite, a short fuzz
 	@echo "make test: ok"
 
@@ -94,8 +97,9 @@ plays: need-cc ## the scenario plays alone, each by name
 	go test -race -timeout $(TEST_TIMEOUT) -v -run '^TestPlays$$' ./cmd/opencache
 
 .PHONY: fuzz
-fuzz: need-go ## every fuzz target, FUZZTIME each, JOBS at a time
+fuzz: need-go ## every fuzz target, FUZZTIME each, JOBS at a time; then STEPS steps of the model
 	@FUZZTIME=$(FUZZTIME) JOBS=$(JOBS) test/fuzz.sh
+	go test -count=1 -timeout 30m -run '^TestModel$$' ./test/model -steps $(STEPS)
 
 .PHONY: cover
 cover: need-go ## coverage of the tests, by package
