@@ -3,7 +3,9 @@ package opencache
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 // A Base that breaks the contract costs its request an error, on whatever
@@ -57,3 +59,16 @@ type explosive struct{}
 
 func (explosive) Read([]byte) (int, error) { panic("oops") }
 func (explosive) Close() error             { panic("oops") }
+
+// An answer that a cache further up had stored came by an exchange like any.
+func TestTransportLiveAge(t *testing.T) {
+	s := httptest.NewTLSServer(answers("Cache-Control: max-age=60\nAge: 5", "x"))
+	defer s.Close()
+	rt := newTransport(t, s.Client().Transport)
+	for _, want := range []Status{Miss, Hit} {
+		resp, _ := get(t, rt, s.URL)
+		if out, _ := OutcomeOf(resp); out.Status != want || (resp.TLS != nil) != (want == Miss) || out.Age < 5*time.Second {
+			t.Errorf("got %v, age %v, TLS %v, want %v, 5s, and TLS for the miss alone", out.Status, out.Age, resp.TLS != nil, want)
+		}
+	}
+}

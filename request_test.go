@@ -89,7 +89,7 @@ func TestTransportQueryGivenUp(t *testing.T) {
 		r.Header.Set("Content-Type", "a/b")
 		failed := make(chan error)
 		go func() {
-			_, err := rt.RoundTrip(r) //nolint:bodyclose // there is none
+			_, err := rt.RoundTrip(r)
 			failed <- err
 		}()
 		synctest.Wait()

@@ -227,7 +227,7 @@ func (s *stream) Start() error {
 		Header: headerOfFields(p.Fields), Body: http.NoBody, Request: s.r.WithContext(&s.fate),
 	}
 	setLength(resp, p.Length, s.r.Method)
-	if out := s.fate.outcome(); out.Upstream == p.Status && out.Age == 0 && !out.Collapsed {
+	if out := s.fate.outcome(); out.Upstream == p.Status && !engine.Status(out.Status).FromStore() && !out.Collapsed {
 		if m := s.ground.live.Load(); m != nil {
 			m.dress(resp)
 		}
