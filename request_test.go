@@ -130,3 +130,77 @@ func TestTransportQueryGetBody(t *testing.T) {
 		_ = resp.Body.Close()
 	}
 }
+
+// A big is 4 GiB of zeros, and counts what is read of it.
+type big struct {
+	at, read int64
+}
+
+const bigSize = 4 << 30
+
+func (b *big) Read(p []byte) (int, error) {
+	n := min(int64(len(p)), bigSize-b.at)
+	if n == 0 {
+		return 0, io.EOF
+	}
+	clear(p[:n])
+	b.at, b.read = b.at+n, b.read+n
+	return int(n), nil
+}
+
+func (b *big) Seek(off int64, whence int) (int64, error) {
+	b.at = off + map[int]int64{io.SeekCurrent: b.at, io.SeekEnd: bigSize}[whence]
+	return b.at, nil
+}
+
+// Who asks for a little of much gets it without the rest being fetched, in
+// whatever way that is said.
+func TestTransportBig(t *testing.T) {
+	for _, tag := range []string{`"a"`, `W/"a"`, ""} {
+		for _, tt := range []struct {
+			method, fields string
+			status         int
+		}{
+			{"GET", "Range: bytes=1000000-1001023", 206},
+			{"GET", "Range: bytes=-1024", 206},
+			{"GET", "Range: bytes=0-9,4000000000-4000000009", 206},
+			{"GET", "Cache-Control: no-store\nRange: bytes=0-9", 206},
+			{"GET", "Range: bytes=5000000000-", 416},
+			{"QUERY", "Content-Type: a/b\nRange: bytes=0-9", 206},
+			{"HEAD", "", 200},
+		} {
+			t.Run(tag+" "+tt.method+" "+tt.fields, func(t *testing.T) {
+				b := new(big)
+				rt := newTransport(t, &asked{HandlerFunc: func(w http.ResponseWriter, r *http.Request) {
+					setLines(w.Header(), "Cache-Control: max-age=60\nContent-Type: a/b\nEtag: "+tag)
+					if r.Method != "HEAD" && r.Header.Get("Range") == "" {
+						t.Error("Base was asked for all of it")
+						return
+					}
+					r.Method = strings.Replace(r.Method, "QUERY", "GET", 1)
+					http.ServeContent(w, r, "", modified, b)
+				}})
+				get := func(fields string) {
+					r, _ := http.NewRequestWithContext(t.Context(), tt.method, "http://a.test/", nil)
+					setLines(r.Header, fields)
+					resp, err := rt.RoundTrip(r)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != tt.status {
+						t.Errorf("%s: got %d, %v, want %d", fields, resp.StatusCode, err, tt.status)
+					}
+					_ = resp.Body.Close()
+				}
+				get(tt.fields)
+				get(tt.fields)
+				if tt.status == 206 { // beside what is stored now
+					get("Content-Type: a/b\nRange: bytes=2000000000-2000000009,3000000000-3000000009")
+				}
+				if b.read > 1<<20 {
+					t.Errorf("%d bytes were read", b.read)
+				}
+			})
+		}
+	}
+}

@@ -217,6 +217,10 @@ func (c *call) turn() bool {
 		c.refuse(Reason(rfc9111.WhyOnlyIfCached))
 		return true
 	}
+	if c.passesRanges() {
+		c.pass(c.out.Forward, Reason(rfc9111.WhyRangeRequest))
+		return true
+	}
 	c.want = c.usual()
 	return c.collapse(nil)
 }

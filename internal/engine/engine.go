@@ -106,7 +106,8 @@ type Policy struct {
 	NextHop string
 	// PassRange sends a GET for one range on with its Range when nothing
 	// stored can answer it, and stores the part that comes (RFC 9111, 3.3).
-	// Otherwise the whole is fetched.
+	// Requests for several, and a QUERY's, are handed through then. Otherwise
+	// the whole is fetched.
 	PassRange bool
 	// GiveUp ends a fetch that all its readers have left before its end, and
 	// stores what was fetched only when one of them has come to the end.

@@ -51,6 +51,13 @@ func (c *call) usual() want {
 	return w
 }
 
+// passesRanges reports whether the request is for ranges that no want can say:
+// several, or those of a QUERY. With PassRange it is handed on, and what comes
+// is not kept, since its client is not to wait for the whole.
+func (c *call) passesRanges() bool {
+	return c.pol.PassRange && (c.ask.ManyRanges() || c.r.Method == wire.QUERY && c.ask.Ranged())
+}
+
 // stray reports whether a 206 that f brings is nothing for the call's client:
 // its If-Range, which says whether it may have a part at all, went nowhere.
 func (c *call) stray(f *fetch, status int) bool {
@@ -192,6 +199,11 @@ func (c *call) fetchMissing() bool {
 	}
 	c.want.kind = theMissing
 	if c.head.strongValidator() == nil || c.want.span.Size() > c.e.maxObject {
+		if c.passesRanges() {
+			c.entry.Release()
+			c.pass(ForPartial, Reason(rfc9111.WhyRangeRequest))
+			return true
+		}
 		c.want = c.usual()
 		c.want.anew = true
 	}

@@ -18,7 +18,7 @@ func (c *call) pass(fwd Forward, why Reason) {
 	e.Stats.Passes.Add(1)
 	c.pol.Trace.fetch(fwd, why)
 	c.out.Status, c.out.Forward, c.out.Why = Bypass, fwd, why
-	if why == WasHitForMiss || why == LockTimedOut || fwd == ForURIMiss || fwd == ForVaryMiss || fwd == ForStale {
+	if why == WasHitForMiss || why == LockTimedOut || fwd == ForURIMiss || fwd == ForVaryMiss || fwd == ForPartial || fwd == ForStale {
 		c.out.Status = Miss // the cache was asked
 	}
 	c.out.Collapsed, c.out.Stored, c.out.Upstream = false, false, 0

@@ -128,6 +128,9 @@ func (a *Ask) OnlyIfCached() bool { return a.has(askOnlyIfCached) }
 // Ranged reports whether the request asks for one byte range.
 func (a *Ask) Ranged() bool { return a.Method.ranges() && a.asked.n == 1 }
 
+// ManyRanges reports whether the request asks for several byte ranges.
+func (a *Ask) ManyRanges() bool { return a.Method.ranges() && a.asked.n > 1 }
+
 // Parts puts the parts of content of length bytes, above 0, that the ranges of
 // the request select into dst, in the order in which they are to be sent, and
 // returns their number. It does not ask whether ranges count: Select does.
