@@ -114,8 +114,12 @@ func (g *ground) request(ctx context.Context, r *wire.Request) *http.Request {
 	q.Method = string(r.MethodText())
 	q.Header = headerOf(&r.Head)
 	for name, values := range g.r.Header {
-		if len(values) == 0 { // "User-Agent": nil says that none is to be sent
+		switch key := http.CanonicalHeaderKey(name); {
+		case len(values) == 0: // "User-Agent": nil says that none is to be sent
 			q.Header[name] = values
+		case key != name && q.Header[key] != nil: // some servers want a name as the program spelt it
+			q.Header[name] = q.Header[key]
+			delete(q.Header, key)
 		}
 	}
 	// Via is for intermediaries, and keeps some servers from compressing. The

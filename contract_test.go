@@ -189,6 +189,8 @@ func TestTransportRequest(t *testing.T) {
 	r.Host, r.Close = "virtual.test", true
 	r.Header["User-Agent"] = nil
 	setLines(r.Header, "X-Own: 1\nX-Own: 2\nAccept: a/b")
+	spelt := "SOAPAction"
+	r.Header[spelt] = []string{"x"}
 	var got *http.Request
 	rt := newTransport(t, base(func(r *http.Request) (*http.Response, error) {
 		got = r
@@ -205,8 +207,8 @@ func TestTransportRequest(t *testing.T) {
 		t.Error("got the request itself, which Base may keep longer than RoundTrip")
 	case got.Host != "virtual.test" || got.URL.String() != r.URL.String() || !got.Close || got.Body != nil:
 		t.Errorf("got %s %s close %v", got.Host, got.URL, got.Close)
-	case len(got.Header) != 3 || len(got.Header["X-Own"]) != 2 || !named || agent != nil:
-		t.Errorf("got fields %v, want Accept, X-Own and an empty User-Agent", got.Header)
+	case len(got.Header) != 4 || len(got.Header["X-Own"]) != 2 || len(got.Header[spelt]) != 1 || !named || agent != nil:
+		t.Errorf("got fields %v, want Accept, X-Own, SOAPAction as it was spelt, and an empty User-Agent", got.Header)
 	case got.Context().Value(key{}) != "mine":
 		t.Error("the context's values are lost")
 	}

@@ -21,9 +21,10 @@ import (
 // unsafe and succeeds, what is stored for its URL is dropped (RFC 9111, 4.4).
 // Requests for the same thing at the same time are asked once. Responses are
 // kept under the request's scheme, host and URL.RequestURI, which is not
-// normalised, and under the fields that Vary names; in a private cache also
-// under Authorization: one who asks with other credentials, or with some where
-// there were none, is not given what was got with these.
+// normalised, and under the fields that Vary names; what a private
+// cache got with an Authorization it keeps under that too: one who asks with
+// another, or with none, is not given it. What was got with none is for all,
+// unless Vary says otherwise.
 //
 // RoundTrip returns what Base would: a response with the fields X-Cache-Status,
 // X-Cache and Cache-Status (RFC 9211) beside its own, whose Body streams, or
@@ -39,7 +40,9 @@ import (
 // Uncompressed are those of the exchange behind it; an answer from the store,
 // or from another request's exchange, says HTTP/1.1 and has no TLS.
 type Transport struct {
-	// Base asks what the store can not answer. nil: http.DefaultTransport.
+	// Base asks what the store can not answer. nil: http.DefaultTransport, as
+	// it is at the first request; a Transport that takes its place needs it
+	// here.
 	Base http.RoundTripper
 	// Policy says how it caches. Its Store is shared in memory, not in
 	// content, with other Transports and Handlers.
@@ -122,7 +125,8 @@ func (t *Transport) CloseIdleConnections() {
 }
 
 // Purge drops what t has stored for u, with all its variants: the next request
-// asks Base. It reports whether there was anything.
+// asks Base. It reports whether there was anything. What was asked for with a
+// Request.Host that is not u.Host is kept apart and is not found.
 func (t *Transport) Purge(u *url.URL) bool { return t.open().purge(u, false) }
 
 // Expire has Base validate what t has stored for u before it is used again.
