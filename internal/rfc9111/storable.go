@@ -165,7 +165,7 @@ func clamp(seconds int64) int64 { return min(max(seconds, 0), MaxDelta) }
 // final reports whether a response with that status may be stored at all.
 func final(status int) bool {
 	switch status {
-	case 206, 304, // RFC 9111, 3: understood, but combining is not done here
+	case 206, 304, // they update what is stored, and a part is a 200's (AsPartial)
 		426,                // RFC 9110, 15.5.22: about the connection that it came by
 		428, 429, 431, 511: // RFC 6585, 3 to 6: "MUST NOT be stored by a cache"
 		return false
@@ -191,8 +191,7 @@ func understood(status int) bool {
 }
 
 // heuristic reports whether the status code is defined as heuristically
-// cacheable (RFC 9110, 15.1; RFC 7725, 3). Partial responses (206) are not
-// stored here.
+// cacheable (RFC 9110, 15.1; RFC 7725, 3). A part (206) is judged as a 200.
 func heuristic(status int) bool {
 	switch status {
 	case 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 451, 501:
