@@ -173,7 +173,7 @@ func (e *Engine) present(rs runs, p rfc9111.Part) runs {
 	for _, r := range rs {
 		for from := max(r.First, p.First); from <= min(r.Last, p.Last); {
 			n := (from - r.base) / e.segment
-			last := min(r.Last, r.base+(n+1)*e.segment-1)
+			last := r.base + min(r.Last-r.base, (n+1)*e.segment-1) // base may lie at the end of all numbers
 			if s, ok := e.store.Segment(r.version, int(n)); ok {
 				s.Release()
 			} else {
