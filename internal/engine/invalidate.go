@@ -71,13 +71,14 @@ func (e *Engine) site(p *Policy, origin []byte) uint64 {
 	return e.store.Tag(e.store.Site(p.Site), origin)
 }
 
-// tags are those that f's response is stored with: its groups (RFC 9875, 2).
-func (f *fetch) tags() (tags []uint64) {
-	if !f.head.names.Has(wire.CacheGroups) {
+// tags are those that f's response is stored with under the head h: its groups
+// (RFC 9875, 2).
+func (f *fetch) tags(h *storedHead) (tags []uint64) {
+	if !h.names.Has(wire.CacheGroups) {
 		return nil
 	}
 	site := f.e.site(f.pol, f.key[:f.origin])
-	for _, group := range rfc9111.Groups(f.head.values(wire.CacheGroups)) {
+	for _, group := range rfc9111.Groups(h.values(wire.CacheGroups)) {
 		tags = append(tags, f.e.store.Tag(site, []byte(group)))
 	}
 	return tags

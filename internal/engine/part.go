@@ -138,6 +138,7 @@ func (f *fetch) keepPart() Reason {
 		case same && there.facts.Partial():
 			if younger {
 				head.facts, head.names, head.block = there.facts, there.names, there.block
+				rec.Tags = f.tags(&head)
 			}
 			rs := e.present(there.runs, rfc9111.Part{First: 0, Last: head.facts.Length - 1})
 			head.runs = rs.with(mine).bounded(e.maxObject, mine)
