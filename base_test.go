@@ -72,3 +72,17 @@ func TestTransportLiveAge(t *testing.T) {
 		}
 	}
 }
+
+// A Transport that has become http.DefaultTransport, without a Base, says so.
+func TestTransportOwnBase(t *testing.T) {
+	old := http.DefaultTransport
+	defer func() { http.DefaultTransport = old }()
+	rt := newTransport(t, nil)
+	http.DefaultTransport = rt
+	for _, method := range []string{"GET", "POST"} {
+		r, _ := http.NewRequestWithContext(t.Context(), method, "http://a.test/", nil)
+		if resp, err := rt.RoundTrip(r); err != errOwnBase {
+			t.Errorf("%s: got %v, %v, want %v", method, resp, err, errOwnBase)
+		}
+	}
+}

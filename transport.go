@@ -1,6 +1,7 @@
 package opencache
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"sync"
@@ -78,12 +79,28 @@ func (t *Transport) open() *client {
 		if c.base == nil {
 			c.base = http.DefaultTransport
 		}
+		if c.base == http.RoundTripper(t) { // it would wait for itself
+			c.base = nowhere{}
+		}
 		c.visits.New = func() any { return new(errand) }
 		c.pieces.New = func() any { b := make([]byte, pieceMax); return &b }
 		t.client = c
 	})
 	return t.client
 }
+
+// nowhere is the Base of a Transport that is its own.
+type nowhere struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (nowhere) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+	return nil, errOwnBase
+}
+
+var errOwnBase = errors.New("opencache: the Transport is its own Base: set Base before it becomes http.DefaultTransport")
 
 // RoundTrip answers r; see http.RoundTripper.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
