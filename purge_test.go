@@ -2,6 +2,7 @@ package opencache
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -86,6 +87,44 @@ func TestHandlerInvalidatesNamed(t *testing.T) {
 			t.Errorf("step %d, %s %s: got %s, want %s", i, tt.method, tt.path, got, tt.want)
 		}
 	}
+}
+
+// An unsafe request drops the groups that its answer names, within its origin
+// (RFC 9875, 3).
+func TestTransportInvalidatesGroups(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Cache-Groups", `"`+r.URL.Path[1:]+`"`)
+	})
+	mux.HandleFunc("POST /", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Group-Invalidation", `"a", "c"`)
+	})
+	tr := &Transport{Base: inside{mux}, Policy: Policy{Store: newStore(t)}}
+	for i, tt := range []struct{ method, url, want string }{
+		{"GET", "http://one.test/a", "MISS"}, {"GET", "http://one.test/b", "MISS"}, {"GET", "http://two.test/a", "MISS"},
+		{"POST", "http://one.test/", ""},
+		{"GET", "http://one.test/a", "MISS"}, {"GET", "http://one.test/b", "HIT"}, {"GET", "http://two.test/a", "HIT"},
+	} {
+		resp, err := tr.RoundTrip(httptest.NewRequest(tt.method, tt.url, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		if got := resp.Header.Get("X-Cache-Status"); got != tt.want {
+			t.Errorf("step %d, %s %s: got %s, want %s", i, tt.method, tt.url, got, tt.want)
+		}
+	}
+}
+
+// An inside is a RoundTripper that has a handler answer.
+type inside struct{ http.Handler }
+
+func (h inside) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 // A witness writes down what a Trace is told.

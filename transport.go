@@ -225,14 +225,21 @@ func methodOf(r *http.Request) rfc9111.Method {
 }
 
 // invalidate drops what is stored for the URL of r and, on the same host, for
-// those that the response names (RFC 9111, 4.4).
+// those that the response names (RFC 9111, 4.4), and the groups that it names
+// (RFC 9875, 3).
 func (c *client) invalidate(r *http.Request, resp *http.Response) {
 	e := c.store.enter()
 	if e == nil {
 		return
 	}
 	defer c.store.leave()
-	e.Purge(c.appendKey(nil, r), false)
+	key := c.appendKey(nil, r)
+	e.Purge(key, false)
+	var groups [][]byte
+	for _, line := range resp.Header["Cache-Group-Invalidation"] {
+		groups = append(groups, []byte(line))
+	}
+	e.PurgeGroups(&c.policy, key[:c.originOf(key)], groups)
 	for _, name := range []string{"Location", "Content-Location"} {
 		for _, ref := range resp.Header[name] {
 			if u := sameOrigin(r.URL, ref); u != nil {

@@ -32,17 +32,33 @@ func (c *call) afterUnsafe(resp *wire.Response) (purges int) {
 			}
 		}
 	}
-	site := c.e.site(c.pol, c.key[:c.origin])
 	if resp.Has(wire.CacheGroupInvalidation) {
-		for _, group := range rfc9111.Groups(slices.Collect(resp.Values("Cache-Group-Invalidation"))) {
-			groups = append(groups, c.e.store.Tag(site, []byte(group)))
-		}
+		lines := slices.Collect(resp.Values("Cache-Group-Invalidation"))
+		groups = append(groups, c.e.groups(c.pol, c.key[:c.origin], lines)...)
 	}
 	if len(groups) > 0 {
 		c.e.purgeTags(groups, c.e.store.Site(c.pol.Site), c.key[:c.origin])
 		purges++
 	}
 	return purges
+}
+
+// PurgeGroups drops what is in one of the groups that the lines of a
+// Cache-Group-Invalidation field name (RFC 9875, 3). origin is what keys of the
+// answer's origin begin with; see Route.Origin.
+func (e *Engine) PurgeGroups(p *Policy, origin []byte, lines [][]byte) {
+	if tags := e.groups(p, origin, lines); len(tags) > 0 {
+		e.purgeTags(tags, e.store.Site(p.Site), origin)
+	}
+}
+
+// groups are the tags of the groups that the lines of a field name.
+func (e *Engine) groups(p *Policy, origin []byte, lines [][]byte) (tags []uint64) {
+	site := e.site(p, origin)
+	for _, group := range rfc9111.Groups(lines) {
+		tags = append(tags, e.store.Tag(site, []byte(group)))
+	}
+	return tags
 }
 
 // invalidate drops what is stored under key, appends the groups that it was in
@@ -77,9 +93,5 @@ func (f *fetch) tags(h *storedHead) (tags []uint64) {
 	if !h.names.Has(wire.CacheGroups) {
 		return nil
 	}
-	site := f.e.site(f.pol, f.key[:f.origin])
-	for _, group := range rfc9111.Groups(h.values(wire.CacheGroups)) {
-		tags = append(tags, f.e.store.Tag(site, []byte(group)))
-	}
-	return tags
+	return f.e.groups(f.pol, f.key[:f.origin], h.values(wire.CacheGroups))
 }
