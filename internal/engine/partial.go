@@ -128,10 +128,10 @@ func (h *storedHead) sized(size int64) {
 }
 
 // needs calls each for the parts of the content that the selection s of a
-// response with length bytes takes.
+// response with length bytes takes. Of parts only a 200 and a 206 have any.
 func (c *call) needs(s rfc9111.Selection, length int64, each func(rfc9111.Part)) {
 	switch {
-	case !c.needsContent(s):
+	case c.r.Method == wire.HEAD || s.Status != 200 && s.Status != 206:
 	case s.Parts > 1:
 		var list [rfc9111.MaxRanges]rfc9111.Part
 		for _, p := range list[:c.ask.Parts(length, &list)] {
@@ -227,7 +227,7 @@ func (c *call) deliverPart(v rfc9111.Verdict) bool {
 // sendPart sends the content of an answer from what is stored and from what f
 // (nil: nothing) brings, and ends it. It reports whether it went out.
 func (c *call) sendPart(f *fetch, have runs, s rfc9111.Selection, length int64) bool {
-	if s.Parts > 1 && c.needsContent(s) {
+	if s.Parts > 1 && c.r.Method != wire.HEAD {
 		return c.sendParts(func(from, to int64) bool { return c.copyPart(f, have, from, to) })
 	}
 	whole := true

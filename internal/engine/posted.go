@@ -62,7 +62,11 @@ func (c *call) keepPosted(resp *wire.Response, seq store.Seq) bool {
 // stored or purged meanwhile.
 func (c *call) startPosted(resp *wire.Response, seq store.Seq) *fetch {
 	f := c.startUnlessStored(nil, c)
-	if f == nil || f.seq != seq {
+	if f == nil {
+		return nil
+	}
+	if f.seq != seq {
+		f.cancel()
 		return nil
 	}
 	f.upstream = resp.Status

@@ -147,6 +147,9 @@ func (f *fetch) settleSearch() {
 	if f.query != nil || f.pol.IgnoreNoVarySearch {
 		return
 	}
+	f.mu.Lock()
+	f.config, f.canonical = nil, nil // of an answer before this one
+	f.mu.Unlock()
 	if f.head.names.Has(wire.NoVarySearch) && f.placeBySearch(rfc9111.NoVarySearch(f.head.values(wire.NoVarySearch))) {
 		return
 	}
