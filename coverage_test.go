@@ -117,14 +117,14 @@ func TestOperatingNamesReasons(t *testing.T) {
 	for s := range engine.NumStatus {
 		want[engine.Status(s).String()] = true
 	}
-	for f := engine.NotForwarded; f <= engine.ForStale; f++ {
+	for f := engine.NotForwarded; f <= engine.ForPartial; f++ {
 		want[f.String()] = true
 	}
 	for r := range rfc9111.NumReasons {
 		want[rfc9111.Reason(r).String()] = true
 	}
-	for r := engine.OriginUnreachable; r <= engine.Internal; r++ {
-		want[r.String()] = true
+	for i := range engine.NumReasons {
+		want[(engine.OriginUnreachable + engine.Reason(i)).String()] = true
 	}
 	delete(want, "")
 	for word := range want {

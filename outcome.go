@@ -34,7 +34,8 @@ func (s Status) String() string {
 // A Reason says why something went as it did, in a word that does not change
 // from one version to the next: the directive or field that decided, as in
 // "no-store", or what befell the request, as in "hit-for-miss". "": for no
-// particular reason. docs/library.md lists them.
+// particular reason. There is a constant for each; docs/operating.md says more
+// of them.
 type Reason string
 
 // String returns the word.

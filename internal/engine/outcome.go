@@ -87,9 +87,12 @@ const (
 	PartialContent
 	RefreshLimit
 	RefreshResting
+
+	// NumReasons is the number of these; they are consecutive.
+	NumReasons int = iota
 )
 
-var reasons = [...]string{
+var reasons = [NumReasons]string{
 	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-busy", "client-gone", "origin-status", "lock-timeout",
 	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "request-content", "get-with-content", "upgrade",
 	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",

@@ -1,0 +1,48 @@
+package opencache
+
+import (
+	"testing"
+
+	"opencache/internal/engine"
+	"opencache/internal/rfc9111"
+)
+
+// TestReasonsHaveConstants: each word that the engine can give as a reason is a
+// constant here, and no other.
+func TestReasonsHaveConstants(t *testing.T) {
+	known := map[Reason]bool{}
+	for _, r := range []Reason{
+		WhyMethod, WhyStatus, WhyRangeRequest, WhySyntax, WhyMustUnderstand, WhyNoStore, WhyPrivate,
+		WhyRequestNoStore, WhyAuthorization, WhyVary, WhySetCookie, WhyNoFreshness, WhySMaxAge, WhyMaxAge, WhyExpires,
+		WhyHeuristic, WhyDefaultTTL, WhyPrecondition, WhyNoCache, WhyRequestNoCache, WhyRequestMaxAge, WhyMinFresh,
+		WhyMustRevalidate, WhyProxyRevalidate, WhyStale, WhyMaxStale, WhyStaleWhileRevalidate, WhyStaleIfError,
+		WhyPolicyStale, WhyImmutable, WhyOnlyIfCached, WhyOriginUnreachable, WhyOriginTimeout, WhyOriginBroken,
+		WhyOriginBusy, WhyClientGone, WhyOriginStatus, WhyLockTimedOut, WhyWasHitForMiss, WhyTooLarge, WhyStagingFull,
+		WhyStoreFull, WhyQuotaReached, WhyRequestContent, WhyContentInGet, WhyTunnelAsked, WhyPolicyBypass,
+		WhySegmentGone, WhyNotShareable, WhySoftPurged, WhyInternal, WhyQueryUntyped, WhyQueryTooLong,
+		WhyTooManyVariants, WhyLoopDetected, WhyPartialContent, WhyRefreshLimit, WhyRefreshResting,
+	} {
+		if known[r] {
+			t.Errorf("two constants say %q", r)
+		}
+		known[r] = true
+	}
+	given := map[Reason]bool{}
+	for r := range rfc9111.NumReasons {
+		given[reasonOf(engine.Reason(r))] = true
+	}
+	for i := range engine.NumReasons {
+		given[reasonOf(engine.OriginUnreachable+engine.Reason(i))] = true
+	}
+	delete(given, "")
+	for r := range given {
+		if !known[r] {
+			t.Errorf("no constant says %q", r)
+		}
+	}
+	for r := range known {
+		if !given[r] {
+			t.Errorf("the engine never says %q", r)
+		}
+	}
+}
