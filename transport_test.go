@@ -453,3 +453,20 @@ func TestTransportCancel(t *testing.T) {
 	}
 	<-gone
 }
+
+// A URL that is longer than a key of the store may be is not said to be stored.
+func TestTransportLongURL(t *testing.T) {
+	base := &asked{HandlerFunc: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, "content")
+	}}
+	c := newTransport(t, base)
+	url := "http://origin.example/" + strings.Repeat("a", 20<<10)
+	for range 2 {
+		resp, content := get(t, c, url)
+		out, _ := OutcomeOf(resp)
+		if content != "content" || out.Stored || out.Why != WhyTooLarge && out.Why != WhyWasHitForMiss {
+			t.Errorf("URL of %d bytes: got %q, stored %t, why %q; want the content, not stored, %q", len(url), content, out.Stored, out.Why, WhyTooLarge)
+		}
+	}
+}

@@ -126,11 +126,16 @@ func (c *call) handedOver(f *fetch, why Reason, mine bool, stale *old) bool {
 	}
 	c.out.Collapsed = false
 	if rest := f.claim(c); rest != nil {
-		if !c.stray(f, rest.Status) {
+		switch {
+		case c.stray(f, rest.Status):
+			closeBody(rest)
+		case c.hasAlready(f, rest):
+			c.relayNotModified(rest)
+			return true
+		default:
 			c.relay(rest)
 			return true
 		}
-		closeBody(rest)
 	}
 	c.pass(c.out.Forward, why)
 	return true

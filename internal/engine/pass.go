@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"opencache/internal/rfc9111"
 	"opencache/internal/wire"
 )
 
@@ -145,13 +146,7 @@ func (c *call) relay(resp *wire.Response) {
 		p.Fields = wire.AppendField(p.Fields, wire.Upgrade, resp.Protocol())
 		p.Fields = wire.AppendField(p.Fields, wire.Connection, "Upgrade")
 	}
-	c.out.Stored = false
-	if c.out.Status == NoStatus {
-		c.out.Status = Miss
-		if c.out.Forward == ForStale {
-			c.out.Status = Expired
-		}
-	}
+	c.tellRelayed()
 	c.begin()
 	if resp.Body == nil || c.r.Method == wire.HEAD {
 		c.end(nil)
@@ -161,6 +156,40 @@ func (c *call) relay(resp *wire.Response) {
 		_ = c.p.Flush() // the head is to be seen while the content is waited for
 	}
 	c.copyBody(resp.Body, resp.Length)
+}
+
+// hasAlready reports whether resp is what the client has, by the conditions
+// that f did not pass on because its answer might have been for everybody (RFC
+// 9110, 13.2.2).
+func (c *call) hasAlready(f *fetch, resp *wire.Response) bool {
+	return resp.Status == 200 && c.ask.Conditional() &&
+		rfc9111.Select(&f.head.facts, &c.ask, resp.Length).Status == 304
+}
+
+// relayNotModified tells the client that it has what resp brings.
+func (c *call) relayNotModified(resp *wire.Response) {
+	fields := resp.AppendFields(nil, notPassed)
+	closeBody(resp)
+	c.p.Status, c.p.Length = 304, wire.Unknown
+	for id, line := range wire.Lines(fields) {
+		if !notIn304.Has(id) {
+			c.p.Fields = wire.AppendNamed(c.p.Fields, line.Name, line.Value)
+		}
+	}
+	c.tellRelayed()
+	c.begin()
+	c.end(nil)
+}
+
+// tellRelayed settles what became of a request whose answer is its own.
+func (c *call) tellRelayed() {
+	c.out.Stored = false
+	if c.out.Status == NoStatus {
+		c.out.Status = Miss
+		if c.out.Forward == ForStale {
+			c.out.Status = Expired
+		}
+	}
 }
 
 // copyBody copies what comes next of the content, left bytes or (Unknown) to

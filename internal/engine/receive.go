@@ -64,7 +64,7 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 		}
 		return Reason(why)
 	}
-	if resp.Length > f.e.maxObject {
+	if resp.Length > f.e.maxObject || len(f.key) > store.KeyMax {
 		return TooLarge
 	}
 	// By what is stored: a part that leaves these fields out has them from what
