@@ -168,14 +168,9 @@ func (c *call) hasAlready(f *fetch, resp *wire.Response) bool {
 
 // relayNotModified tells the client that it has what resp brings.
 func (c *call) relayNotModified(resp *wire.Response) {
-	fields := resp.AppendFields(nil, notPassed)
-	closeBody(resp)
+	defer closeBody(resp)
 	c.p.Status, c.p.Length = 304, wire.Unknown
-	for id, line := range wire.Lines(fields) {
-		if !notIn304.Has(id) {
-			c.p.Fields = wire.AppendNamed(c.p.Fields, line.Name, line.Value)
-		}
-	}
+	c.p.Fields = resp.AppendFields(c.p.Fields, notPassed.Union(notIn304))
 	c.tellRelayed()
 	c.begin()
 	c.end(nil)

@@ -161,6 +161,9 @@ func (s *NameSet) Remove(n Name) { s[n>>6] &^= 1 << (n & 63) }
 // Overlaps reports whether s and t share a name.
 func (s NameSet) Overlaps(t NameSet) bool { return s[0]&t[0]|s[1]&t[1] != 0 }
 
+// Union returns the names that are in s or in t.
+func (s NameSet) Union(t NameSet) NameSet { return NameSet{s[0] | t[0], s[1] | t[1]} }
+
 // NamesOf returns the set of the names given.
 func NamesOf(names ...Name) (s NameSet) {
 	for _, n := range names {
