@@ -180,7 +180,7 @@ type Reply struct {
 }
 
 // A Sink is a connection seen from a Handler. After an error all calls return
-// an error, so that a Handler may check once.
+// an error (but see Span), so that a Handler may check once.
 type Sink interface {
 	// Interim sends an interim (1xx) response at once; HTTP/1.0 clients get none.
 	Interim(status int, fields []byte) error
@@ -188,7 +188,9 @@ type Sink interface {
 	Start() error
 	// Write gives content; p is not kept. Content beyond Length is an error.
 	Write(p []byte) (int, error)
-	// Span gives content and releases it, also on error.
+	// Span gives content and releases it, also on error. After an error that
+	// is an ErrLost the Sink goes on: Sent says how many of the bytes went out,
+	// and the Handler gives the rest from elsewhere or aborts.
 	Span(s Span) error
 	// Flush sends what is buffered: the content so far is to be seen. Before
 	// Start that is what replies to earlier requests hold back, if anything.
