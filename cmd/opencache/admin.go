@@ -70,6 +70,7 @@ func (a *admin) handler() http.Handler {
 	own.Handle("POST /__admin/", edge)
 	own.Handle("GET /oc-cgi/", edge)
 	own.Handle("PURGE /", edge)
+	a.api(own)
 	own.Handle("/", http.NotFoundHandler())
 	own.HandleFunc("GET /debug/pprof/", pprof.Index)
 	own.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

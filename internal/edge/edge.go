@@ -103,7 +103,7 @@ func New(o Options) (*Edge, error) {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	o.Policy.Upstream, o.Policy.Site = newUpstream(&o), []byte(o.Origin)
+	o.Policy.Upstream = newUpstream(&o)
 	e := &Edge{o: o, origin: parseOrigin(o.Origin), clock: clock, snapshot: 1, patterns: len(o.Passthrough) > 0}
 	o.Policy.KeyOf = e.keyOf
 	for _, t := range slices.Concat(o.TTLs, []TTL{{}}) {

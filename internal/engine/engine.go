@@ -91,7 +91,8 @@ type Policy struct {
 	// RefreshRest is how long no background refresh of a response is tried
 	// again after one has failed; 0: 2 s.
 	RefreshRest time.Duration
-	// Site names the site in the store's accounting; may be empty.
+	// Site names the site in the store's accounting; empty: what Route.Origin
+	// says of the key does.
 	Site []byte
 	// ServerTiming has answers tell in a Server-Timing field how long they took.
 	ServerTiming bool

@@ -162,7 +162,7 @@ func (f *fetch) putSegment(blocks []*block, n int64) error {
 	for i, b := range blocks {
 		pieces[i] = b.buf[:b.n]
 	}
-	return f.e.store.PutSegment(f.version, int(n), f.e.store.Site(f.pol.Site), pieces)
+	return f.e.store.PutSegment(f.version, int(n), f.siteOf(), pieces)
 }
 
 // trim drops the blocks whose content is in the store; when it can not be
@@ -249,7 +249,7 @@ func (f *fetch) put(rec *store.Record) Reason {
 
 // record returns the record of the response without what is in it.
 func (f *fetch) record() store.Record {
-	rec := store.Record{Hash: f.hash, Key: f.primary, Site: f.e.store.Site(f.pol.Site), Born: f.seq, Validated: f.seq, Tags: f.tags(&f.head)}
+	rec := store.Record{Hash: f.hash, Key: f.primary, Site: f.siteOf(), Born: f.seq, Validated: f.seq, Tags: f.tags(&f.head)}
 	if f.varies {
 		rec.Hash, rec.Key = f.at, variantKey(f.primary, f.e.store.Fields(f.set), f.values)
 	}

@@ -37,7 +37,7 @@ func (c *call) afterUnsafe(resp *wire.Response) (purges int) {
 		groups = append(groups, c.e.groups(c.pol, c.key[:c.origin], lines)...)
 	}
 	if len(groups) > 0 {
-		c.e.purgeTags(groups, c.e.store.Site(c.pol.Site), c.key[:c.origin])
+		c.e.purgeTags(groups, c.siteOf(), c.key[:c.origin])
 		purges++
 	}
 	return purges
@@ -48,7 +48,7 @@ func (c *call) afterUnsafe(resp *wire.Response) (purges int) {
 // answer's origin begin with; see Route.Origin.
 func (e *Engine) PurgeGroups(p *Policy, origin []byte, lines [][]byte) {
 	if tags := e.groups(p, origin, lines); len(tags) > 0 {
-		e.purgeTags(tags, e.store.Site(p.Site), origin)
+		e.purgeTags(tags, e.siteOf(p, origin), origin)
 	}
 }
 
@@ -82,9 +82,9 @@ func (e *Engine) purgeTags(tags []uint64, site uint64, origin []byte) {
 // site is what tells the tags of one origin from another's.
 func (e *Engine) site(p *Policy, origin []byte) uint64 {
 	if len(origin) == 0 {
-		return e.store.Site(p.Site)
+		return e.siteOf(p, origin)
 	}
-	return e.store.Tag(e.store.Site(p.Site), origin)
+	return e.store.Tag(e.siteOf(p, origin), origin)
 }
 
 // tags are those that f's response is stored with under the head h: its groups

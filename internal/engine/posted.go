@@ -23,7 +23,7 @@ func (c *call) settlePosted(resp *wire.Response) bool {
 	}
 	// Another unsafe request, whose purge the response has not seen, may have
 	// overtaken this one: then it shows what was there before.
-	seq, overtaken := c.e.store.Purged(c.key, c.e.store.Site(c.pol.Site), c.seq)
+	seq, overtaken := c.e.store.Purged(c.key, c.siteOf(), c.seq)
 	seq += store.Seq(c.afterUnsafe(resp))
 	if overtaken || !c.keepPosted(resp, seq) {
 		c.relay(resp)

@@ -186,7 +186,7 @@ func (f *fetch) placeBySearch(config []byte) bool {
 		return false
 	}
 	// A purge of an equivalent URL that has not seen the marker has rung.
-	if _, rung := e.store.Purged(append(slices.Clip(path), searchBell...), e.store.Site(f.pol.Site), f.seq); rung {
+	if _, rung := e.store.Purged(append(slices.Clip(path), searchBell...), f.siteOf(), f.seq); rung {
 		return false
 	}
 	f.mu.Lock()

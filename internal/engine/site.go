@@ -1,0 +1,17 @@
+package engine
+
+// siteOf is the store's number for the site that a response belongs to: the
+// Policy's or, where that names none, the origin that its key begins with.
+// Shares, limits and purges of a site go by it.
+func (e *Engine) siteOf(p *Policy, origin []byte) uint64 {
+	if len(p.Site) > 0 {
+		origin = p.Site
+	}
+	return e.store.Site(origin)
+}
+
+// siteOf is Engine.siteOf for what c asks for.
+func (c *call) siteOf() uint64 { return c.e.siteOf(c.pol, c.key[:c.origin]) }
+
+// siteOf is Engine.siteOf for what f brings.
+func (f *fetch) siteOf() uint64 { return f.e.siteOf(f.pol, f.key[:f.origin]) }
