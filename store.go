@@ -36,7 +36,7 @@ type Store struct {
 // A cache is what a Store has opened. It does not refer to the Store, so that
 // a Store that nobody has any more can be closed.
 type cache struct {
-	volume *store.Memory
+	volume *store.Zone
 	engine *engine.Engine
 	ctx    context.Context // ends when the Store is closed
 	cancel func()
@@ -52,7 +52,7 @@ func Memory(size int64) (*Store, error) {
 	s := new(Store)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.openLocked(store.Options{Size: size}); err != nil {
+	if err := s.openLocked(store.ZoneOptions{Memory: size}); err != nil {
 		return nil, fmt.Errorf("opencache: %w", err)
 	}
 	return s, nil
@@ -85,13 +85,13 @@ func (c *cache) close() error {
 	return c.volume.Close()
 }
 
-func (s *Store) openLocked(o store.Options) error {
-	volume, err := store.NewMemory(o)
+func (s *Store) openLocked(o store.ZoneOptions) error {
+	volume, err := store.Open(o)
 	if err != nil {
 		return err
 	}
 	// A quarter of the memory for what is being fetched.
-	s.cache = &cache{volume: volume, engine: engine.New(engine.Options{Store: volume, Staging: o.Size / 4, Now: s.Now})}
+	s.cache = &cache{volume: volume, engine: engine.New(engine.Options{Store: volume, Staging: o.Memory / 4, Now: s.Now})}
 	s.cache.ctx, s.cache.cancel = context.WithCancel(context.Background())
 	s.cleanup = runtime.AddCleanup(s, func(c *cache) { _ = c.close() }, s.cache) // nobody is left to tell
 	return nil
@@ -106,9 +106,9 @@ func (s *Store) enter() *engine.Engine {
 		return nil
 	}
 	if s.cache == nil {
-		err := s.openLocked(store.Options{Size: defaultSize})
+		err := s.openLocked(store.ZoneOptions{Memory: defaultSize})
 		if err != nil { // the system gives no mapping
-			err = s.openLocked(store.Options{Size: defaultSize, Heap: true})
+			err = s.openLocked(store.ZoneOptions{Memory: defaultSize, Heap: true})
 		}
 		if err != nil {
 			panic(err) // the default size is a legal one

@@ -24,7 +24,7 @@ import (
 // newStack, which opens no socket and asks the origin nothing; Close it.
 type stack struct {
 	upstream *origin.Upstream
-	volume   *store.Memory
+	zone     *store.Zone
 	engine   *engine.Engine
 	edge     *edge.Edge
 	metrics  *telemetry.Metrics
@@ -56,16 +56,16 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.upstream.MaxConns, s.upstream.Dial, s.upstream.Now = o.OriginMaxConns, o.dial, o.now
 
-	if s.volume, err = store.NewMemory(store.Options{Size: int64(o.Memory), Heap: o.heap}); err != nil {
+	if s.zone, err = store.Open(store.ZoneOptions{Memory: int64(o.Memory), Heap: o.heap}); err != nil {
 		return nil, fmt.Errorf("--memory %s: %w", o.Memory, err)
 	}
 	if o.AccessLog != "" {
 		if s.access, err = telemetry.OpenLog(telemetry.LogOptions{Path: o.AccessLog, Log: log}); err != nil {
-			return nil, usageError{errors.Join(err, s.volume.Close())}
+			return nil, usageError{errors.Join(err, s.zone.Close())}
 		}
 	}
 	// Fetches together take a quarter of the memory at most.
-	s.engine = engine.New(engine.Options{Store: s.volume, Staging: int64(o.Memory / 4), Name: o.Via, CDNID: o.cdnID(), Log: log, Now: o.now})
+	s.engine = engine.New(engine.Options{Store: s.zone, Staging: int64(o.Memory / 4), Name: o.Via, CDNID: o.cdnID(), Log: log, Now: o.now})
 	s.metrics = telemetry.NewMetrics(s.source())
 	if s.edge, err = edge.New(s.edgeOptions(o, name, log)); err != nil {
 		return nil, errors.Join(err, s.free())
@@ -118,8 +118,8 @@ func (s *stack) source() telemetry.Source {
 	b := build()
 	return telemetry.Source{
 		Version: b.Version, Revision: b.Revision,
-		Objects:     func() int64 { return s.volume.Stats().Objects },
-		Bytes:       func(yield func(string, int64) bool) { yield("memory", s.volume.Stats().Live) },
+		Objects:     func() int64 { return s.stored().Objects },
+		Bytes:       func(yield func(string, int64) bool) { yield("memory", s.stored().Live) },
 		Evictions:   s.evictions(),
 		Waiters:     s.engine.Stats.Waiting.Load,
 		Connections: func() int64 { return int64(s.server.Stats().Open) },
@@ -152,10 +152,16 @@ func (s *stack) upstreamConns(yield func(string, int64) bool) {
 	_ = yield("in_use", int64(n.InUse)) && yield("kept", int64(n.Idle))
 }
 
+// stored is what the store holds.
+func (s *stack) stored() store.Stats {
+	st := s.zone.Stats()
+	return st.Total()
+}
+
 // evictions yields the records that the store lost, by reason.
 func (s *stack) evictions() iter.Seq2[string, uint64] {
 	return func(yield func(string, uint64) bool) {
-		for i, n := range s.volume.Stats().Lost {
+		for i, n := range s.stored().Lost {
 			if i > 0 && !yield(store.Loss(i).String(), n) {
 				return
 			}
@@ -189,7 +195,7 @@ func (s *stack) Close() error {
 // free frees everything but connections, of which none is left.
 func (s *stack) free() error {
 	s.engine.Close()
-	return errors.Join(s.upstream.Close(), s.access.Close(), s.volume.Close())
+	return errors.Join(s.upstream.Close(), s.access.Close(), s.zone.Close())
 }
 
 // stats are what /__admin/stats shows.
@@ -211,7 +217,7 @@ type stats struct {
 
 // Stats looks at the counts.
 func (s *stack) Stats() stats {
-	v := s.volume.Stats()
+	v := s.stored()
 	return stats{
 		Totals: s.metrics.Totals(), Objects: v.Objects, Bytes: v.Live, Capacity: v.Capacity,
 		Waiting: s.engine.Stats.Waiting.Load(), Open: s.server.Stats().Open,

@@ -47,7 +47,7 @@ func BenchmarkHit(b *testing.B) {
 }
 
 func benchHit(b *testing.B, target string, rules []TTL, logged bool) {
-	volume, err := store.NewMemory(store.Options{Size: 32 << 20})
+	volume, err := store.Open(store.ZoneOptions{Memory: 32 << 20})
 	if err != nil {
 		b.Fatal(err)
 	}

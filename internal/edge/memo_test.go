@@ -21,7 +21,7 @@ type twin struct{ with, without *Edge }
 // newEngine returns an engine with a small store.
 func newEngine(t testing.TB) *engine.Engine {
 	t.Helper()
-	volume, err := store.NewMemory(store.Options{Size: 8 << 20, Heap: true})
+	volume, err := store.Open(store.ZoneOptions{Memory: 8 << 20, Heap: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,7 +137,7 @@ type asking struct {
 // sharing is an edge with an empty cache.
 func sharing(t *testing.T, preserve bool) (e *Edge, end func()) {
 	t.Helper()
-	volume, err := store.NewMemory(store.Options{Size: 4 << 20, Heap: true})
+	volume, err := store.Open(store.ZoneOptions{Memory: 4 << 20, Heap: true})
 	if err != nil {
 		t.Fatal(err)
 	}

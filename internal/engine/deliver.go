@@ -90,11 +90,9 @@ func (c *call) hasSegments(v rfc9111.Verdict) bool {
 
 func (e *Engine) hasSegments(version uint64, p rfc9111.Part) bool {
 	for n := p.First / e.segment; n <= p.Last/e.segment; n++ {
-		s, ok := e.store.Segment(version, int(n))
-		if !ok {
+		if !e.store.Has(version, int(n)) {
 			return false
 		}
-		s.Release()
 	}
 	return true
 }
@@ -122,17 +120,13 @@ func (c *call) sendSegments(version uint64, tag []byte, from, to int64) bool {
 // many bytes that were: 0 when the segment is gone.
 func (c *call) sendSegment(version uint64, from, to int64) int64 {
 	seg := c.e.segment
-	s, ok := c.e.store.Segment(version, int(from/seg))
+	off := from % seg
+	s, ok := c.e.store.Segment(version, int(from/seg), int(off), int(min(seg-off, to-from+1)))
 	if !ok {
 		return 0
 	}
-	off := from % seg
-	n := min(int64(s.N)-off, to-from+1)
-	if n <= 0 {
-		s.Release()
-		return 0
-	}
-	_ = c.p.Span(s.Slice(int(off), int(n)))
+	n := int64(s.N)
+	_ = c.p.Span(s)
 	return n
 }
 

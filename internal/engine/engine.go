@@ -28,7 +28,7 @@ import (
 
 // Options are what an Engine is made of.
 type Options struct {
-	Store *store.Memory
+	Store *store.Zone
 	// Staging bounds the memory of all fetches together, in bytes; 0: 64 MiB.
 	// What does not fit in it is handed through and not stored.
 	Staging int64
@@ -125,7 +125,7 @@ type Policy struct {
 
 // An Engine serves requests from a store and from upstreams. Make it with New.
 type Engine struct {
-	store     *store.Memory
+	store     *store.Zone
 	now       func() time.Time
 	log       *slog.Logger
 	name      string    // an item of structured fields
@@ -182,7 +182,8 @@ func New(o Options) *Engine {
 		e.name = "opencache"
 	}
 	if e.maxObject <= 0 {
-		e.maxObject = o.Store.Stats().Capacity / 2
+		st := o.Store.Stats()
+		e.maxObject = st.Total().Capacity / 2
 	}
 	e.staging.max = o.Staging
 	if e.staging.max <= 0 {

@@ -22,7 +22,7 @@ import (
 type rig struct {
 	t      testing.TB
 	e      *Engine
-	store  *store.Memory
+	store  *store.Zone
 	pol    Policy
 	origin *scripted
 }
@@ -34,7 +34,7 @@ func newRig(t testing.TB, answer func(n int, r *wire.Request) (*wire.Response, e
 
 func newRigOf(t testing.TB, size int64, answer func(n int, r *wire.Request) (*wire.Response, error)) *rig {
 	t.Helper()
-	s, err := store.NewMemory(store.Options{Size: size, Heap: true, Poison: true})
+	s, err := store.Open(store.ZoneOptions{Memory: size, Heap: true, Poison: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,18 +170,15 @@ func (f *fetch) putJoined(rec *store.Record, rs runs) (ok bool, why Reason) {
 	}()
 	for _, r := range rs {
 		for from := r.First; from <= r.Last; {
-			s, ok := f.e.store.Segment(r.version, int((from-r.base)/f.e.segment))
+			off := (from - r.base) % f.e.segment
+			n := min(f.e.segment-off, r.Last-from+1)
+			s, ok := f.e.store.Segment(r.version, int((from-r.base)/f.e.segment), int(off), int(n))
 			if !ok {
 				return false, 0
 			}
 			pins = append(pins, s)
-			off := (from - r.base) % f.e.segment
-			n := min(int64(s.N)-off, r.Last-from+1)
-			if n <= 0 {
-				return false, 0
-			}
-			rec.Body = append(rec.Body, s.Mem[off:off+n])
-			from += n
+			rec.Body = append(rec.Body, s.Mem)
+			from += int64(s.N)
 		}
 	}
 	return true, f.put(rec)

@@ -174,9 +174,7 @@ func (e *Engine) present(rs runs, p rfc9111.Part) runs {
 		for from := max(r.First, p.First); from <= min(r.Last, p.Last); {
 			n := (from - r.base) / e.segment
 			last := r.base + min(r.Last-r.base, (n+1)*e.segment-1) // base may lie at the end of all numbers
-			if s, ok := e.store.Segment(r.version, int(n)); ok {
-				s.Release()
-			} else {
+			if !e.store.Has(r.version, int(n)) {
 				lost = append(lost, rfc9111.Part{First: max(r.First, r.base+n*e.segment), Last: last})
 			}
 			from = last + 1

@@ -51,10 +51,10 @@ type searches struct {
 
 // begin notes that there is the field, and reports whether a fetch that began
 // at born may use it.
-func (s *searches) begin(m *store.Memory, born store.Seq) bool {
+func (s *searches) begin(z *store.Zone, born store.Seq) bool {
 	s.first.Do(func() {
 		s.seen.Store(true) // before Seq: a purge that has not seen it comes before from
-		s.from = m.Seq()
+		s.from = z.Seq()
 	})
 	return born >= s.from
 }

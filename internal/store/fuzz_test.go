@@ -205,7 +205,7 @@ func FuzzVolume(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("\x00\xff\x08\xff\x12\x01\x10\xff\x18\xff\x20\xff\x28\xff\x30\xff\x38\xff"), 20))
 	f.Add([]byte("\x01\x31\x05\x02\x01\x31\x03\x00\x06\x03\x03\x01\x07\x00\x03\x00"))
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		m := model{t: t, m: newTest(t, Options{Size: minSlabs * smallSlab, Seed: [32]byte{1}}), under: map[string]put1{}}
+		m := model{t: t, m: newTest(t, Options{Size: minSlabs * smallSlab}), under: map[string]put1{}}
 		var before Seq
 		for ops = ops[:min(len(ops), 600)]; len(ops) >= 2; ops = ops[2:] {
 			op, arg := ops[0]&7, ops[1]

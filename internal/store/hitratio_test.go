@@ -158,7 +158,7 @@ func TestHitRatio(t *testing.T) {
 			if testing.Short() || raceEnabled {
 				t.Skip("short or with the race detector: it moves gigabytes")
 			}
-			m := newTest(t, Options{Size: test.size, MeanObject: test.mean, Seed: [32]byte{1}})
+			m := newTest(t, Options{Size: test.size, MeanObject: test.mean})
 			ref := newItemwise(int(test.size))
 			body := make([]byte, WholeMax)
 			key := make([]byte, 0, 20)

@@ -21,10 +21,10 @@ type interned struct {
 
 // Intern returns the number of a normalised list of Vary field names, such as
 // "accept-encoding,accept-language". It is the same for the life of the
-// volume, and never 0. False: the table is full (4,095 lists), or the list is
+// zone, and never 0. False: the table is full (4,095 lists), or the list is
 // longer than 1 KiB.
-func (m *Memory) Intern(fields []byte) (Set, bool) {
-	t := &m.interned
+func (r *registry) Intern(fields []byte) (Set, bool) {
+	t := &r.interned
 	t.mu.RLock()
 	s, ok := t.sets[string(fields)]
 	t.mu.RUnlock()
@@ -54,11 +54,11 @@ func (m *Memory) Intern(fields []byte) (Set, bool) {
 
 // Fields returns the list with number s, nil when there is none. It is the
 // store's memory and never changes.
-func (m *Memory) Fields(s Set) []byte {
+func (r *registry) Fields(s Set) []byte {
 	if s >= maxSets {
 		return nil
 	}
-	if p := m.interned.lists[s].Load(); p != nil {
+	if p := r.interned.lists[s].Load(); p != nil {
 		return *p
 	}
 	return nil

@@ -15,7 +15,7 @@ func newTest(t testing.TB, o Options) *Memory {
 	if o.Size == 0 {
 		o.Size = 8 << 20
 	}
-	m, err := NewMemory(o)
+	m, err := newMemory(&o, newRegistry([32]byte{1}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestOptions(t *testing.T) {
 		{Options{Size: -1}, 0, 0, "at least 4194304"},
 		{Options{MeanObject: -1}, 0, 0, "not negative"},
 	} {
-		m, err := NewMemory(test.o)
+		m, err := newMemory(&test.o, newRegistry([32]byte{}))
 		if test.fault != "" {
 			if err == nil || !strings.Contains(err.Error(), test.fault) {
 				t.Errorf("%+v: got error %v, want %q", test.o, err, test.fault)
@@ -96,7 +96,7 @@ func TestOptions(t *testing.T) {
 }
 
 func TestClosePinned(t *testing.T) {
-	m, err := NewMemory(Options{Size: 4 << 20})
+	m, err := newMemory(&Options{Size: 4 << 20}, newRegistry([32]byte{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +127,7 @@ func TestSlabLayout(t *testing.T) {
 }
 
 func TestSeed(t *testing.T) {
-	a, b := newTest(t, Options{Seed: [32]byte{1}}), newTest(t, Options{Seed: [32]byte{1}})
-	c := newTest(t, Options{})
+	a, b, c := newRegistry([32]byte{1}), newRegistry([32]byte{1}), newRegistry([32]byte{})
 	k := []byte("key")
 	if a.Hash(k) != b.Hash(k) || a.Version() != b.Version() {
 		t.Errorf("one seed: hashes or versions differ")
@@ -219,7 +218,7 @@ func TestDamagedDirectory(t *testing.T) {
 // time passing, and leaves no goroutine.
 func TestBubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, err := NewMemory(Options{Size: 4 << 20})
+		m, err := newMemory(&Options{Size: 4 << 20}, newRegistry([32]byte{}))
 		if err != nil {
 			t.Fatal(err)
 		}

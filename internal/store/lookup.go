@@ -2,9 +2,7 @@ package store
 
 import "opencache/internal/wire"
 
-// Lookup fills e with what is stored under h and the full key: an Object
-// pinned, Variants or HitForMiss unless expired at now (Unix milliseconds), or
-// Nothing. It does not allocate.
+// Lookup is Zone.Lookup. It does not allocate.
 func (m *Memory) Lookup(h Hash, key []byte, now int64, e *Entry) {
 	*e = Entry{}
 	var c cell
@@ -94,27 +92,47 @@ func (e *Entry) Release() {
 	}
 }
 
-// Segment returns segment n of the content named by version, pinned: the
-// caller releases the Span.
-func (m *Memory) Segment(version uint64, n int) (wire.Span, bool) {
+// Segment is Zone.Segment.
+func (m *Memory) Segment(version uint64, n, off, size int) (wire.Span, bool) {
+	var l listing
+	s, c := m.segment(version, n, &l)
+	if s == nil {
+		return wire.Span{}, false
+	}
+	if off < 0 || size <= 0 || off >= l.n {
+		s.Release()
+		return wire.Span{}, false
+	}
+	m.index.touch(&c)
+	return s.span(l.off+off, min(size, l.n-off)), true
+}
+
+// Has is Zone.Has.
+func (m *Memory) Has(version uint64, n int) bool {
+	var l listing
+	s, _ := m.segment(version, n, &l)
+	if s != nil {
+		s.Release()
+	}
+	return s != nil
+}
+
+// segment fills l with where segment n is and pins that slab; nil: nowhere.
+func (m *Memory) segment(version uint64, n int, l *listing) (s *slab, c cell) {
 	h := m.segmentHash(version, n)
-	var c cell
 	for range lookupTries {
 		if !m.index.load(h, &c) || c.kind() != kindSegment {
-			return wire.Span{}, false
+			return nil, c
 		}
-		s := m.pin(&c)
-		if s == nil {
+		if s = m.pin(&c); s == nil {
 			continue
 		}
 		// The index knows 48 bits of the hash, the directory all of it.
-		var l listing
-		if !l.decode(m.directory(s.n).at(c.listing()), m.space.size) || l.hash != h || l.off != c.off() {
-			s.Release()
-			return wire.Span{}, false
+		if l.decode(m.directory(s.n).at(c.listing()), m.space.size) && l.hash == h && l.off == c.off() {
+			return s, c
 		}
-		m.index.touch(&c)
-		return s.span(l.off, l.n), true
+		s.Release()
+		return nil, c
 	}
-	return wire.Span{}, false
+	return nil, c
 }

@@ -9,14 +9,7 @@ import (
 // errKind: Mark was given something else than a marker.
 var errKind = errors.New("marker: its kind is neither Variants nor HitForMiss")
 
-// Mark puts a marker under h in place of what is there, unless that is
-// younger (ErrOlder) or a purge of the key since mk.Born hits it (ErrPurged).
-//
-// Variants: with the Generation of the marker that is there, or 0, the sets of
-// both are joined, mk's first, and at most 4 are kept. Generation 0 where no
-// marker is starts a new one; Lookup tells which. Another Generation makes all
-// variants there are unreachable. It must come from a Lookup after Seq was
-// noted as Born, or be new and random.
+// Mark is Zone.Mark.
 func (m *Memory) Mark(h Hash, mk Marker) error {
 	if mk.Kind != Variants && mk.Kind != HitForMiss {
 		return errKind
@@ -46,9 +39,7 @@ func (m *Memory) Mark(h Hash, mk Marker) error {
 	return nil
 }
 
-// Tally counts one more record under the marker of variants that is under h
-// with that generation, and returns how many were counted, up to 1,023. 0: there
-// is no such marker.
+// Tally is Zone.Tally.
 func (m *Memory) Tally(h Hash, generation uint32) int {
 	mu := m.index.lock(h)
 	defer mu.Unlock()

@@ -1,13 +1,8 @@
 package store
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
-	mathrand "math/rand/v2"
 	"sync"
-
-	"github.com/dchest/siphash"
 )
 
 const (
@@ -41,15 +36,12 @@ type Options struct {
 	// Poison overwrites slabs as soon as they are free, so that whoever reads
 	// without a pin is found out.
 	Poison bool
-	// Seed makes hashes and versions the same in each run; zero: they are
-	// random, as they must be where foreign requests come in.
-	Seed [32]byte
 }
 
 // A Memory is a volume in memory. Its methods may be called by any number of
 // goroutines, until Close.
 type Memory struct {
-	purges
+	*registry
 	counts counts
 
 	slabMemory memory
@@ -58,11 +50,9 @@ type Memory struct {
 	space      space
 	index      index
 	ghost      ghost
-	sites      *sites
-	interned   interned
+	accounts   *accounts
 
 	listings []byte // all directories, one behind the other
-	k0, k1   uint64 // the secret of Hash
 	poison   bool
 
 	reclaiming sync.Mutex // held while slabs are emptied, above all other locks
@@ -70,13 +60,13 @@ type Memory struct {
 	quit       chan struct{}
 	stopped    chan struct{}
 	closing    sync.Once
-
-	chanceMu sync.Mutex // guards the field below
-	chance   *mathrand.ChaCha8
 }
 
-// NewMemory starts an empty volume. The caller closes it.
-func NewMemory(o Options) (*Memory, error) {
+var _ tier = (*Memory)(nil)
+
+// newMemory starts an empty volume, and makes it a tier of r. The caller
+// closes it.
+func newMemory(o *Options, r *registry) (*Memory, error) {
 	if o.Size == 0 {
 		o.Size = defaultSize
 	}
@@ -92,19 +82,13 @@ func NewMemory(o Options) (*Memory, error) {
 			o.Size, o.MeanObject, minSlabs*smallSlab)
 	}
 	m := &Memory{
-		poison: o.Poison, sites: newSites(),
+		registry: r, poison: o.Poison, accounts: new(accounts),
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	if o.Seed == ([32]byte{}) {
-		rand.Read(o.Seed[:]) // never fails (crypto/rand)
-	}
-	m.chance = mathrand.NewChaCha8(o.Seed)
-	m.k0, m.k1 = m.chance.Uint64(), m.chance.Uint64()
-	m.bans.Store(&bans{})
-	m.hard, m.soft = new(recent), new(recent)
-	if err := m.allocate(&o, size); err != nil {
+	if err := m.allocate(o, size); err != nil {
 		return nil, err
 	}
+	r.tiers = append(r.tiers, m)
 	go m.refill()
 	return m, nil
 }
@@ -159,49 +143,8 @@ func (m *Memory) Close() error {
 	return nil
 }
 
-// SegmentSize is the size of this volume's segments, all but the last of a
-// large content: SegmentSize, or less where slabs are smaller.
+// SegmentSize is Zone.SegmentSize.
 func (m *Memory) SegmentSize() int { return min(SegmentSize, m.space.size) }
-
-// Hash returns the hash of a full key.
-func (m *Memory) Hash(key []byte) Hash {
-	a, b := siphash.Hash128(m.k0, m.k1, key)
-	return Hash{a, b}
-}
-
-// Variant returns the hash for the response to a primary key that was chosen
-// by the normalised values of the fields in set.
-func (m *Memory) Variant(primary Hash, generation uint32, set Set, values []byte) Hash {
-	var b [22]byte
-	binary.LittleEndian.PutUint64(b[0:], primary[0])
-	binary.LittleEndian.PutUint64(b[8:], primary[1])
-	binary.LittleEndian.PutUint32(b[16:], generation)
-	binary.LittleEndian.PutUint16(b[20:], uint16(set))
-	a, c := siphash.Hash128(m.k0, ^m.k1, values)
-	k, l := siphash.Hash128(m.k0^a, m.k1^c, b[:])
-	return Hash{k, l}
-}
-
-// Site returns the keyed hash of a site's name, never 0.
-func (m *Memory) Site(name []byte) uint64 {
-	a, _ := siphash.Hash128(^m.k0, m.k1, name)
-	return max(a, 1)
-}
-
-// Version returns a fresh random version, never 0.
-func (m *Memory) Version() uint64 {
-	m.chanceMu.Lock()
-	defer m.chanceMu.Unlock()
-	return max(m.chance.Uint64(), 1)
-}
-
-func (m *Memory) segmentHash(version uint64, n int) Hash {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[0:], version)
-	binary.LittleEndian.PutUint64(b[8:], uint64(n))
-	a, c := siphash.Hash128(^m.k0, ^m.k1, b[:])
-	return Hash{a, c}
-}
 
 func (m *Memory) directory(slab int) directory {
 	n := m.space.listings * directorySize

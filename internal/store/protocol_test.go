@@ -132,7 +132,7 @@ func TestSegmentHash(t *testing.T) {
 	c.at = at.at
 	m.index.setLocked(other, &c)
 	mu.Unlock()
-	if s, ok := m.Segment(9, 9); ok {
+	if s, ok := m.Segment(9, 9, 0, 5); ok {
 		t.Errorf("got %q of another segment", s.Mem)
 		s.Release()
 	}

@@ -23,7 +23,7 @@ type Purge struct {
 	Hash   Hash   // of Key; zero: computed
 	Prefix []byte // of full keys
 	Tags   []uint64
-	Site   uint64 // Memory.Site; 0: whatever the site. Worth giving with a Key, a Prefix or Tags
+	Site   uint64 // Zone.Site; 0: whatever the site. Worth giving with a Key, a Prefix or Tags
 	// Soft keeps what is hit, to be validated before it is used.
 	Soft bool
 }
@@ -203,37 +203,39 @@ type purges struct {
 	hard *recent // of single keys
 	soft *recent
 
+	purged atomic.Uint64 // how many there were
+
 	mu sync.Mutex // serialises purges
 }
 
 // Seq returns the newest sequence. Note it when a fetch starts, and before
 // the Lookup that led to it: then whatever a purge in between has dropped
 // cannot come back with what that Lookup returned.
-func (m *Memory) Seq() Seq { return Seq(m.seq.Load()) }
+func (r *registry) Seq() Seq { return Seq(r.seq.Load()) }
 
-// Purge drops what p names, effective for the very next Lookup. It returns its
-// sequence, and how many objects it hit: 0 or 1 for a key (a marker counts),
-// the live objects for All, Unknown otherwise.
-func (m *Memory) Purge(p Purge) (Seq, int) {
-	m.purges.mu.Lock()
-	defer m.purges.mu.Unlock()
-	m.counts.purges.Add(1)
-	seq := m.nextSeqLocked()
+// Purge drops what p names from every tier, effective for the very next
+// Lookup. It returns its sequence, and how many objects it hit: 0 or 1 for a
+// key (a marker counts), the live objects for All, Unknown otherwise.
+func (r *registry) Purge(p Purge) (Seq, int) {
+	r.purges.mu.Lock()
+	defer r.purges.mu.Unlock()
+	r.purged.Add(1)
+	seq := r.nextSeqLocked()
 	switch {
 	case p.All && p.Soft:
-		m.banLocked(ban{seq: seq, soft: true})
-		return seq, int(m.counts.objects.Load())
+		r.banLocked(ban{seq: seq, soft: true})
+		return seq, r.objectsLocked()
 	case p.All:
-		m.banLocked(ban{seq: seq})
-		return seq, m.clear()
+		r.banLocked(ban{seq: seq})
+		return seq, r.clearLocked()
 	case len(p.Key) > 0:
-		return seq, m.purgeKeyLocked(&p, seq)
+		return seq, r.purgeKeyLocked(&p, seq)
 	case len(p.Prefix) > 0:
-		m.banLocked(ban{seq: seq, soft: p.Soft, kind: banPrefix, site: p.Site, text: bytes.Clone(p.Prefix)})
+		r.banLocked(ban{seq: seq, soft: p.Soft, kind: banPrefix, site: p.Site, text: bytes.Clone(p.Prefix)})
 	case len(p.Tags) > 0:
-		m.banLocked(ban{seq: seq, soft: p.Soft, kind: banTag, site: p.Site, tags: slices.Clone(p.Tags)})
+		r.banLocked(ban{seq: seq, soft: p.Soft, kind: banTag, site: p.Site, tags: slices.Clone(p.Tags)})
 	case p.Site != 0:
-		m.banLocked(ban{seq: seq, soft: p.Soft, site: p.Site})
+		r.banLocked(ban{seq: seq, soft: p.Soft, site: p.Site})
 	default:
 		return seq, 0
 	}
@@ -243,31 +245,74 @@ func (m *Memory) Purge(p Purge) (Seq, int) {
 // Purged returns the newest sequence, and whether a purge after since, hard or
 // soft, hit what is or would be stored under a primary key of a site. Purges
 // under way have ended when it returns.
-func (m *Memory) Purged(key []byte, site uint64, since Seq) (Seq, bool) {
-	m.purges.mu.Lock()
-	defer m.purges.mu.Unlock()
-	h := m.Hash(key)
-	hard, soft := m.bans.Load().judge(face{site: site, born: since, validated: since, key: key}, 0, 0)
-	return m.Seq(), hard || soft || m.hard.since(h, since) || m.soft.since(h, since)
+func (r *registry) Purged(key []byte, site uint64, since Seq) (Seq, bool) {
+	r.purges.mu.Lock()
+	defer r.purges.mu.Unlock()
+	h := r.Hash(key)
+	hard, soft := r.bans.Load().judge(face{site: site, born: since, validated: since, key: key}, 0, 0)
+	return r.Seq(), hard || soft || r.hard.since(h, since) || r.soft.since(h, since)
 }
 
 // nextSeqLocked takes the next sequence. After four billion of them the order
-// starts again: on an empty volume, with everything on its way refused.
-func (m *Memory) nextSeqLocked() Seq {
-	if m.seq.Load() < math.MaxUint32 {
-		return Seq(m.seq.Add(1))
+// starts again: on empty tiers, with everything on its way refused.
+func (r *registry) nextSeqLocked() Seq {
+	if r.seq.Load() < math.MaxUint32 {
+		return Seq(r.seq.Add(1))
 	}
-	m.seq.Store(1)
-	m.bans.Store(&bans{newest: 1, list: []ban{{seq: 1}}})
-	m.clear()
-	m.hard.reset()
-	m.soft.reset()
-	return Seq(m.seq.Add(1))
+	r.seq.Store(1)
+	r.bans.Store(&bans{newest: 1, list: []ban{{seq: 1}}})
+	r.clearLocked()
+	r.hard.reset()
+	r.soft.reset()
+	return Seq(r.seq.Add(1))
 }
 
-func (m *Memory) banLocked(d ban) { m.bans.Store(m.bans.Load().with(d)) }
+func (r *registry) banLocked(d ban) { r.bans.Store(r.bans.Load().with(d)) }
 
-// clear drops every entry and returns how many objects were among them.
+func (r *registry) objectsLocked() (objects int) {
+	for _, t := range r.tiers {
+		objects += int(t.objects())
+	}
+	return objects
+}
+
+func (r *registry) clearLocked() (objects int) {
+	for _, t := range r.tiers {
+		objects += t.clear()
+	}
+	return objects
+}
+
+// purgeKeyLocked first lets racing writers know, then looks what is there: a
+// writer holds the shard's lock while it asks for purges and publishes, so it
+// either is refused or has its record dropped here.
+func (r *registry) purgeKeyLocked(p *Purge, seq Seq) int {
+	if p.Hash == (Hash{}) {
+		p.Hash = r.Hash(p.Key)
+	}
+	recents := r.hard
+	if p.Soft {
+		recents = r.soft
+	}
+	recents.note(p.Hash, seq)
+	hit, variants := 0, false
+	for _, t := range r.tiers {
+		switch t.purgeKey(p) {
+		case Nothing:
+			continue
+		case Variants:
+			variants = true
+		}
+		hit = 1
+	}
+	if variants && p.Soft {
+		r.banLocked(ban{seq: seq, soft: true, kind: banKey, site: p.Site, text: bytes.Clone(p.Key)})
+	}
+	return hit
+}
+
+func (m *Memory) objects() int64 { return m.counts.objects.Load() }
+
 func (m *Memory) clear() (objects int) {
 	m.index.each(func(c *cell) {
 		if c.kind() == Object {
@@ -278,35 +323,21 @@ func (m *Memory) clear() (objects int) {
 	return objects
 }
 
-// purgeKeyLocked first lets racing writers know, then looks what is there: a
-// writer holds the shard's lock while it asks for purges and publishes, so it
-// either is refused or has its record dropped here.
-func (m *Memory) purgeKeyLocked(p *Purge, seq Seq) int {
-	h := p.Hash
-	if h == (Hash{}) {
-		h = m.Hash(p.Key)
-	}
-	if p.Soft {
-		m.soft.note(h, seq)
-	} else {
-		m.hard.note(h, seq)
-	}
-	mu := m.index.lock(h)
+func (m *Memory) purgeKey(p *Purge) Kind {
+	mu := m.index.lock(p.Hash)
 	defer mu.Unlock()
 	var c cell
-	if !m.index.findLocked(h, &c) || c.kind() == Object && !m.holdsLocked(&c, p.Key) {
-		return 0
+	if !m.index.findLocked(p.Hash, &c) || c.kind() == Object && !m.holdsLocked(&c, p.Key) {
+		return Nothing
 	}
 	switch {
 	case !p.Soft:
 		m.dropLocked(&c, Purged)
 	case c.kind() == Object:
 		c.state |= softBit
-		m.index.setLocked(h, &c)
-	case c.kind() == Variants:
-		m.banLocked(ban{seq: seq, soft: true, kind: banKey, site: p.Site, text: bytes.Clone(p.Key)})
+		m.index.setLocked(p.Hash, &c)
 	}
-	return 1
+	return c.kind()
 }
 
 // holdsLocked reports whether the object c is stored under key.

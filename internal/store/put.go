@@ -8,12 +8,7 @@ var errSize = errors.New("record: Body is not Size bytes (none above WholeMax)")
 // roomTries bounds how often a writer looks for room that others take away.
 const roomTries = 64
 
-// Put stores r in place of what is under r.Hash. It is refused (ErrTooLarge,
-// ErrQuota, ErrFull), when what is there is younger (ErrOlder), or when a
-// purge since r.Born hits it (ErrPurged); then nothing has changed. When a
-// soft purge since r.Validated hits it, it is stored to be validated. A
-// variant's Key is the primary key, or that, a zero byte and anything: by this
-// purges find it.
+// Put is Zone.Put.
 func (m *Memory) Put(r *Record) error {
 	h, err := r.header()
 	if err != nil {
@@ -22,14 +17,14 @@ func (m *Memory) Put(r *Record) error {
 	if h.version == 0 {
 		h.version = m.Version()
 	}
-	account := m.sites.number(r.Site)
+	account := m.account(r.Site)
 	n := aligned(h.length())
-	if !m.sites.admit(account, n) {
+	if !m.accounts.admit(account, n) {
 		return m.counts.refused(ErrQuota)
 	}
 	c, err := m.room(m.popular(r.Hash, account), n)
 	if err != nil {
-		m.sites.add(account, -n)
+		m.accounts.add(account, -n)
 		return m.counts.refused(err)
 	}
 	defer c.done()
@@ -39,7 +34,7 @@ func (m *Memory) Put(r *Record) error {
 		err = m.publish(r, &h, &c)
 	}
 	if err != nil {
-		m.sites.add(account, -n)
+		m.accounts.add(account, -n)
 	}
 	return m.counts.refused(err)
 }
@@ -61,7 +56,7 @@ func (m *Memory) write(c *claim, r *Record, h *header) {
 func (m *Memory) popular(h Hash, account uint16) bool {
 	var c cell
 	switch {
-	case m.sites.above(account):
+	case m.accounts.above(account):
 		return false
 	case m.index.load(h, &c) && c.stored():
 		return m.slabs[c.slab()].main.Load()
@@ -163,8 +158,7 @@ func (m *Memory) enterLocked(h Hash, e, old *cell, found bool) {
 	}
 }
 
-// PutSegment stores segment n of the content named by version: at most
-// m.SegmentSize bytes. One that is there already stays.
+// PutSegment is Zone.PutSegment.
 func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte) error {
 	size := total(pieces)
 	if size == 0 || size > m.SegmentSize() || n < 0 {
@@ -175,13 +169,13 @@ func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte)
 	if m.index.load(h, &old) {
 		return nil
 	}
-	account := m.sites.number(site)
-	if !m.sites.admit(account, aligned(size)) {
+	account := m.account(site)
+	if !m.accounts.admit(account, aligned(size)) {
 		return m.counts.refused(ErrQuota)
 	}
 	c, err := m.room(m.popular(h, account), size)
 	if err != nil {
-		m.sites.add(account, -aligned(size))
+		m.accounts.add(account, -aligned(size))
 		return m.counts.refused(err)
 	}
 	defer c.done()
@@ -190,7 +184,7 @@ func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte)
 	}
 	c.list(h, account, true)
 	if c.err != nil {
-		m.sites.add(account, -aligned(size))
+		m.accounts.add(account, -aligned(size))
 		return c.err
 	}
 	mu := m.index.lock(h)
@@ -200,10 +194,7 @@ func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte)
 	return nil
 }
 
-// Freshen replaces the Meta of a record after a validation (RFC 9111, 4.3.4)
-// that started at validated; version, tags, content, born and frequency stay. It is
-// ErrGone when the record is no longer there with that version, ErrOlder when
-// it was validated later than this; other errors are Put's.
+// Freshen is Zone.Freshen.
 func (m *Memory) Freshen(h Hash, key []byte, version uint64, meta []byte, validated Seq) error {
 	var e Entry
 	site, tags, ok := m.pinned(h, key, &e)
@@ -251,7 +242,7 @@ func (m *Memory) pinned(h Hash, key []byte, e *Entry) (site uint64, tags []uint6
 // replace writes r where a record with the same key and version is. The hard
 // limit of the site does not count: as much as comes goes.
 func (m *Memory) replace(r *Record, h *header) error {
-	account := m.sites.number(r.Site)
+	account := m.account(r.Site)
 	c, err := m.room(m.popular(r.Hash, account), h.length())
 	if err != nil {
 		return err
@@ -284,13 +275,12 @@ func (m *Memory) replace(r *Record, h *header) error {
 	}
 	soft = soft || m.soft.since(r.Hash, r.Validated)
 	e := c.cell(Object, stateOf(b.newest, soft, old.freq()))
-	m.sites.add(account, aligned(h.length()))
+	m.accounts.add(account, aligned(h.length()))
 	m.enterLocked(r.Hash, &e, &old, true)
 	return nil
 }
 
-// Remove drops the object under key, or the marker under h; without a key
-// whatever is under h.
+// Remove is Zone.Remove.
 func (m *Memory) Remove(h Hash, key []byte) {
 	var c cell
 	mu := m.index.lock(h)

@@ -146,7 +146,7 @@ func (m *Memory) fateLocked(s *slab, l *listing, c *cell, budget int) Loss {
 		return Aged
 	case c.freq() == 0:
 		return Cold
-	case m.sites.above(l.site):
+	case m.accounts.above(l.site):
 		return OverShare
 	case budget < aligned(l.n):
 		return Behind
@@ -228,7 +228,7 @@ func (m *Memory) forgetLocked(c *cell, why Loss) {
 	}
 	n := aligned(c.length())
 	m.slabs[c.slab()].live.Add(-int64(n))
-	m.sites.add(m.directory(c.slab()).site(c.listing()), -n)
+	m.accounts.add(m.directory(c.slab()).site(c.listing()), -n)
 	if c.kind() == Object {
 		m.counts.objects.Add(-1)
 	} else {

@@ -47,11 +47,10 @@ type Stats struct {
 	IndexEntries                                  int64 // that fit
 	Admitted, AdmittedBytes                       uint64
 	Forwarded, ForwardedBytes                     uint64
-	GhostHits, Purges                             uint64
+	GhostHits                                     uint64
 	Lost                                          [NumLosses]uint64 // by Loss
 	RefusedLarge, RefusedQuota, RefusedFull       uint64
 	RefusedPurged, RefusedOlder                   uint64
-	Bans                                          int // purges remembered one by one
 }
 
 // counts are the parts of Stats that are counted.
@@ -59,7 +58,7 @@ type counts struct {
 	objects, segments, markers  atomic.Int64
 	admitted, admittedBytes     atomic.Uint64
 	forwarded, forwardedBytes   atomic.Uint64
-	ghostHits, purges, damaged  atomic.Uint64
+	ghostHits, damaged          atomic.Uint64
 	punched, retired            atomic.Uint64
 	lost                        [NumLosses]atomic.Uint64
 	large, quota, full          atomic.Uint64
@@ -95,10 +94,9 @@ func (m *Memory) Stats() Stats {
 		IndexEntries: int64(len(m.index.words) / 4),
 		Admitted:     c.admitted.Load(), AdmittedBytes: c.admittedBytes.Load(),
 		Forwarded: c.forwarded.Load(), ForwardedBytes: c.forwardedBytes.Load(),
-		GhostHits: c.ghostHits.Load(), Purges: c.purges.Load(),
+		GhostHits:    c.ghostHits.Load(),
 		RefusedLarge: c.large.Load(), RefusedQuota: c.quota.Load(), RefusedFull: c.full.Load(),
 		RefusedPurged: c.refusedPurged.Load(), RefusedOlder: c.refusedOlder.Load(),
-		Bans: len(m.bans.Load().list),
 	}
 	for i := range st.Lost {
 		st.Lost[i] = c.lost[i].Load()

@@ -2,18 +2,19 @@
 // variants, purges. It knows nothing of HTTP: what a record's Meta holds is
 // its user's. Nor does it fetch, or decide what is fresh.
 //
-//	m, err := store.NewMemory(store.Options{Size: 1 << 30})
-//	born := m.Seq() // before the Lookup: a purge from here on wins
-//	h := m.Hash(key)
+//	z, err := store.Open(store.ZoneOptions{Memory: 1 << 30})
+//	born := z.Seq() // before the Lookup: a purge from here on wins
+//	h := z.Hash(key)
 //	var e store.Entry
-//	switch m.Lookup(h, key, now, &e); e.Kind {
+//	switch z.Lookup(h, key, now, &e); e.Kind {
 //	case store.Object: // pinned: use e.Meta, hand on e.Body or e.Release()
-//	case store.Variants: // look again under m.Variant(h, e.Generation, e.Sets[0], values)
+//	case store.Variants: // look again under z.Variant(h, e.Generation, e.Sets[0], values)
 //	case store.Nothing:
-//		err = m.Put(&store.Record{Hash: h, Key: key, Born: born, Validated: born, …})
+//		err = z.Put(&store.Record{Hash: h, Key: key, Born: born, Validated: born, …})
 //	}
 //
-// A volume is an array of slabs (slab). A record is appended to an open slab
+// A zone is made of tiers (Memory) with one registry of hashes, versions and
+// purges. A tier is a volume: an array of slabs (slab). A record is appended to an open slab
 // of one of two queues (space), listed in the slab's directory (listing) and
 // found through the index (index). Slabs are emptied whole, by S3-FIFO
 // (reclaim.go); who reads a record pins its slab, and a pinned slab is not
@@ -46,7 +47,7 @@ const (
 	TagsMax = 1024
 )
 
-// A Hash is the 128-bit keyed hash of a full key. The secret is the volume's.
+// A Hash is the 128-bit keyed hash of a full key. The secret is the zone's.
 type Hash [2]uint64
 
 // A Seq is a place in the order of fetches and purges. A purge takes the next
@@ -102,12 +103,12 @@ type Entry struct {
 type Record struct {
 	Hash      Hash
 	Key       []byte // the full key
-	Site      uint64 // keyed hash of the site (Memory.Site)
+	Site      uint64 // keyed hash of the site (Zone.Site)
 	Version   uint64 // of the content; 0: the store picks one at random
 	Born      Seq
 	Validated Seq
 	Meta      []byte
-	Tags      []uint64 // what purges by tag find it by (Memory.Tag)
+	Tags      []uint64 // what purges by tag find it by (Zone.Tag)
 	Body      [][]byte // the whole content in pieces when Size <= WholeMax, else nil
 	Size      int64
 }

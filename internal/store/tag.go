@@ -11,11 +11,11 @@ const tagSize = 8
 
 // Tag returns the keyed hash of what records of a site have in common, which
 // is what Record.Tags and Purge.Tags hold. Two sites have no tag in common.
-func (m *Memory) Tag(site uint64, text []byte) uint64 {
-	return siphash.Hash(m.k0^site, ^m.k1, text)
+func (r *registry) Tag(site uint64, text []byte) uint64 {
+	return siphash.Hash(r.k0^site, ^r.k1, text)
 }
 
-// AppendTags appends the tags of the object that is under key.
+// AppendTags is Zone.AppendTags.
 func (m *Memory) AppendTags(dst []uint64, h Hash, key []byte) []uint64 {
 	var e Entry
 	_, tags, ok := m.pinned(h, key, &e)

@@ -20,7 +20,7 @@ type world struct {
 	t     testing.TB
 	bent  *bend
 	e     *engine.Engine
-	store *store.Memory
+	store *store.Zone
 	pol   engine.Policy
 	j     Judge
 	skew  atomic.Int64 // of the cache's clock, in milliseconds
@@ -89,7 +89,7 @@ func run(t *testing.T, data []byte, bent *bend, sum *tally) (fault string, trans
 
 // open makes the world as the header says.
 func (w *world) open(header []byte) {
-	s, err := store.NewMemory(store.Options{Size: 4 << 20, Heap: true})
+	s, err := store.Open(store.ZoneOptions{Memory: 4 << 20, Heap: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // budget: whatever goes in, the volume stays as large as it is.
 func budget(t *testing.T, v Volume) {
-	st := v.Stats()
+	st := total(v)
 	for round := range 6 {
 		churn(t, v, fmt.Sprint("budget", round), st.Capacity/2)
 		version := v.Version()
@@ -20,7 +20,7 @@ func budget(t *testing.T, v Volume) {
 				t.Fatalf("round %d: segment %d: %v", round, n, err)
 			}
 		}
-		now := v.Stats()
+		now := total(v)
 		if now.Capacity != st.Capacity || now.Live > now.Capacity || now.Resident > now.Capacity+now.Overhead {
 			t.Errorf("round %d: got %d live and %d resident of %d, want no more than %d and %d",
 				round, now.Live, now.Resident, now.Capacity, st.Capacity, st.Capacity+now.Overhead)
@@ -30,7 +30,7 @@ func budget(t *testing.T, v Volume) {
 				round, now.Free, now.Open, now.Sealed, now.Aside, now.Slabs)
 		}
 	}
-	if v.Stats().Lost[store.Cold] == 0 {
+	if total(v).Lost[store.Cold] == 0 {
 		t.Errorf("got nothing evicted")
 	}
 }
@@ -42,13 +42,13 @@ func ghost(t *testing.T, v Volume) {
 		hot[n] = item{key: fmt.Sprint("hot", n), version: 1, size: 10 << 10}
 		hot[n].put(t, v)
 	}
-	capacity := v.Stats().Capacity
+	capacity := total(v).Capacity
 	churn(t, v, "out", capacity)
 	for _, i := range hot {
 		absent(t, v, i.key)
 		i.put(t, v)
 	}
-	if got := v.Stats().GhostHits; got < 18 {
+	if got := total(v).GhostHits; got < 18 {
 		t.Errorf("got %d ghost hits, want most of %d", got, len(hot))
 	}
 	churn(t, v, "through", capacity/2)
@@ -62,7 +62,7 @@ func pinned(t *testing.T, v Volume) {
 	var items []item
 	var lent []store.Entry
 	var large []wire.Span
-	capacity := v.Stats().Capacity
+	capacity := total(v).Capacity
 	for n := range 12 {
 		i := item{key: fmt.Sprint("pinned", n), version: uint64(n + 1), size: 1000 + 5000*n}
 		i.put(t, v)
@@ -74,11 +74,11 @@ func pinned(t *testing.T, v Volume) {
 	if err := v.PutSegment(version, 0, 0, [][]byte{item{key: "large", version: version, size: v.SegmentSize()}.body()}); err != nil {
 		t.Fatal(err)
 	}
-	if s, ok := v.Segment(version, 0); ok {
+	if s, ok := v.Segment(version, 0, 0, v.SegmentSize()); ok {
 		large = append(large, s)
 	}
 	churn(t, v, "around", 4*capacity)
-	if v.Stats().Aside == 0 {
+	if total(v).Aside == 0 {
 		t.Errorf("got no slab set aside, want those that are pinned")
 	}
 	for n := range lent {
@@ -96,7 +96,7 @@ func pinned(t *testing.T, v Volume) {
 		s.Release()
 	}
 	churn(t, v, "after", capacity)
-	if st := v.Stats(); st.Aside != 0 || st.Pins != 0 {
+	if st := total(v); st.Aside != 0 || st.Pins != 0 {
 		t.Errorf("after the last release: got %d slabs aside and %d pins, want none", st.Aside, st.Pins)
 	}
 }
@@ -114,7 +114,7 @@ func lendAll(t *testing.T, v Volume, slabs int) (spans []wire.Span) {
 		if err != nil {
 			t.Fatalf("segment %d: %v", n, err)
 		}
-		if s, ok := v.Segment(version, n); ok {
+		if s, ok := v.Segment(version, n, 0, v.SegmentSize()); ok {
 			spans = append(spans, s)
 		}
 	}
@@ -124,18 +124,18 @@ func lendAll(t *testing.T, v Volume, slabs int) (spans []wire.Span) {
 // pressure: borrowers of victims are asked to leave, and when there are too
 // many those that are in the way longest to yield.
 func pressure(t *testing.T, v Volume) {
-	slabs := v.Stats().Slabs
+	slabs := total(v).Slabs
 	spans := lendAll(t, v, slabs/2)
 	if got := spans[0].Owner.Pressure(); got != wire.Keep {
 		t.Errorf("in nobody's way: got pressure %d, want Keep", got)
 	}
-	capacity := v.Stats().Capacity
+	capacity := total(v).Capacity
 	churn(t, v, "press", capacity)
 	var asked [3]int
 	for _, s := range spans {
 		asked[s.Owner.Pressure()]++
 	}
-	st := v.Stats()
+	st := total(v)
 	tenth := max(slabs/10, 1)
 	if asked[wire.Leave] == 0 || asked[wire.Yield] != st.Aside-tenth || asked[wire.Leave] != tenth {
 		t.Errorf("got %d to leave and %d to yield with %d of %d slabs aside, want %d and %d",
@@ -154,14 +154,14 @@ func pressure(t *testing.T, v Volume) {
 		s.Release()
 	}
 	churn(t, v, "free", capacity)
-	if st := v.Stats(); st.Aside != 0 {
+	if st := total(v); st.Aside != 0 {
 		t.Errorf("got %d slabs aside, want none", st.Aside)
 	}
 }
 
 // full: when everything is lent nothing is overwritten; it is refused.
 func full(t *testing.T, v Volume) {
-	spans := lendAll(t, v, 2*v.Stats().Slabs)
+	spans := lendAll(t, v, 2*total(v).Slabs)
 	var err error
 	for n := 0; n < 10000 && err == nil; n++ {
 		err = v.Put(item{key: fmt.Sprint("more", n), version: 1, size: 8 << 10}.record(v, 0))

@@ -110,7 +110,7 @@ func variants(t *testing.T, v Volume) {
 	if err := v.Mark(h, mk); err != nil {
 		t.Fatal(err)
 	}
-	if st := v.Stats(); st.Markers != 1 || kind(v, "p") != store.Variants {
+	if st := total(v); st.Markers != 1 || kind(v, "p") != store.Variants {
 		t.Errorf("a marker in place of the record: got kind %d, %d markers", kind(v, "p"), st.Markers)
 	}
 }

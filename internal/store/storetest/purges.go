@@ -270,8 +270,8 @@ func purgeUnseen(t *testing.T, v Volume) {
 	}
 	v.Purge(store.Purge{Prefix: []byte("hard/")})
 	v.Purge(store.Purge{Prefix: []byte("soft/"), Soft: true})
-	churn(t, v, "move", v.Stats().Capacity)
-	if st := v.Stats(); st.Lost[store.Purged] != records || st.Forwarded < 2*records {
+	churn(t, v, "move", total(v).Capacity)
+	if st := total(v); st.Lost[store.Purged] != records || st.Forwarded < 2*records {
 		t.Errorf("got %d dropped as purged and %d copied forward, want %d and at least %d",
 			st.Lost[store.Purged], st.Forwarded, records, 2*records)
 	}

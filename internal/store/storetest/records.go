@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"testing"
@@ -15,7 +16,7 @@ func putAndGet(t *testing.T, v Volume) {
 		i.put(t, v)
 		i.has(t, v)
 	}
-	if got := v.Stats().Objects; got != 9 {
+	if got := total(v).Objects; got != 9 {
 		t.Errorf("got %d objects, want 9", got)
 	}
 	r := item{key: "picked", size: 3}.record(v, 0)
@@ -84,7 +85,7 @@ func supersede(t *testing.T, v Volume) {
 	again := item{key: "k", version: 3, size: 10}
 	again.put(t, v)
 	again.has(t, v)
-	if got := v.Stats().Objects; got != 1 {
+	if got := total(v).Objects; got != 1 {
 		t.Errorf("got %d objects, want 1", got)
 	}
 }
@@ -173,7 +174,7 @@ func segments(t *testing.T, v Volume) {
 		}
 	}
 	for n, bytes := range []int{size, size, 1234} {
-		s, ok := v.Segment(version, n)
+		s, ok := v.Segment(version, n, 0, v.SegmentSize())
 		if !ok || s.N != bytes {
 			t.Fatalf("segment %d: got %v and %d bytes, want %d", n, ok, s.N, bytes)
 		}
@@ -182,17 +183,36 @@ func segments(t *testing.T, v Volume) {
 		}
 		s.Release()
 	}
-	if _, ok := v.Segment(version, 3); ok {
-		t.Errorf("segment 3: got one, want none")
+	if _, ok := v.Segment(version, 3, 0, v.SegmentSize()); ok || v.Has(version, 3) || !v.Has(version, 2) {
+		t.Errorf("segment 3: got one, or none for 2; want 2 but not 3")
 	}
-	if _, ok := v.Segment(version+1, 0); ok {
+	segmentParts(t, v, version)
+	if _, ok := v.Segment(version+1, 0, 0, v.SegmentSize()); ok {
 		t.Errorf("another version: got a segment, want none")
 	}
 	if err := v.PutSegment(version, 4, 0, [][]byte{make([]byte, size+1)}); !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("segment of %d bytes: got %v, want ErrTooLarge", size+1, err)
 	}
-	if st := v.Stats(); st.Segments != 3 || st.Objects != 0 {
+	if st := total(v); st.Segments != 3 || st.Objects != 0 {
 		t.Errorf("got %d segments and %d objects, want 3 and 0", st.Segments, st.Objects)
+	}
+}
+
+// segmentParts reads parts of segment 2, of 1,234 bytes.
+func segmentParts(t *testing.T, v Volume, version uint64) {
+	t.Helper()
+	whole := item{key: "2", version: version, size: 1234}.body()
+	for _, test := range []struct{ off, size, want int }{
+		{0, 1, 1}, {0, 1234, 1234}, {0, 1235, 1234}, {1000, 100, 100}, {1233, 9, 1},
+		{1234, 1, 0}, {1235, 1, 0}, {0, 0, 0}, {0, -1, 0}, {-1, 9, 0},
+	} {
+		s, ok := v.Segment(version, 2, test.off, test.size)
+		if s.N != test.want || ok != (test.want > 0) {
+			t.Errorf("%d bytes at %d of 1234: got %d, %v, want %d", test.size, test.off, s.N, ok, test.want)
+		} else if ok && !bytes.Equal(s.Mem, whole[test.off:][:test.want]) {
+			t.Errorf("%d bytes at %d of 1234: got other bytes", test.size, test.off)
+		}
+		s.Release()
 	}
 }
 
@@ -203,7 +223,7 @@ func remove(t *testing.T, v Volume) {
 	i.has(t, v)
 	v.Remove(v.Hash([]byte("k")), []byte("k"))
 	absent(t, v, "k")
-	if st := v.Stats(); st.Objects != 0 || st.Live != 0 {
+	if st := total(v); st.Objects != 0 || st.Live != 0 {
 		t.Errorf("got %d objects and %d live bytes, want none", st.Objects, st.Live)
 	}
 }
@@ -226,7 +246,7 @@ func quota(t *testing.T, v Volume) {
 			t.Fatal(err)
 		}
 	}
-	if live := v.Stats().Live; live > 100<<10 || refused != 91 {
+	if live := total(v).Live; live > 100<<10 || refused != 91 {
 		t.Errorf("got %d live bytes and %d refused, want at most %d and 91", live, refused, 100<<10)
 	}
 	if err := v.PutSegment(1, 0, site, [][]byte{make([]byte, 64<<10)}); !errors.Is(err, store.ErrQuota) {
@@ -273,12 +293,12 @@ func share(t *testing.T, v Volume) {
 	for round := range 4 {
 		left("greedy")
 		left("modest")
-		churn(t, v, fmt.Sprint("share", round), v.Stats().Capacity/2)
+		churn(t, v, fmt.Sprint("share", round), total(v).Capacity/2)
 	}
 	if g, m := left("greedy"), left("modest"); g != 0 || m != 50 {
 		t.Errorf("got %d records left of the site above its share and %d of the other, want 0 and 50", g, m)
 	}
-	if v.Stats().Lost[store.OverShare] == 0 {
+	if total(v).Lost[store.OverShare] == 0 {
 		t.Errorf("got none lost by share")
 	}
 }

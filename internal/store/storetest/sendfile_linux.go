@@ -18,10 +18,10 @@ func exposed(t *testing.T, v Volume) {
 	if err := v.PutSegment(version, 0, 0, [][]byte{i.body()}); err != nil {
 		t.Fatal(err)
 	}
-	s, _ := v.Segment(version, 0)
+	s, _ := v.Segment(version, 0, 0, v.SegmentSize())
 	fd := s.Owner.Expose()
 	if fd < 0 {
-		if got := v.Stats().Exposed; got != 0 {
+		if got := total(v).Exposed; got != 0 {
 			t.Errorf("got %d slabs exposed, want none without a descriptor", got)
 		}
 		s.Release()
@@ -36,11 +36,11 @@ func exposed(t *testing.T, v Volume) {
 	sent := send(t, pair[0], fd, s)
 	unix.Close(pair[0])
 	s.Release()
-	if got := v.Stats().Exposed; got != 1 {
+	if got := total(v).Exposed; got != 1 {
 		t.Errorf("got %d slabs exposed, want 1", got)
 	}
-	churn(t, v, "over", 4*v.Stats().Capacity)
-	if st := v.Stats(); st.Exposed != 0 || st.Punched == 0 {
+	churn(t, v, "over", 4*total(v).Capacity)
+	if st := total(v); st.Exposed != 0 || st.Punched == 0 {
 		t.Errorf("after reuse: got %d slabs exposed and %d punched, want 0 and some", st.Exposed, st.Punched)
 	}
 	got, err := io.ReadAll(reader)
@@ -91,9 +91,9 @@ func refilled(t *testing.T, v Volume) {
 		for _, i := range items {
 			i.has(t, v)
 		}
-		churn(t, v, "refill", v.Stats().Capacity)
+		churn(t, v, "refill", total(v).Capacity)
 	}
-	if got := v.Stats().Retired; got != 0 {
+	if got := total(v).Retired; got != 0 {
 		t.Errorf("got %d slabs that could not be punched", got)
 	}
 }

@@ -4,11 +4,11 @@
 //
 //	func TestMemory(t *testing.T) {
 //		storetest.Run(t, func(t testing.TB) storetest.Volume {
-//			m, err := store.NewMemory(store.Options{Size: 8 << 20})
+//			z, err := store.Open(store.ZoneOptions{Memory: 8 << 20})
 //			if err != nil {
 //				t.Fatal(err)
 //			}
-//			return m
+//			return z
 //		})
 //	}
 package storetest
@@ -28,7 +28,7 @@ type Volume interface {
 	naming
 	reading
 	writing
-	Stats() store.Stats
+	Stats() store.ZoneStats
 	Close() error
 }
 
@@ -45,7 +45,8 @@ type naming interface {
 type reading interface {
 	Seq() store.Seq
 	Lookup(h store.Hash, key []byte, now int64, e *store.Entry)
-	Segment(version uint64, n int) (wire.Span, bool)
+	Segment(version uint64, n, off, size int) (wire.Span, bool)
+	Has(version uint64, n int) bool
 	SegmentSize() int
 	AppendTags(dst []uint64, h store.Hash, key []byte) []uint64
 }
@@ -105,7 +106,7 @@ func Run(t *testing.T, open func(t testing.TB) Volume) {
 		t.Run(test.name, func(t *testing.T) {
 			v := open(t)
 			defer func() {
-				if st := v.Stats(); st.Pins != 0 {
+				if st := total(v); st.Pins != 0 {
 					t.Errorf("%d pins left", st.Pins)
 				} else if err := v.Close(); err != nil {
 					t.Errorf("Close: %v", err)
@@ -197,6 +198,12 @@ func (i item) put(t testing.TB, v Volume) {
 	if err := v.Put(i.record(v, 0)); err != nil {
 		t.Fatalf("Put(%s): %v", i.key, err)
 	}
+}
+
+// total returns the numbers of the volume.
+func total(v Volume) store.Stats {
+	st := v.Stats()
+	return st.Total()
 }
 
 // lookup returns what is under key.

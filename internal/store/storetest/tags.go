@@ -107,7 +107,7 @@ func tagsKept(t *testing.T, v Volume) {
 	if got := v.AppendTags(nil, v.Hash([]byte("none")), []byte("none")); got != nil {
 		t.Errorf("of nothing: got tags %v", got)
 	}
-	churn(t, v, "tags", v.Stats().Capacity/2)
+	churn(t, v, "tags", total(v).Capacity/2)
 	v.Purge(store.Purge{Tags: r.Tags[1:]})
 	absent(t, v, "k")
 	r = i.tagged(v, "x", slices.Repeat([]string{"a"}, store.TagsMax)...)

@@ -34,12 +34,12 @@ func torture(t *testing.T, v Volume) {
 		})
 	}
 	wg.Wait()
-	st := v.Stats()
+	st := total(v)
 	if tt.hits.Load() == 0 || st.Admitted == 0 {
 		t.Errorf("got %d hits and %d admitted, want some", tt.hits.Load(), st.Admitted)
 	}
 	v.Purge(store.Purge{All: true})
-	if st = v.Stats(); st.Live != 0 || st.Objects != 0 || st.Segments != 0 || st.Markers != 0 {
+	if st = total(v); st.Live != 0 || st.Objects != 0 || st.Segments != 0 || st.Markers != 0 {
 		t.Errorf("after a purge of all: got %d live bytes, %d objects, %d segments, %d markers, want none",
 			st.Live, st.Objects, st.Segments, st.Markers)
 	}
@@ -117,7 +117,7 @@ func (m *tormentor) read(key string, rng *rand.Rand, lent []wire.Span) []wire.Sp
 
 func (m *tormentor) segment(k int, lent []wire.Span) []wire.Span {
 	i := item{key: "segment", version: uint64(k + 1), size: m.v.SegmentSize() - 4*k}
-	s, ok := m.v.Segment(i.version, 0)
+	s, ok := m.v.Segment(i.version, 0, 0, i.size)
 	if !ok {
 		m.allow(i.key, m.v.PutSegment(i.version, 0, 0, [][]byte{i.body()}))
 		return lent
@@ -194,11 +194,11 @@ func neverMissed(t *testing.T, v Volume) {
 	}
 	for n := range 8 {
 		for step := range 20 {
-			churn(t, v, fmt.Sprint("hot", n, step), v.Stats().Capacity/20)
+			churn(t, v, fmt.Sprint("hot", n, step), total(v).Capacity/20)
 			hot.has(t, v) // so that it was hit however the others are scheduled
 		}
 	}
-	if v.Stats().Forwarded == 0 {
+	if total(v).Forwarded == 0 {
 		t.Errorf("got nothing copied forward, want the hot record")
 	}
 }

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	mathrand "math/rand/v2"
+	"sync"
+
+	"github.com/dchest/siphash"
+)
+
+// A registry is what the tiers of a zone have in common: the secret of their
+// hashes, interned lists, accounts of sites, versions and purges. So a key, a site, a tag and a
+// sequence mean the same in all of them.
+type registry struct {
+	purges
+	interned interned
+	sites    siteTable
+	k0, k1   uint64 // the secret of Hash
+
+	// tiers are what purges are applied to, in the order in which they are
+	// looked up. Set before the first call.
+	tiers []tier
+
+	chanceMu sync.Mutex // guards the field below
+	chance   *mathrand.ChaCha8
+}
+
+// A tier is a volume as purges see it. The registry's methods call it with
+// purges.mu held.
+type tier interface {
+	// objects returns how many objects there are.
+	objects() int64
+	// clear drops everything and returns how many objects were among it.
+	clear() int
+	// purgeKey drops what is under p.Hash and p.Key, or has an object
+	// validated before it is used when p is soft; a marker of variants stays
+	// then. It returns the kind of what it found.
+	purgeKey(p *Purge) Kind
+}
+
+// newRegistry starts a registry; with a seed that is not zero hashes and
+// versions are the same in each run.
+func newRegistry(seed [32]byte) *registry {
+	if seed == ([32]byte{}) {
+		rand.Read(seed[:]) // never fails (crypto/rand)
+	}
+	r := &registry{chance: mathrand.NewChaCha8(seed)}
+	r.k0, r.k1 = r.chance.Uint64(), r.chance.Uint64()
+	r.bans.Store(&bans{})
+	r.sites.numbers.Store(&map[uint64]uint16{})
+	r.hard, r.soft = new(recent), new(recent)
+	return r
+}
+
+// Hash returns the hash of a full key.
+func (r *registry) Hash(key []byte) Hash {
+	a, b := siphash.Hash128(r.k0, r.k1, key)
+	return Hash{a, b}
+}
+
+// Variant returns the hash for the response to a primary key that was chosen
+// by the normalised values of the fields in set.
+func (r *registry) Variant(primary Hash, generation uint32, set Set, values []byte) Hash {
+	var b [22]byte
+	binary.LittleEndian.PutUint64(b[0:], primary[0])
+	binary.LittleEndian.PutUint64(b[8:], primary[1])
+	binary.LittleEndian.PutUint32(b[16:], generation)
+	binary.LittleEndian.PutUint16(b[20:], uint16(set))
+	a, c := siphash.Hash128(r.k0, ^r.k1, values)
+	k, l := siphash.Hash128(r.k0^a, r.k1^c, b[:])
+	return Hash{k, l}
+}
+
+// Site returns the keyed hash of a site's name, never 0.
+func (r *registry) Site(name []byte) uint64 {
+	a, _ := siphash.Hash128(^r.k0, r.k1, name)
+	return max(a, 1)
+}
+
+// Version returns a fresh random version, never 0.
+func (r *registry) Version() uint64 {
+	r.chanceMu.Lock()
+	defer r.chanceMu.Unlock()
+	return max(r.chance.Uint64(), 1)
+}
+
+func (r *registry) segmentHash(version uint64, n int) Hash {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[0:], version)
+	binary.LittleEndian.PutUint64(b[8:], uint64(n))
+	a, c := siphash.Hash128(^r.k0, ^r.k1, b[:])
+	return Hash{a, c}
+}
