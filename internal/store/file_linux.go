@@ -176,5 +176,3 @@ func (r *realFile) resident(off, n int64) bool {
 	}
 	return true
 }
-
-
