@@ -22,7 +22,7 @@ type place struct {
 
 // place returns a place for what is kept by p.
 func (p *Policy) place() place {
-	at := place{store: p.Store, log: p.Log, policy: engine.Policy{Rules: p.rules(), Targets: slices.Clone(p.Targets)}}
+	at := place{store: p.Store, log: p.Log, policy: engine.Policy{Rules: p.rules(), Targets: slices.Clone(p.Targets), PassTags: true}}
 	if at.store == nil {
 		at.store = new(Store)
 	}

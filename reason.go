@@ -61,6 +61,7 @@ const (
 	WhyInternal          Reason = "internal"
 	WhyQueryUntyped      Reason = "query-without-type"
 	WhyQueryTooLong      Reason = "query-too-long"
+	WhyTooManyTags       Reason = "too-many-tags"
 	WhyTooManyVariants   Reason = "too-many-variants"
 	WhyLoopDetected      Reason = "loop"
 	WhyPartialContent    Reason = "partial-content"

@@ -20,7 +20,7 @@ func TestReasonsHaveConstants(t *testing.T) {
 		WhyOriginBusy, WhyClientGone, WhyOriginStatus, WhyLockTimedOut, WhyWasHitForMiss, WhyTooLarge, WhyStagingFull,
 		WhyStoreFull, WhyQuotaReached, WhyRequestContent, WhyContentInGet, WhyTunnelAsked, WhyPolicyBypass,
 		WhySegmentGone, WhyNotShareable, WhySoftPurged, WhyInternal, WhyQueryUntyped, WhyQueryTooLong,
-		WhyTooManyVariants, WhyLoopDetected, WhyPartialContent, WhyRefreshLimit, WhyRefreshResting,
+		WhyTooManyTags, WhyTooManyVariants, WhyLoopDetected, WhyPartialContent, WhyRefreshLimit, WhyRefreshResting,
 	} {
 		if known[r] {
 			t.Errorf("two constants say %q", r)

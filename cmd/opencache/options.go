@@ -36,6 +36,8 @@ type serveOptions struct {
 	NoHeuristics       bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
 	NoCookies          bool          `name:"no-store-set-cookie" group:"Caching" help:"Store no answers with Set-Cookie; otherwise those are whose freshness the origin itself gives."`
 	Targeted           fieldNames    `name:"targeted-field" group:"Caching" placeholder:"NAME" help:"Response field that decides on caching in place of Cache-Control and Expires (RFC 9213), the most applicable first; none is to heed none (default CDN-Cache-Control). Repeatable; one a line in the environment."`
+	TagFields          tagFields     `name:"tag-field" group:"Caching" placeholder:"NAME" help:"Response field that tags what is stored, for purges by tag; none is to heed none but Cache-Groups (default Surrogate-Key, Cache-Tag, Edge-Cache-Tag, xkey). Repeatable; one a line in the environment."`
+	PassTags           bool          `name:"pass-tags" group:"Caching" help:"Leave these fields in answers, for caches in front of this one; otherwise no client sees them."`
 	StaleIfError       time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
 	IgnoreNoVarySearch bool          `name:"ignore-no-vary-search" group:"Caching" help:"Have answers answer for their own URL alone, whatever their No-Vary-Search says of query parameters."`
 	MaxVariants        int           `default:"64" group:"Caching" placeholder:"N" help:"Stored answers of one URL that Vary keeps apart; beyond it the oldest falls (default ${default})."`

@@ -96,6 +96,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 		Policy: engine.Policy{
 			Rules: o.rules(), Targets: o.targets(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
 			MaxQuery: o.maxQuery(), MaxVariants: o.MaxVariants, IgnoreNoVarySearch: o.IgnoreNoVarySearch,
+			TagFields: o.TagFields.names(), PassTags: o.PassTags,
 			EarlyHints: o.EarlyHints, PassHead: o.PassHead, PassRange: o.PassRange,
 			ProxyStatus: true,
 			TellKey:     o.TellKey,
@@ -213,6 +214,7 @@ type stats struct {
 	Deposed   int64 `json:"deposed"`          // fetches replaced because they stalled
 	Variants  int64 `json:"variants_dropped"` // because their URL had too many
 	Refused   int64 `json:"not_taken"`        // responses that the store had no room for
+	TooTagged int64 `json:"too_many_tags"`    // responses not stored for having more tags than are kept
 }
 
 // Stats looks at the counts.
@@ -223,6 +225,6 @@ func (s *stack) Stats() stats {
 		Waiting: s.engine.Stats.Waiting.Load(), Open: s.server.Stats().Open,
 		Fetches: s.engine.Stats.Fetches.Load(), Refreshes: s.engine.Stats.Refreshes.Load(), Passes: s.engine.Stats.Passes.Load(),
 		Deposed: s.engine.Stats.Deposed.Load(), Refused: s.engine.Stats.Refused.Load(),
-		Variants: s.engine.Stats.Variants.Load(),
+		Variants: s.engine.Stats.Variants.Load(), TooTagged: s.engine.Stats.TooTagged.Load(),
 	}
 }

@@ -47,6 +47,8 @@ type call struct {
 	asked time.Time // when c.send went out
 	seq   store.Seq // taken then, so that a racing purge wins
 
+	tagged tagging // of what came
+
 	scratch []byte
 	tag     []byte                // validator of the content being sent in segments
 	multi   *multipart            // of an answer with several ranges
@@ -301,6 +303,9 @@ func (c *call) keepOld() *old {
 		version: c.entry.Version, validated: c.entry.Validated,
 		hash: c.at,
 		key:  bytes.Clone(c.atKey),
+	}
+	if o.head.facts.Partial() {
+		c.noteTags(o)
 	}
 	return o
 }

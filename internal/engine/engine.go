@@ -91,6 +91,12 @@ type Policy struct {
 	// RefreshRest is how long no background refresh of a response is tried
 	// again after one has failed; 0: 2 s.
 	RefreshRest time.Duration
+	// TagFields are the names of the response fields whose values tag what is
+	// stored, for purges by tag (TagsIn); nil: TagFields(). Empty: none.
+	// Cache-Groups tags in any case.
+	TagFields []string
+	// PassTags leaves these fields in answers; otherwise no client sees them.
+	PassTags bool
 	// Site names the site in the store's accounting; empty: what Route.Origin
 	// says of the key does.
 	Site []byte
@@ -159,6 +165,7 @@ type Stats struct {
 	Deposed   atomic.Int64 // fetches replaced because they stalled
 	Variants  atomic.Int64 // variants dropped because their URL had too many
 	Refused   atomic.Int64 // storable responses that the store did not take
+	TooTagged atomic.Int64 // storable responses with more tags than are kept
 }
 
 // New returns an Engine. Close it.

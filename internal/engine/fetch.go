@@ -45,6 +45,8 @@ type old struct {
 	validated store.Seq
 	hash      store.Hash
 	key       []byte
+	tags      []uint64 // of a part
+	untold    bool     // they are not known
 }
 
 // versionOf returns the version of o, 0 for none.
@@ -94,6 +96,7 @@ type fetch struct {
 	until      time.Time // validated, with no-cache: requests that came later ask for themselves (RFC 9111, 5.2.2.4)
 
 	// From growing on.
+	tagged     tagging // of the response; with what it completes, when that is a part
 	head       storedHead
 	full       *storedHead // head with what is not stored, for the leader; nil: the same
 	config     []byte      // of No-Vary-Search, and what the query comes to by it; nil: it is for key alone
@@ -263,6 +266,7 @@ func (f *fetch) exchange() (again bool) {
 		return false
 	}
 	dropUnreadable(resp)
+	f.tagged = e.takeTags(f.pol, f.key[:f.origin], resp)
 	f.mu.Lock()
 	f.upstream, f.waited = resp.Status, answered.Sub(asked)
 	f.mu.Unlock()
@@ -293,7 +297,8 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 	answer.digest(resp, asked, answered, f.pol)
 	fresh, _ := f.old.head.freshened(resp, &answer, f.pol)
 	if rfc9111.Validates(&f.old.head.facts, &answer.facts) {
-		why, covers := rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules), f.old.head.covers(&answer)
+		why := rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules)
+		covers := f.old.head.covers(&answer) && f.tagged.within(f.e.store.AppendTags(nil, f.old.hash, f.old.key))
 		if why == rfc9111.OK && covers && f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, fresh.appendMeta(nil), f.seq) == nil {
 			f.freshenTwins(resp, &answer)
 			f.mu.Lock()

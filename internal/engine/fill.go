@@ -249,7 +249,7 @@ func (f *fetch) put(rec *store.Record) Reason {
 
 // record returns the record of the response without what is in it.
 func (f *fetch) record() store.Record {
-	rec := store.Record{Hash: f.hash, Key: f.primary, Site: f.siteOf(), Born: f.seq, Validated: f.seq, Tags: f.tags(&f.head)}
+	rec := store.Record{Hash: f.hash, Key: f.primary, Site: f.siteOf(), Born: f.seq, Validated: f.seq, Tags: f.tagged.tags}
 	if f.varies {
 		rec.Hash, rec.Key = f.at, variantKey(f.primary, f.e.store.Fields(f.set), f.values)
 	}

@@ -56,7 +56,7 @@ func (e *Engine) PurgeGroups(p *Policy, origin []byte, lines [][]byte) {
 func (e *Engine) groups(p *Policy, origin []byte, lines [][]byte) (tags []uint64) {
 	site := e.site(p, origin)
 	for _, group := range rfc9111.Groups(lines) {
-		tags = append(tags, e.store.Tag(site, []byte(group)))
+		tags = append(tags, e.store.Tag(site, []byte(group))|groupBit)
 	}
 	return tags
 }
@@ -67,7 +67,7 @@ func (e *Engine) groups(p *Policy, origin []byte, lines [][]byte) (tags []uint64
 func (c *call) invalidate(groups []uint64, key []byte) (all []uint64, purges int) {
 	var at call
 	at.e, at.r, at.pol, at.key, at.primary, at.now = c.e, c.r, c.pol, key, c.e.store.Hash(key), c.e.now()
-	at.eachChosen(func(*store.Entry) { groups = c.e.store.AppendTags(groups, at.at, at.atKey) })
+	at.eachChosen(func(*store.Entry) { groups = groupsIn(c.e.store.AppendTags(groups, at.at, at.atKey)) })
 	_, purges = c.e.purge(key, false)
 	return groups, purges
 }
@@ -85,13 +85,4 @@ func (e *Engine) site(p *Policy, origin []byte) uint64 {
 		return e.siteOf(p, origin)
 	}
 	return e.store.Tag(e.siteOf(p, origin), origin)
-}
-
-// tags are those that f's response is stored with under the head h: its groups
-// (RFC 9875, 2).
-func (f *fetch) tags(h *storedHead) (tags []uint64) {
-	if !h.names.Has(wire.CacheGroups) {
-		return nil
-	}
-	return f.e.groups(f.pol, f.key[:f.origin], h.values(wire.CacheGroups))
 }

@@ -87,6 +87,7 @@ const (
 	PartialContent
 	RefreshLimit
 	RefreshResting
+	TooManyTags
 
 	// NumReasons is the number of these; they are consecutive.
 	NumReasons int = iota
@@ -100,6 +101,7 @@ var reasons = [NumReasons]string{
 	"loop",
 	"partial-content",
 	"refresh-limit", "refresh-resting",
+	"too-many-tags",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

@@ -51,7 +51,7 @@ func (f *fetch) admitPart(resp *wire.Response, asked, answered time.Time) Reason
 		full.facts.AsPartial(length)
 	}
 	f.head, f.full, f.have = answer, full, nil
-	if f.old != nil && f.old.head.facts.Partial() && sameContent(&f.old.head, &answer) && f.old.head.covers(&answer) {
+	if f.old != nil && f.old.head.facts.Partial() && sameContent(&f.old.head, &answer) && f.old.head.covers(&answer) && f.joinTags() {
 		f.head, f.full = f.old.head.freshened(resp, &answer, f.pol)
 		f.have = f.old.head.runs
 	} else if f.want.only != nil {
@@ -138,8 +138,9 @@ func (f *fetch) keepPart() Reason {
 		case same && there.facts.Partial():
 			if younger {
 				head.facts, head.names, head.block = there.facts, there.names, there.block
-				rec.Tags = f.tags(&head)
 			}
+			// Its fields may be what the head has now: what purges that must purge this.
+			rec.Tags = merged(rec.Tags, e.store.AppendTags(nil, rec.Hash, rec.Key))
 			rs := e.present(there.runs, rfc9111.Part{First: 0, Last: head.facts.Length - 1})
 			head.runs = rs.with(mine).bounded(e.maxObject, mine)
 		case same, younger:

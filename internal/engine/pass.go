@@ -100,6 +100,7 @@ func (c *call) exchange() (*wire.Response, error) {
 	}
 	c.out.Upstream = resp.Status
 	dropUnreadable(resp)
+	c.tagged = c.e.takeTags(c.pol, c.key[:c.origin], resp)
 	return resp, nil
 }
 

@@ -69,7 +69,7 @@ func (c *call) startPosted(resp *wire.Response, seq store.Seq) *fetch {
 		f.cancel()
 		return nil
 	}
-	f.upstream = resp.Status
+	f.upstream, f.tagged = resp.Status, c.tagged
 	return f
 }
 

@@ -67,6 +67,10 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 	if resp.Length > f.e.maxObject || len(f.key) > store.KeyMax {
 		return TooLarge
 	}
+	if f.tagged.over {
+		f.e.Stats.TooTagged.Add(1)
+		return TooManyTags
+	}
 	// By what is stored: a part that leaves these fields out has them from what
 	// it completes (RFC 9111, 3.4).
 	f.settle()

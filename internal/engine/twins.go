@@ -41,6 +41,9 @@ func (f *fetch) freshenTwin(at store.Hash, key []byte, resp *wire.Response, answ
 		return
 	}
 	h.sized(twin.Size)
+	if !f.tagged.within(f.e.store.AppendTags(nil, at, key)) {
+		return
+	}
 	fresh, _ := h.freshened(resp, answer, f.pol)
 	if rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules) == rfc9111.OK {
 		_ = f.e.store.Freshen(at, key, twin.Version, fresh.appendMeta(nil), f.seq) // one that is gone by now is not missed

@@ -280,10 +280,12 @@ func hasItem(list []byte, want string) bool {
 // bedrock are end-to-end fields that storing, selecting and decoding rest on:
 // they stay though Connection lists them, which no sender may do (RFC 9110,
 // 7.6.1). Otherwise "Connection: cache-control" would make a private response
-// a public one, and "Connection: x-forwarded-for" a proxied request a direct one.
+// a public one, "Connection: x-forwarded-for" a proxied request a direct one,
+// and "Connection: cache-tag" a purge by tag one that misses.
 // And no customer may take away CDN-Loop (RFC 8586, 2).
-var bedrock = NamesOf(Age, CacheControl, CDNCacheControl, CDNLoop, ContentEncoding, ContentRange,
-	ContentType, Expires, Forwarded, Origin, Pragma, SurrogateControl, Vary, Via, XForwardedFor, XRealIP)
+var bedrock = NamesOf(Age, CacheControl, CacheGroups, CacheTag, CDNCacheControl, CDNLoop, ContentEncoding, ContentRange,
+	ContentType, EdgeCacheTag, Expires, Forwarded, Origin, Pragma, SurrogateControl, SurrogateKey, Vary, Via, XForwardedFor, XKey,
+	XRealIP)
 
 // hideNominated hides the fields that Connection lists.
 func (h *Head) hideNominated(buf []byte) { h.hideListed(buf, h, buf) }

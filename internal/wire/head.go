@@ -153,6 +153,26 @@ func (h *Head) Del(n Name) {
 	h.set.Remove(n)
 }
 
+// DelNamed drops all field lines named name (any case), interned or not.
+func (h *Head) DelNamed(name string) {
+	id := Lookup(name)
+	if id != Other {
+		h.Del(id)
+		return
+	}
+	kept, others := h.fields[:0], false
+	for _, f := range h.fields {
+		if f.id == Other && EqualFold(h.at(f.name), name) {
+			continue
+		}
+		kept, others = append(kept, f), others || f.id == Other && !f.hop
+	}
+	h.fields = kept
+	if !others {
+		h.set.Remove(Other)
+	}
+}
+
 // AppendFields appends the field lines in wire form to dst, without those
 // named in drop. Other in drop drops nothing.
 func (h *Head) AppendFields(dst []byte, drop NameSet) []byte {

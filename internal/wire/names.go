@@ -45,6 +45,7 @@ const (
 	Cookie
 	Date
 	EarlyData
+	EdgeCacheTag
 	ETag
 	Expect
 	Expires
@@ -122,7 +123,7 @@ var names = [NumNames]string{
 	ContentLanguage: "Content-Language", ContentLength: "Content-Length",
 	ContentLocation: "Content-Location", ContentRange: "Content-Range",
 	ContentSecurityPolicy: "Content-Security-Policy", ContentType: "Content-Type",
-	Cookie: "Cookie", Date: "Date", EarlyData: "Early-Data", ETag: "ETag", Expect: "Expect",
+	Cookie: "Cookie", Date: "Date", EarlyData: "Early-Data", EdgeCacheTag: "Edge-Cache-Tag", ETag: "ETag", Expect: "Expect",
 	Expires: "Expires", Forwarded: "Forwarded", From: "From", Host: "Host", IfMatch: "If-Match",
 	IfModifiedSince: "If-Modified-Since", IfNoneMatch: "If-None-Match", IfRange: "If-Range",
 	IfUnmodifiedSince: "If-Unmodified-Since", KeepAlive: "Keep-Alive",
