@@ -17,13 +17,13 @@ const module = "opencache"
 // floors lists every package of this module. A package imports only from
 // floors below its own, so the order here is also the order to read them in.
 var floors = [][]string{
-	{"internal/wire", "internal/rfc9111"},
+	{"internal/wire", "internal/rfc9111", "internal/plot"},
 	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry"},
-	{"internal/engine", "internal/store/storetest"},
+	{"internal/engine", "internal/lab", "internal/store/storetest"},
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},
 	// What measures and shows the program from outside.
-	{"test/bench/child", "test/bench/crowd", "test/bench/origin", "test/bench/steady", "test/bench/idle", "test/bench/plot",
+	{"test/bench/child", "test/bench/crowd", "test/bench/origin", "test/bench/steady", "test/bench/idle",
 		"test/conformance/library", "test/desync", "test/model", "test/real/freeports", "test/coverage/rows"},
 	{"test/bench", "test/shows/stampede", "test/coverage", "test/conformance"},
 }

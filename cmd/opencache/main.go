@@ -21,6 +21,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
+
+	"opencache/internal/lab"
 )
 
 // A commandLine is all that can be said on the command line; every flag can
@@ -28,6 +30,7 @@ import (
 type commandLine struct {
 	Serve       serveCmd       `cmd:"" help:"Cache in front of one origin."`
 	Demo        demoCmd        `cmd:"" help:"Try it: a built-in origin, the cache in front of it, and what they do, live."`
+	Simulate    simulateCmd    `cmd:"" help:"Play a trace of requests against caches of several sizes, and print what they hit."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running cache whether it is ready; exit code 0 when it is."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 	Completion  completionCmd  `cmd:"" help:"Print the shell code that completes this program's commands and flags."`
@@ -47,7 +50,10 @@ func main() {
 		kong.Name("opencache"),
 		kong.Description("A shared HTTP cache: reverse proxy, answers from memory."),
 		kong.DefaultEnvars("OPENCACHE"),
-		kong.Vars{"adminDefault": adminDefault},
+		kong.Vars{
+			"adminDefault": adminDefault,
+			"generators":   strings.Join(lab.Generators(), ", "), "policies": strings.Join(lab.Names(), ", "),
+		},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)
 	kongcompletion.Register(parser)

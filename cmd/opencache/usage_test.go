@@ -69,6 +69,13 @@ func TestUsage(t *testing.T) {
 		{"", "serve --tls-cert /nowhere/cert --tls-key /nowhere/key " + origin, `--tls-cert, --tls-key: certificate: open /nowhere/cert: no such file or directory`},
 		{"", "serve --tls-cert " + short + " --tls-key " + short + " " + origin, `tls: failed to find any PEM data in certificate input`},
 		{"", "demo --seconds=-1", `--seconds: -1: expected 0 or more`},
+		{"", "simulate", `--trace is missing: expected a file of requests, or --generate`},
+		{"", "simulate --trace x --generate zipf", `--trace and --generate: expected one of them`},
+		{"", "simulate --trace /nowhere/trace", `--trace: open /nowhere/trace: no such file or directory`},
+		{"", "simulate --generate pareto", `--generate: generator "pareto": expected one of zipf, wonders, scan, shift, cdn`},
+		{"", "simulate --generate zipf --sizes 4M,1M", `--sizes: 1M: expected at least 4M`},
+		{"", "simulate --generate zipf --sizes 900T", `--sizes: 900T together, and each is memory: expected less than the `},
+		{"", "simulate --generate zipf --policies arc", `--policies: "arc": expected some of lru, s3-fifo, w-tinylfu, opencache`},
 		{"OPENCACHE_ADMIN=off", "healthcheck", `healthcheck: administration is off: expected a URL`},
 	} {
 		var env []string
@@ -95,6 +102,7 @@ func TestPrinting(t *testing.T) {
 		"--help":          "Usage: opencache <command>",
 		"serve --help":    "($OPENCACHE_DEFAULT_TTL)",
 		"demo --help":     "--seconds",
+		"simulate --help": "--generate",
 	} {
 		code, stdout, stderr := run(t, nil, strings.Fields(args)...)
 		if code != 0 || stderr != "" || !strings.Contains(stdout, want) {

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"opencache/test/bench/plot"
+	"opencache/internal/plot"
 )
 
 // plot writes the result's pictures into the folder: cost.svg, and load.svg

@@ -1,0 +1,141 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"opencache/internal/store"
+)
+
+// A list is a trace of what a test says.
+type list []Request
+
+func (l *list) Next(r *Request) error {
+	if len(*l) == 0 {
+		return io.EOF
+	}
+	*r, *l = (*l)[0], (*l)[1:]
+	return nil
+}
+
+// generate returns the trace of a spec.
+func generate(t *testing.T, spec string) *Generator {
+	t.Helper()
+	g, err := ParseGenerator(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// playTrace plays the trace as o says.
+func playTrace(t *testing.T, trace Trace, o Options) *Report {
+	t.Helper()
+	report, err := Run(context.Background(), trace, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// Every policy hits what is asked for again while there is room, and keeps
+// within its size.
+func TestPolicies(t *testing.T) {
+	const each = 100 << 10 // above what one record takes
+	for _, name := range Names() {
+		var trace list
+		for range 3 {
+			for key := range uint64(10) {
+				trace = append(trace, Request{key, each})
+			}
+		}
+		trace = append(trace, Request{100, 3 << 20}, Request{100, 3 << 20}) // above half of the cache
+		got := playTrace(t, &trace, Options{Sizes: []int64{Smallest}, Policies: []string{name}})
+		r := got.Results[0]
+		if got.Requests != 32 || got.Counted != 32 || got.Bytes != 30*each+6<<20 || r.Hits != 20 || r.HitBytes != 20*each {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+}
+
+// An object of many segments that lost some is no hit, but the bytes that are
+// there count, and the others are put again.
+func TestSegments(t *testing.T) {
+	v, err := newVolume(4*Smallest, 64<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	each := int64(v.m.SegmentSize())
+	r := Request{Key: 1, Size: 3*each + 5}
+	key := keyOf(r.Key)
+	if err := v.m.Put(&store.Record{Hash: v.m.Hash(key[:]), Key: key[:], Version: 7, Size: r.Size}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 3} {
+		if err := v.m.PutSegment(7, n, 0, [][]byte{v.content[:min(each, r.Size-int64(n)*each)]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []int64{each + 5, r.Size} {
+		if there, hit := v.Request(r); there != want || hit != (want == r.Size) {
+			t.Errorf("request %d: got %d of %d, %v; want %d", i, there, r.Size, hit, want)
+		}
+	}
+	if err := v.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWarmup(t *testing.T) {
+	trace := list{{1, 10}, {1, 10}, {2, 10}, {1, 10}, {2, 10}}
+	for warmup, want := range map[int64][3]int64{0: {5, 3, 30}, 1: {4, 3, 30}, 3: {2, 2, 20}, 5: {}, 9: {}} {
+		again := append(list(nil), trace...)
+		got := playTrace(t, &again, Options{Sizes: []int64{Smallest}, Policies: []string{"lru"}, Warmup: warmup})
+		if r := got.Results[0]; [3]int64{got.Counted, r.Hits, r.HitBytes} != want || got.Requests != 5 {
+			t.Errorf("warm-up of %d: got %+v, want %v", warmup, got, want)
+		}
+	}
+}
+
+// What ends a run early.
+func TestRunErrors(t *testing.T) {
+	if _, err := Run(context.Background(), &list{}, Options{Sizes: []int64{Smallest - 1}}); err == nil {
+		t.Error("a cache too small: got no error")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Run(ctx, generate(t, "zipf"), Options{Sizes: []int64{Smallest}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+// On slabs S3-FIFO hits nearly as often as item by item, and at least as
+// often as W-TinyLFU. All bounds, at larger sizes, are held by show 5-4.
+func TestHitRatio(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("short or with the race detector: it moves gigabytes")
+	}
+	for _, test := range []struct {
+		name, trace string
+		size, mean  int64
+		points      float64 // how much worse it may be
+	}{
+		{"1.4 KiB records in 64 MiB", "wonders:keys=400000,requests=1200000,size=1400", 64 << 20, 1 << 10, 1},
+		{"small records in 256 MiB", "wonders:keys=100000,requests=500000", 256 << 20, 12 << 10, 0.5},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := generate(t, test.trace)
+			got := playTrace(t, g, Options{
+				Sizes: []int64{test.size}, Policies: []string{"s3-fifo", "w-tinylfu", "opencache"},
+				MeanObject: test.mean, Warmup: g.Requests / 3,
+			})
+			item, tiny, own := 100*got.Results[0].HitRatio, 100*got.Results[1].HitRatio, 100*got.Results[2].HitRatio
+			t.Logf("hit ratio %.2f %% on slabs, %.2f %% item by item, %.2f %% of W-TinyLFU", own, item, tiny)
+			if item-own > test.points || own < tiny {
+				t.Errorf("got %.2f %%, want at most %.1f points less than %.2f %%, and at least %.2f %%", own, test.points, item, tiny)
+			}
+		})
+	}
+}

@@ -1,0 +1,97 @@
+package lab
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+
+	"opencache/internal/store"
+)
+
+// volume is the store itself, with real records of real bytes. An object above
+// 64 KiB is a head and segments, as the engine stores it: when some segments
+// are there, those bytes are hit and only the others are put anew. Slabs are
+// emptied beside the requests, so that two runs differ by hundredths of a
+// point.
+type volume struct {
+	m       *store.Memory
+	content []byte // of every object
+	refused int64
+}
+
+var _ Policy = (*volume)(nil)
+
+func newVolume(size, mean int64) (*volume, error) {
+	m, err := store.NewMemory(store.Options{Size: size, MeanObject: mean, Seed: [32]byte{1}})
+	if err != nil {
+		return nil, err
+	}
+	return &volume{m: m, content: make([]byte, max(m.SegmentSize(), store.WholeMax))}, nil
+}
+
+// keyOf writes the object's key as text.
+func keyOf(key uint64) (text [16]byte) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], key)
+	hex.Encode(text[:], b[:])
+	return text
+}
+
+// Request is Policy's.
+func (v *volume) Request(r Request) (there int64, hit bool) {
+	key := keyOf(r.Key)
+	h := v.m.Hash(key[:])
+	var e store.Entry
+	if v.m.Lookup(h, key[:], 0, &e); e.Kind != store.Object {
+		v.put(h, key[:], r.Size)
+		return 0, false
+	}
+	size, version := e.Size, e.Version
+	e.Release()
+	if size <= store.WholeMax {
+		return r.Size, true
+	}
+	there = v.segments(version, size)
+	return min(there, r.Size), there == size
+}
+
+// segments asks for each segment, puts those that are not there, and returns
+// how many bytes were.
+func (v *volume) segments(version uint64, size int64) (there int64) {
+	each := int64(v.m.SegmentSize())
+	for n := 0; int64(n)*each < size; n++ {
+		length := min(each, size-int64(n)*each)
+		if span, ok := v.m.Segment(version, n); ok {
+			span.Release()
+			there += length
+			continue
+		}
+		v.taken(v.m.PutSegment(version, n, 0, [][]byte{v.content[:length]}))
+	}
+	return there
+}
+
+// put stores an object: segments first, then the head that names them.
+func (v *volume) put(h store.Hash, key []byte, size int64) {
+	r := store.Record{Hash: h, Key: key, Version: v.m.Version(), Size: size}
+	if size <= store.WholeMax {
+		r.Body = [][]byte{v.content[:size]}
+	} else {
+		v.segments(r.Version, size)
+	}
+	v.taken(v.m.Put(&r))
+}
+
+func (v *volume) taken(err error) {
+	if err != nil {
+		v.refused++
+	}
+}
+
+// tell fills in what the store alone knows.
+func (v *volume) tell(r *Result) {
+	st := v.m.Stats()
+	r.Admitted, r.Copied, r.Refused = int64(st.AdmittedBytes), int64(st.ForwardedBytes), v.refused
+}
+
+// Close is Policy's.
+func (v *volume) Close() error { return v.m.Close() }
