@@ -36,6 +36,7 @@ var owner = map[string]string{
 	"github.com/jotaen/kong-completion": "cmd/opencache",
 	"golang.org/x/tools":                "internal/script",
 	"github.com/dunglas/httpsfv":        "internal/rfc9111",
+	"github.com/maypok86/otter/v2":      "internal/lab",
 }
 
 // shared may be imported anywhere: system calls, protocol numbers, hashes.

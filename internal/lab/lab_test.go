@@ -67,14 +67,14 @@ func TestSegments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	each := int64(v.m.SegmentSize())
+	each := int64(v.zone.SegmentSize())
 	r := Request{Key: 1, Size: 3*each + 5}
 	key := keyOf(r.Key)
-	if err := v.m.Put(&store.Record{Hash: v.m.Hash(key[:]), Key: key[:], Version: 7, Size: r.Size}); err != nil {
+	if err := v.zone.Put(&store.Record{Hash: v.zone.Hash(key[:]), Key: key[:], Version: 7, Size: r.Size}); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range []int{0, 3} {
-		if err := v.m.PutSegment(7, n, 0, [][]byte{v.content[:min(each, r.Size-int64(n)*each)]}); err != nil {
+		if err := v.zone.PutSegment(7, n, 0, [][]byte{v.content[:min(each, r.Size-int64(n)*each)]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,8 +111,8 @@ func TestRunErrors(t *testing.T) {
 	}
 }
 
-// On slabs S3-FIFO hits nearly as often as item by item, and at least as
-// often as W-TinyLFU. All bounds, at larger sizes, are held by show 5-4.
+// On slabs S3-FIFO hits nearly as often as item by item. All bounds, of more
+// traces and sizes, are held by show 5-4.
 func TestHitRatio(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("short or with the race detector: it moves gigabytes")
@@ -128,13 +128,13 @@ func TestHitRatio(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			g := generate(t, test.trace)
 			got := playTrace(t, g, Options{
-				Sizes: []int64{test.size}, Policies: []string{"s3-fifo", "w-tinylfu", "opencache"},
+				Sizes: []int64{test.size}, Policies: []string{"s3-fifo", "opencache"},
 				MeanObject: test.mean, Warmup: g.Requests / 3,
 			})
-			item, tiny, own := 100*got.Results[0].HitRatio, 100*got.Results[1].HitRatio, 100*got.Results[2].HitRatio
-			t.Logf("hit ratio %.2f %% on slabs, %.2f %% item by item, %.2f %% of W-TinyLFU", own, item, tiny)
-			if item-own > test.points || own < tiny {
-				t.Errorf("got %.2f %%, want at most %.1f points less than %.2f %%, and at least %.2f %%", own, test.points, item, tiny)
+			item, own := 100*got.Results[0].HitRatio, 100*got.Results[1].HitRatio
+			t.Logf("hit ratio %.2f %% on slabs, %.2f %% item by item", own, item)
+			if item-own > test.points {
+				t.Errorf("got %.2f %%, want at most %.1f points less than %.2f %%", own, test.points, item)
 			}
 		})
 	}

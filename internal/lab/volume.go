@@ -13,7 +13,7 @@ import (
 // emptied beside the requests, so that two runs differ by hundredths of a
 // point.
 type volume struct {
-	m       *store.Memory
+	zone    *store.Zone
 	content []byte // of every object
 	refused int64
 }
@@ -21,11 +21,11 @@ type volume struct {
 var _ Policy = (*volume)(nil)
 
 func newVolume(size, mean int64) (*volume, error) {
-	m, err := store.NewMemory(store.Options{Size: size, MeanObject: mean, Seed: [32]byte{1}})
+	z, err := store.Open(store.ZoneOptions{Memory: size, MeanObject: mean, Seed: [32]byte{1}})
 	if err != nil {
 		return nil, err
 	}
-	return &volume{m: m, content: make([]byte, max(m.SegmentSize(), store.WholeMax))}, nil
+	return &volume{zone: z, content: make([]byte, max(z.SegmentSize(), store.WholeMax))}, nil
 }
 
 // keyOf writes the object's key as text.
@@ -39,9 +39,9 @@ func keyOf(key uint64) (text [16]byte) {
 // Request is Policy's.
 func (v *volume) Request(r Request) (there int64, hit bool) {
 	key := keyOf(r.Key)
-	h := v.m.Hash(key[:])
+	h := v.zone.Hash(key[:])
 	var e store.Entry
-	if v.m.Lookup(h, key[:], 0, &e); e.Kind != store.Object {
+	if v.zone.Lookup(h, key[:], 0, &e); e.Kind != store.Object {
 		v.put(h, key[:], r.Size)
 		return 0, false
 	}
@@ -57,28 +57,28 @@ func (v *volume) Request(r Request) (there int64, hit bool) {
 // segments asks for each segment, puts those that are not there, and returns
 // how many bytes were.
 func (v *volume) segments(version uint64, size int64) (there int64) {
-	each := int64(v.m.SegmentSize())
+	each := int64(v.zone.SegmentSize())
 	for n := 0; int64(n)*each < size; n++ {
 		length := min(each, size-int64(n)*each)
-		if span, ok := v.m.Segment(version, n); ok {
+		if span, ok := v.zone.Segment(version, n, 0, int(length)); ok {
 			span.Release()
 			there += length
 			continue
 		}
-		v.taken(v.m.PutSegment(version, n, 0, [][]byte{v.content[:length]}))
+		v.taken(v.zone.PutSegment(version, n, 0, [][]byte{v.content[:length]}))
 	}
 	return there
 }
 
 // put stores an object: segments first, then the head that names them.
 func (v *volume) put(h store.Hash, key []byte, size int64) {
-	r := store.Record{Hash: h, Key: key, Version: v.m.Version(), Size: size}
+	r := store.Record{Hash: h, Key: key, Version: v.zone.Version(), Size: size}
 	if size <= store.WholeMax {
 		r.Body = [][]byte{v.content[:size]}
 	} else {
 		v.segments(r.Version, size)
 	}
-	v.taken(v.m.Put(&r))
+	v.taken(v.zone.Put(&r))
 }
 
 func (v *volume) taken(err error) {
@@ -89,9 +89,9 @@ func (v *volume) taken(err error) {
 
 // tell fills in what the store alone knows.
 func (v *volume) tell(r *Result) {
-	st := v.m.Stats()
+	st := v.zone.Stats().Memory
 	r.Admitted, r.Copied, r.Refused = int64(st.AdmittedBytes), int64(st.ForwardedBytes), v.refused
 }
 
 // Close is Policy's.
-func (v *volume) Close() error { return v.m.Close() }
+func (v *volume) Close() error { return v.zone.Close() }
