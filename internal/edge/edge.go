@@ -196,7 +196,7 @@ func (v *visit) record() {
 	rec := telemetry.Record{
 		Time: v.start, Method: v.r.Method, Status: v.p.Status, Bytes: v.p.Sent, Duration: v.took(),
 		CacheStatus: v.outcome.Status.String(), Collapsed: v.outcome.Collapsed,
-		UpstreamStatus: v.outcome.Upstream, UpstreamTime: v.outcome.Waited,
+		UpstreamStatus: v.outcome.Upstream, UpstreamTime: v.outcome.Waited, Key: v.key, Origin: v.to.Origin,
 	}
 	if v.r.Minor == 0 {
 		rec.Proto = telemetry.HTTP10
@@ -206,7 +206,7 @@ func (v *visit) record() {
 	}
 	if o.Log != nil { // what only the log has a use for
 		rec.Remote, rec.MethodText, rec.RequestID = v.r.Remote, v.r.MethodText(), v.id
-		rec.Host, rec.Target, rec.Key = v.r.Authority(), v.r.Target(), v.key
+		rec.Host, rec.Target = v.r.Authority(), v.r.Target()
 		rec.UserAgent, rec.Referer = v.r.Get(wire.UserAgent), v.r.Get(wire.Referer)
 		rec.Reason = v.outcome.Why.String()
 		o.Log.Write(&rec)

@@ -62,6 +62,7 @@ type Metrics struct {
 	own      sync.Pool // of *shard: keeps one at hand per processor
 	turn     atomic.Uint32
 	upstream upstreamCounts
+	top      *top
 	source   Source
 	desc     descs
 	registry *prometheus.Registry
@@ -71,7 +72,7 @@ type Metrics struct {
 // are called for each exposition, never before the first.
 func NewMetrics(s Source) *Metrics {
 	n := min(runtime.GOMAXPROCS(0), maxShards)
-	m := &Metrics{shards: make([]*shard, n), source: s, desc: newDescs()}
+	m := &Metrics{shards: make([]*shard, n), source: s, desc: newDescs(), top: newTop()}
 	for i := range m.shards {
 		m.shards[i] = new(shard)
 	}
@@ -110,7 +111,23 @@ func (m *Metrics) Observe(r *Record) {
 		s.bytes[source].Add(uint64(r.Bytes))
 	}
 	m.own.Put(s)
+	if cell != cellNone {
+		m.top.note(r, source == sourceCache)
+	}
 }
+
+// Top returns the first n keys of a ranking. A key that is not followed can
+// have had floor at most lately, in the ranking's unit; every says that one
+// request in so many is counted now. Up to 512 keys are followed.
+func (m *Metrics) Top(by TopBy, n int) (keys []TopKey, floor uint64, every int) {
+	every = int(m.top.every.Load())
+	keys, floor = m.top.list(by, n)
+	return keys, floor, every
+}
+
+// TopOf returns what is known of a key; false when it is not among those that
+// are followed.
+func (m *Metrics) TopOf(key []byte) (TopKey, bool) { return m.top.find(key) }
 
 func (h *histogram) observe(d time.Duration) {
 	d = max(d, 0) // the wall clock was set back

@@ -46,7 +46,8 @@ type Record struct {
 	CacheStatus string // HIT MISS EXPIRED REVALIDATED STALE UPDATING BYPASS, empty: no cache was asked
 	Reason      string // why: a constant of the engine
 	Collapsed   bool   // it read along with a fetch that another request began
-	Key         []byte // the cache key, for diagnosis
+	Key         []byte // the cache key
+	Origin      int    // how much of Key names its site
 
 	UpstreamStatus int           // 0: the origin was not asked, or gave no answer
 	UpstreamTime   time.Duration // until its head was there
