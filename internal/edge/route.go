@@ -3,7 +3,9 @@ package edge
 import (
 	"bytes"
 
+	"opencache/internal/rfc9111"
 	"opencache/internal/store"
+	"opencache/internal/wire"
 )
 
 // route finds policy and key of the target: in the memo, or by matching and
@@ -44,6 +46,20 @@ func (r *routing) pathAndQuery(p *place) []byte {
 		return r.tail
 	}
 	return p.target
+}
+
+// RulesOf returns the rules that what is stored under a primary key is judged
+// by.
+func (e *Edge) RulesOf(key []byte) *rfc9111.Policy {
+	target, ok := bytes.CutPrefix(key, []byte(e.o.Origin))
+	if e.o.PreserveHost || !ok {
+		_, target, _ = bytes.Cut(key, []byte("://"))
+		target = target[max(bytes.IndexByte(target, '/'), 0):]
+	}
+	var r wire.Request
+	r.SetTarget(target)
+	v := visit{e: e, r: &r}
+	return &e.policies[v.match()].Rules
 }
 
 // match returns the number of the target's policy.

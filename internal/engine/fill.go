@@ -57,6 +57,10 @@ func (f *fetch) fill(resp *wire.Response) {
 			f.hand(resp, TooLarge)
 			return
 		}
+		if !f.e.store.Fits(f.account(), f.length) {
+			f.hand(resp, QuotaReached)
+			return
+		}
 	}
 }
 
@@ -162,7 +166,7 @@ func (f *fetch) putSegment(blocks []*block, n int64) error {
 	for i, b := range blocks {
 		pieces[i] = b.buf[:b.n]
 	}
-	return f.e.store.PutSegment(f.version, int(n), f.siteOf(), pieces)
+	return f.e.store.PutSegment(f.version, int(n), f.account(), pieces)
 }
 
 // trim drops the blocks whose content is in the store; when it can not be
@@ -249,7 +253,7 @@ func (f *fetch) put(rec *store.Record) Reason {
 
 // record returns the record of the response without what is in it.
 func (f *fetch) record() store.Record {
-	rec := store.Record{Hash: f.hash, Key: f.primary, Site: f.siteOf(), Born: f.seq, Validated: f.seq, Tags: f.tagged.tags}
+	rec := store.Record{Hash: f.hash, Key: f.primary, Site: f.account(), Born: f.seq, Validated: f.seq, Tags: f.tagged.tags}
 	if f.varies {
 		rec.Hash, rec.Key = f.at, variantKey(f.primary, f.e.store.Fields(f.set), f.values)
 	}

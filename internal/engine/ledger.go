@@ -62,7 +62,7 @@ func (f *fetch) noteVariant() {
 	// Unless it is stored, the list starts anew. Then it would have been
 	// evicted, and so will the variants in it, which are older.
 	_ = f.e.store.Put(&store.Record{
-		Hash: hash, Key: key, Site: f.siteOf(), Born: max(born, f.seq), Validated: max(born, f.seq),
+		Hash: hash, Key: key, Site: f.account(), Born: max(born, f.seq), Validated: max(born, f.seq),
 		Body: [][]byte{body}, Size: int64(len(body)),
 	})
 }

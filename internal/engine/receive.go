@@ -71,6 +71,9 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 		f.e.Stats.TooTagged.Add(1)
 		return TooManyTags
 	}
+	if !f.e.store.Fits(f.account(), resp.Length) {
+		return QuotaReached
+	}
 	// By what is stored: a part that leaves these fields out has them from what
 	// it completes (RFC 9111, 3.4).
 	f.settle()

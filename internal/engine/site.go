@@ -15,3 +15,12 @@ func (c *call) siteOf() uint64 { return c.e.siteOf(c.pol, c.key[:c.origin]) }
 
 // siteOf is Engine.siteOf for what f brings.
 func (f *fetch) siteOf() uint64 { return f.e.siteOf(f.pol, f.key[:f.origin]) }
+
+// account is siteOf for what is going to be stored: the site gets an account.
+func (f *fetch) account() uint64 {
+	name := f.pol.Site
+	if len(name) == 0 {
+		name = f.key[:f.origin]
+	}
+	return f.e.store.OpenSite(name)
+}

@@ -56,6 +56,7 @@ type Memory struct {
 	poison   bool
 
 	reclaiming sync.Mutex // held while slabs are emptied, above all other locks
+	trimming   sync.Mutex // held while a site makes room for itself, above the index's
 	wake       chan struct{}
 	quit       chan struct{}
 	stopped    chan struct{}

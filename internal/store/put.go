@@ -19,7 +19,7 @@ func (m *Memory) Put(r *Record) error {
 	}
 	account := m.account(r.Site)
 	n := aligned(h.length())
-	if !m.accounts.admit(account, n) {
+	if !m.fit(account, n) {
 		return m.counts.refused(ErrQuota)
 	}
 	c, err := m.room(m.popular(r.Hash, account), n)
@@ -170,7 +170,7 @@ func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte)
 		return nil
 	}
 	account := m.account(site)
-	if !m.accounts.admit(account, aligned(size)) {
+	if !m.fit(account, aligned(size)) {
 		return m.counts.refused(ErrQuota)
 	}
 	c, err := m.room(m.popular(h, account), size)

@@ -3,51 +3,86 @@ package store
 import (
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// maxSites bounds the sites with an account of their own.
-const maxSites = 4096
+const (
+	// maxSites bounds the sites with an account of their own.
+	maxSites = 4096
+	// siteName is how much of a site's name is kept.
+	siteName = 255
+)
 
 // errSites: SetShare has no account left.
 var errSites = errors.New("sites: all 4096 accounts are taken")
 
-// A siteTable numbers sites. The zone's tiers have it in common.
+// A siteTable numbers sites. The zone's tiers have it in common. Number 0 is
+// of all sites that have no account.
 type siteTable struct {
-	numbers atomic.Pointer[map[uint64]uint16] // replaced, never changed
+	known atomic.Pointer[knownSites] // replaced, never changed
 
-	mu sync.Mutex // serialises replacing numbers
+	mu sync.Mutex // serialises replacing known
+}
+
+// knownSites are the sites that have an account.
+type knownSites struct {
+	numbers map[uint64]uint16
+	sites   []uint64 // by number
+	names   []string // by number; "": not told yet
+}
+
+// noSites is where a zone begins.
+func noSites() *knownSites {
+	return &knownSites{numbers: map[uint64]uint16{}, sites: make([]uint64, 1), names: make([]string, 1)}
 }
 
 // account returns the number of site's account, 0 when it has none.
-func (r *registry) account(site uint64) uint16 { return (*r.sites.numbers.Load())[site] }
+func (r *registry) account(site uint64) uint16 { return r.sites.known.Load().numbers[site] }
 
-// openAccount returns the number of site's account, which it opens.
-func (r *registry) openAccount(site uint64) (uint16, error) {
+// openAccount returns the number of site's account, which it opens, and
+// whether it did. A name that is not nil becomes the account's unless it has one.
+func (r *registry) openAccount(site uint64, name []byte) (n uint16, opened bool, err error) {
 	t := &r.sites
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old := *t.numbers.Load()
-	if n, ok := old[site]; ok {
-		return n, nil
+	old := t.known.Load()
+	n, found := old.numbers[site]
+	if found && (len(name) == 0 || old.names[n] != "") {
+		return n, false, nil
 	}
-	if len(old)+1 >= maxSites {
-		return 0, errSites
+	if !found && len(old.sites) >= maxSites {
+		return 0, false, errSites
 	}
-	n := uint16(len(old) + 1)
-	grown := maps.Clone(old)
-	grown[site] = n
-	t.numbers.Store(&grown)
-	return n, nil
+	grown := &knownSites{numbers: old.numbers, sites: old.sites, names: slices.Clone(old.names)}
+	if !found {
+		n = uint16(len(old.sites))
+		grown.numbers = maps.Clone(old.numbers)
+		grown.numbers[site] = n
+		grown.sites = append(slices.Clip(old.sites), site)
+		grown.names = append(grown.names, "")
+	}
+	grown.names[n] = string(name[:min(len(name), siteName)])
+	t.known.Store(grown)
+	return n, !found, nil
 }
 
-// accounts count a tier's live bytes by site. Sites without a share or a
-// limit have one account together, number 0, that is never full.
+// SiteName returns the name that a site's account was opened with, "" when
+// that is not known.
+func (r *registry) SiteName(site uint64) string {
+	k := r.sites.known.Load()
+	return k.names[k.numbers[site]]
+}
+
+// accounts count a tier's live bytes by site; number 0 is that of all sites
+// without an account.
 type accounts [maxSites]account
 
 type account struct {
 	live, share, limit atomic.Int64 // share and limit: 0 is none
+
+	hand int // where trim goes on; guarded by the volume's trimming
 }
 
 func (s *accounts) set(a uint16, share, limit int64) {
@@ -59,7 +94,7 @@ func (s *accounts) set(a uint16, share, limit int64) {
 func (s *accounts) admit(a uint16, n int) bool {
 	acc := &s[a]
 	live := acc.live.Add(int64(n))
-	if limit := acc.limit.Load(); a != 0 && limit > 0 && live > limit {
+	if limit := acc.limit.Load(); limit > 0 && live > limit {
 		acc.live.Add(-int64(n))
 		return false
 	}
@@ -74,12 +109,12 @@ func (s *accounts) add(a uint16, n int) { s[a].live.Add(int64(n)) }
 func (s *accounts) above(a uint16) bool {
 	acc := &s[a]
 	share := acc.share.Load()
-	return a != 0 && share > 0 && acc.live.Load() > share
+	return share > 0 && acc.live.Load() > share
 }
 
 // SetShare is Zone.SetShare.
 func (m *Memory) SetShare(site uint64, share, limit int64) error {
-	a, err := m.openAccount(site)
+	a, _, err := m.openAccount(site, nil)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ const (
 	Aged            // not hit while it stood in the main queue
 	Behind          // hit, but copying forward did not keep up
 	OverShare       // hit, but its site is above its share
+	OverLimit       // for another record of its site, which is at its limit
 	Crowded         // the coldest of a full bucket of the index
 	Superseded      // by a younger record
 	Purged
@@ -25,7 +26,7 @@ const (
 
 func (l Loss) String() string {
 	return [NumLosses]string{
-		"kept", "cold", "aged", "behind", "over-share", "crowded", "superseded", "purged", "removed", "damaged",
+		"kept", "cold", "aged", "behind", "over-share", "over-limit", "crowded", "superseded", "purged", "removed", "damaged",
 	}[l]
 }
 

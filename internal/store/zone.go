@@ -10,6 +10,9 @@ type ZoneOptions struct {
 	Memory int64
 	// MeanObject is the mean bytes of a record; 0: 8 KiB. See Options.MeanObject.
 	MeanObject int64
+	// SiteShare and SiteLimit are those of sites that SetShare names no others
+	// for, and of all together that have no account; 0: none.
+	SiteShare, SiteLimit int64
 	// Heap and Poison are those of Options.
 	Heap   bool
 	Poison bool
@@ -24,16 +27,19 @@ type Zone struct {
 	*registry
 	name   string
 	memory *Memory
+
+	siteShare, siteLimit int64 // of sites that have no others
 }
 
 // Open starts a zone. The caller closes it.
 func Open(o ZoneOptions) (*Zone, error) {
-	z := &Zone{registry: newRegistry(o.Seed), name: o.Name}
+	z := &Zone{registry: newRegistry(o.Seed), name: o.Name, siteShare: o.SiteShare, siteLimit: o.SiteLimit}
 	var err error
 	mo := Options{Size: o.Memory, MeanObject: o.MeanObject, Heap: o.Heap, Poison: o.Poison}
 	if z.memory, err = newMemory(&mo, z.registry); err != nil {
 		return nil, err
 	}
+	z.memory.accounts.set(0, o.SiteShare, o.SiteLimit)
 	return z, nil
 }
 
@@ -113,9 +119,10 @@ func (z *Zone) Remove(h Hash, key []byte) { z.memory.Remove(h, key) }
 
 // SetShare sets the share and the hard limit of a site in live bytes; 0 is
 // none. Above its share its records are neither promoted nor copied forward,
-// above its limit nothing is admitted (ErrQuota). Records stored before its
-// first share are not on its account. At most 4,095 sites have one; more are
-// an error and go on without.
+// at its limit others of its records fall for a newcomer (OverLimit), and what
+// finds no room even so is not admitted (ErrQuota). Records stored before its
+// account was opened, here or by OpenSite, are not on it. At most 4,095 sites
+// have one; more are an error and go on without.
 func (z *Zone) SetShare(site uint64, share, limit int64) error {
 	return z.memory.SetShare(site, share, limit)
 }

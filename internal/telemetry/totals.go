@@ -67,6 +67,39 @@ func (m *Metrics) Totals() Totals {
 	return t
 }
 
+// Durations are how long requests took.
+type Durations struct {
+	// Bounds are the upper bounds of the buckets in seconds; one more bucket
+	// has what took longer.
+	Bounds []float64 `json:"bounds"`
+	// Counts are requests by X-Cache-Status (NONE: no cache was asked) and
+	// bucket. What never happened is not in them.
+	Counts map[string][]uint64 `json:"counts"`
+}
+
+// Durations sums up how long requests took since the start.
+func (m *Metrics) Durations() Durations {
+	d := Durations{Counts: map[string][]uint64{}}
+	for _, b := range bounds {
+		d.Bounds = append(d.Bounds, b.Seconds())
+	}
+	for cell, name := range cacheStatuses {
+		counts := make([]uint64, len(bounds)+1)
+		var all uint64
+		for _, s := range m.shards {
+			for i := range counts {
+				n := s.duration[cell].buckets[i].Load()
+				counts[i] += n
+				all += n
+			}
+		}
+		if all > 0 {
+			d.Counts[name] = counts
+		}
+	}
+	return d
+}
+
 func (h *histogram) count() (n uint64) { return sum(h.buckets[:]) }
 
 func sum(cells []atomic.Uint64) (n uint64) {

@@ -236,28 +236,39 @@ func quota(t *testing.T, v Volume) {
 	if err := v.SetShare(site, 0, 100<<10); err != nil {
 		t.Fatal(err)
 	}
-	refused := 0
-	for n := range 100 {
-		err := v.Put(item{key: fmt.Sprint("q", n), version: 1, size: 10 << 10}.record(v, site))
-		switch {
-		case errors.Is(err, store.ErrQuota):
-			refused++
-		case err != nil:
+	const others = 20
+	for n := range others {
+		if err := v.Put(item{key: fmt.Sprint("other", n), version: 1, size: 10 << 10}.record(v, other)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if live := total(v).Live; live > 100<<10 || refused != 91 {
-		t.Errorf("got %d live bytes and %d refused, want at most %d and 91", live, refused, 100<<10)
+	before := total(v).Live
+	for n := range 100 {
+		key := fmt.Sprint("q", n)
+		if err := v.Put(item{key: key, version: 1, size: 10 << 10}.record(v, site)); err != nil {
+			t.Fatalf("%s: %v, want room made for it", key, err)
+		}
+		if live := total(v).Live - before; live > 100<<10 || kind(v, key) != store.Object {
+			t.Fatalf("%s: got %d live bytes and kind %d, want at most %d and an object", key, live, kind(v, key), 100<<10)
+		}
 	}
-	if err := v.PutSegment(1, 0, site, [][]byte{make([]byte, 64<<10)}); !errors.Is(err, store.ErrQuota) {
-		t.Errorf("segment: got %v, want ErrQuota", err)
+	if st := total(v); st.Lost[store.OverLimit] < 91 || st.Lost[store.OverLimit] > 95 {
+		t.Errorf("got %d that fell for others of their site, want 91 to 95", st.Lost[store.OverLimit])
 	}
-	if err := v.Put(item{key: "other", version: 1, size: 10 << 10}.record(v, other)); err != nil {
-		t.Errorf("another site: %v", err)
+	if err := v.PutSegment(1, 0, site, [][]byte{make([]byte, 64<<10)}); err != nil {
+		t.Errorf("segment: %v, want room made for it", err)
 	}
-	v.Remove(v.Hash([]byte("q0")), []byte("q0"))
-	if err := v.Put(item{key: "q99", version: 1, size: 10 << 10}.record(v, site)); err != nil {
-		t.Errorf("after a Remove: %v", err)
+	live := total(v).Live
+	if err := v.PutSegment(1, 1, site, [][]byte{make([]byte, 100<<10+1)}); !errors.Is(err, store.ErrQuota) {
+		t.Errorf("a segment above the limit: got %v, want ErrQuota", err)
+	}
+	if now := total(v).Live; now != live {
+		t.Errorf("what can not be admitted cost %d bytes of others", live-now)
+	}
+	for n := range others {
+		if kind(v, fmt.Sprint("other", n)) != store.Object {
+			t.Errorf("other%d is gone for a record of another site", n)
+		}
 	}
 }
 

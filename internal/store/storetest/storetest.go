@@ -28,6 +28,7 @@ type Volume interface {
 	naming
 	reading
 	writing
+	looking
 	Stats() store.ZoneStats
 	Close() error
 }
@@ -84,6 +85,9 @@ func Run(t *testing.T, open func(t testing.TB) Volume) {
 		{"remove", remove},
 		{"quota", quota},
 		{"share", share},
+		{"site accounts", siteAccounts},
+		{"walk", walk},
+		{"walk beside writers", walkBeside},
 		{"purge key", purgeKey},
 		{"purge kinds", purgeKinds},
 		{"purge races", purgeRaces},

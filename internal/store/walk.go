@@ -1,0 +1,120 @@
+package store
+
+import "runtime"
+
+// A Tier is one of the volumes of a zone.
+type Tier uint8
+
+// The tiers.
+const (
+	InMemory Tier = iota
+	OnDisk
+)
+
+func (t Tier) String() string { return [...]string{"memory", "disk"}[t] }
+
+// A Cursor is a place on a walk through a zone; 0 is its beginning. It stays
+// good for as long as the zone is open.
+type Cursor uint64
+
+// A Listed is a stored response that Walk has come by. Its bytes may be used
+// until visit returns.
+type Listed struct {
+	Tier      Tier
+	Key, Meta []byte
+	Site      uint64
+	Size      int64 // of the content
+	Stored    int   // bytes of the record, without those of segments
+	Version   uint64
+	Born      Seq
+	Validated Seq
+	Soft      bool // to be validated before use
+	Heat      int  // hits not long ago, 0 to 3
+	Tags      int
+}
+
+// walkCells is how many index entries Walk looks at most, so that a filter
+// that nothing passes does not hold up its caller.
+const walkCells = 1 << 18
+
+// Walk calls visit for stored responses from a place on, each under a pin,
+// until visit returns false or it has looked at some many. It returns where
+// to go on, and whether there is more. What is there during the whole walk is
+// visited once in each tier that it is in; what comes or goes meanwhile may
+// be or not. The zone is used on: no lock is held.
+func (z *Zone) Walk(from Cursor, visit func(*Listed) bool) (next Cursor, more bool) {
+	at, more := z.memory.walk(int(from), visit)
+	return Cursor(at), more
+}
+
+// walk is Walk from the at-th entry of the index on.
+func (m *Memory) walk(at int, visit func(*Listed) bool) (next int, more bool) {
+	end := len(m.index.words) / bucketWords * ways
+	stop := min(at+walkCells, end)
+	for ; at >= 0 && at < stop; at++ {
+		if !m.listed(at/ways*bucketWords+at%ways, visit) {
+			at++
+			break
+		}
+	}
+	return at, at >= 0 && at < end
+}
+
+// listed shows the object at a place of the index to visit, if there is one;
+// false when visit has had enough.
+func (m *Memory) listed(at int, visit func(*Listed) bool) bool {
+	var c cell
+	for range lookupTries {
+		if !m.index.peek(at, &c) || c.kind() != Object {
+			return true
+		}
+		s := m.pin(&c)
+		if s == nil {
+			continue // it was moved meanwhile
+		}
+		defer s.Release()
+		b := s.mem[c.off():]
+		var h header
+		if !h.decode(b) {
+			return true
+		}
+		hard, soft := m.bans.Load().judge(h.faceOf(b), c.checked(), c.checked())
+		if hard {
+			return true
+		}
+		return visit(&Listed{
+			Tier: InMemory, Key: h.keyOf(b), Meta: h.metaOf(b), Site: h.site, Size: h.size, Stored: h.length(),
+			Version: h.version, Born: h.born, Validated: h.validated, Soft: soft || c.soft(), Heat: c.freq(), Tags: h.tags,
+		})
+	}
+	return true
+}
+
+// peek copies the entry at a place; false when there is none.
+func (x *index) peek(at int, c *cell) bool {
+	for range lookupTries {
+		x.readLocked(at, c)
+		switch t := x.words[at].Load(); {
+		case t&^versionMask == 0 && t&1 == 0:
+			return false
+		case t == c.tag && t&1 == 0:
+			return true
+		}
+		runtime.Gosched() // a writer is at it
+	}
+	return false
+}
+
+// bucket calls f for the entries of the n-th bucket under its shard's lock. f
+// may clear them.
+func (x *index) bucket(n int, f func(c *cell)) {
+	var c cell
+	mu := &x.shards[uint64(n)/x.per].mu
+	mu.Lock()
+	defer mu.Unlock()
+	for at := n * bucketWords; at < n*bucketWords+ways; at++ {
+		if x.readLocked(at, &c); c.tag&^versionMask != 0 {
+			f(&c)
+		}
+	}
+}
