@@ -143,6 +143,9 @@ var stageVerbs = map[string]func(p *play, args []string) (action, error){
 	"serve": func(_ *play, args []string) (action, error) {
 		return func(s *stage) error { return s.start(args) }, nil
 	},
+	"restart": func(_ *play, args []string) (action, error) {
+		return func(s *stage) error { return s.restart(args) }, nil
+	},
 	"clock":   parseClock,
 	"sync":    parseSync,
 	"signal":  parseGate(func(o *origin, name string) error { o.signal(name); return nil }),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,12 @@ type relay struct {
 
 func startRelay(e Env) (Running, error) {
 	for _, f := range e.Flags {
+		if dir, ok := strings.CutPrefix(f, "--once="); ok {
+			if err := os.Mkdir(dir+"/started", 0o700); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if !slices.Contains([]string{"--leak", "--unclean", "--twice", "--swallow", "--panic"}, f) {
 			return nil, fmt.Errorf("unknown flag %q", f)
 		}

@@ -29,11 +29,13 @@
 //	{file:NAME}             a file of the archive, without its last newline
 //	{date} {date-1h}        the play's time as an HTTP date, moved
 //	{start} {start-24h}     the time at which the play began, moved
+//	{dir}                   a folder of this performance, empty at first (flags only)
 //
 // # The stage
 //
 //	only memory: REASON     run in one place only ("sockets" likewise)
 //	serve FLAG…             start the subject; without it the first client does, flagless
+//	restart FLAG…           end the subject and start it again; without flags, with those it had
 //	client NAME from IP     the address NAME comes from; 127.0.0.1 without it
 //	clock +61s              move the time; nobody waits
 //	sync                    until nothing moves any more

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"runtime/pprof"
 	"strings"
@@ -22,6 +23,8 @@ type stage struct {
 	origin  *origin
 	subject Subject
 	running Running // nil: not started
+	flags   []string
+	dir     string // {dir}; "": not made yet
 	began   time.Time
 
 	clients map[string]*client
@@ -78,18 +81,11 @@ func (s *stage) run() []error {
 // tearDown ends clients, subject and origin, in this order.
 func (s *stage) tearDown() []error {
 	var errs []error
-	for _, c := range s.order {
-		c.close()
+	if err := s.end(); err != nil {
+		errs = append(errs, fmt.Errorf("%s.txtar: %w", s.play.name, err))
 	}
-	if s.running != nil {
-		var err error
-		ended := s.within(func() { err = s.running.Close() })
-		switch {
-		case !ended:
-			errs = append(errs, fmt.Errorf("%s.txtar: Close of the subject did not return in %s", s.play.name, s.place.patience()))
-		case err != nil:
-			errs = append(errs, fmt.Errorf("%s.txtar: Close of the subject: %w", s.play.name, err))
-		}
+	if err := os.RemoveAll(s.dir); err != nil { // "" is nothing to remove
+		errs = append(errs, err)
 	}
 	s.origin.stop()
 	if !s.within(s.serving.Wait) {
@@ -100,6 +96,59 @@ func (s *stage) tearDown() []error {
 	}
 	return errs
 }
+
+// end ends the clients' connections and the subject.
+func (s *stage) end() error {
+	for _, c := range s.order {
+		c.close()
+	}
+	if s.running == nil {
+		return nil
+	}
+	var err error
+	switch ended := s.within(func() { err = s.running.Close() }); {
+	case !ended:
+		return fmt.Errorf("Close of the subject did not return in %s", s.place.patience())
+	case err != nil:
+		return fmt.Errorf("Close of the subject: %w", err)
+	}
+	return nil
+}
+
+// restart ends the subject and starts it again.
+func (s *stage) restart(flags []string) error {
+	if s.running == nil {
+		return errors.New("the subject is not running")
+	}
+	s.place.settle()
+	if err := s.end(); err != nil {
+		return err
+	}
+	s.serving.Wait()
+	s.running = nil
+	if len(flags) == 0 {
+		flags = s.flags
+	}
+	return s.start(flags)
+}
+
+// expandFlags fills in {dir}.
+func (s *stage) expandFlags(flags []string) ([]string, error) {
+	expanded := make([]string, len(flags))
+	for i, f := range flags {
+		if s.dir == "" && strings.Contains(f, dirWord) {
+			dir, err := os.MkdirTemp("", "play-"+s.play.name+"-")
+			if err != nil {
+				return nil, err
+			}
+			s.dir = dir
+		}
+		expanded[i] = strings.ReplaceAll(f, dirWord, s.dir)
+	}
+	return expanded, nil
+}
+
+const dirWord = "{dir}"
 
 // within tells whether f returns in the place's patience.
 func (s *stage) within(f func()) bool {
@@ -154,6 +203,11 @@ func (s *stage) start(flags []string) error {
 			return errors.New("serve: the subject is running already")
 		}
 		return nil
+	}
+	s.flags = flags
+	flags, err := s.expandFlags(flags)
+	if err != nil {
+		return err
 	}
 	running, err := s.subject(Env{
 		Flags: flags, Dial: s.origin.dial, Origin: Origin, Now: s.place.now, Log: s.log.logger(),
