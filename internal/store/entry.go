@@ -186,7 +186,7 @@ func (e *entry) parseListings(c []byte) bool {
 }
 
 // banKinds is how many kinds of ban this program knows.
-const banKinds = banTag + 1
+const banKinds = banWithin + 1
 
 func (d *ban) parse(c []byte) bool {
 	le := binary.LittleEndian
@@ -203,7 +203,23 @@ func (d *ban) parse(c []byte) bool {
 		d.text = c[:n]
 	}
 	d.tags = parseTags(c[n:])
-	return true
+	if d.kind == banPattern {
+		d.pattern = parsePattern(d.text)
+	}
+	return d.whole()
+}
+
+// whole reports whether d has what its kind needs, and nothing else.
+func (d *ban) whole() bool {
+	switch d.kind {
+	case banAll:
+		return len(d.text) == 0 && len(d.tags) == 0
+	case banTag:
+		return len(d.text) == 0 && len(d.tags) > 0
+	case banPattern:
+		return d.pattern != nil && len(d.tags) == 0
+	}
+	return len(d.text) > 0 && len(d.tags) == 0
 }
 
 // own makes the entry independent of the bytes it was read from.

@@ -40,14 +40,16 @@ func (m *Memory) object(h Hash, key []byte, c *cell, e *Entry) bool {
 	}
 	soft := c.soft()
 	if bans := m.bans.Load(); c.checked() != bans.newest {
-		var hard, softer bool
-		if hard, softer = bans.judge(r.faceOf(b), c.checked(), c.checked()); hard {
-			m.checked(h, c, bans.newest, true, false)
+		f := r.faceOf(b)
+		hard, softer := bans.judge(f, c.checked(), c.checked())
+		soft = soft || softer
+		if m.checked(h, c, bans.newest, hard, soft) && (hard || softer) {
+			bans.tell(f, c.checked(), c.checked())
+		}
+		if hard {
 			s.Release()
 			return true
 		}
-		soft = soft || softer
-		m.checked(h, c, bans.newest, false, soft)
 	}
 	m.index.touch(c)
 	e.Kind = Object
@@ -60,19 +62,23 @@ func (m *Memory) object(h Hash, key []byte, c *cell, e *Entry) bool {
 	return true
 }
 
-// checked notes in the entry what the purges up to newest did to it.
-func (m *Memory) checked(h Hash, was *cell, newest Seq, hard, soft bool) {
+// checked notes in the entry what the purges up to newest did to it. It reports
+// false when that was done by another.
+func (m *Memory) checked(h Hash, was *cell, newest Seq, hard, soft bool) bool {
 	var c cell
 	mu := m.index.lock(h)
 	defer mu.Unlock()
-	switch {
-	case !m.index.findLocked(h, &c) || c.place != was.place:
-	case hard:
-		m.dropLocked(&c, Purged)
-	default:
-		c.state = stateOf(max(newest, c.checked()), soft || c.soft(), c.freq())
-		m.index.setLocked(h, &c)
+	if !m.index.findLocked(h, &c) || c.place != was.place {
+		return false
 	}
+	first := c.checked() == was.checked()
+	if hard {
+		m.dropLocked(&c, Purged)
+		return first
+	}
+	c.state = stateOf(max(newest, c.checked()), soft || c.soft(), c.freq())
+	m.index.setLocked(h, &c)
+	return first
 }
 
 func (e *Entry) marker(c *cell, now int64) {

@@ -14,16 +14,21 @@ const maxBans = 1000
 // Unknown is Purge's count where counting would cost a walk over the volume.
 const Unknown = -1
 
-// A Purge says what to drop: All of it, one Key, the keys with a Prefix, what
-// has one of the Tags, or a Site; a Prefix, or Tags, together with a Site are
-// those in that site.
+// A Purge says what to drop: All of it, one Key, the keys with a Prefix, those
+// that hold Within, those that a Pattern hits, what has one of the Tags, or a
+// Site; all but a Key together with a Site are those in that site.
 type Purge struct {
 	All    bool
 	Key    []byte // a primary key; its variants go with it
 	Hash   Hash   // of Key; zero: computed
 	Prefix []byte // of full keys
-	Tags   []uint64
-	Site   uint64 // Zone.Site; 0: whatever the site. Worth giving with a Key, a Prefix or Tags
+	Within []byte // a part of full keys
+	// Pattern is on primary keys.
+	Pattern *Pattern
+	Tags    []uint64
+	Site    uint64 // Zone.Site; 0: whatever the site. Worth giving with all but All
+	// Count, of NewCount, tells how many objects it hits; nil: nobody asks.
+	Count *Count
 	// Soft keeps what is hit, to be validated before it is used.
 	Soft bool
 }
@@ -37,15 +42,20 @@ type ban struct {
 	site uint64 // 0: any
 	text []byte
 	tags []uint64
+
+	pattern *Pattern // of banPattern: what text means
+	count   *Count   // nil: nobody asks
 }
 
 type banKind uint8
 
 const (
-	banAll    banKind = iota // everything, or everything of a site
-	banPrefix                // keys that begin with text
-	banKey                   // the key text and its variants
-	banTag                   // what has one of tags
+	banAll     banKind = iota // everything, or everything of a site
+	banPrefix                 // keys that begin with text
+	banKey                    // the key text and its variants
+	banTag                    // what has one of tags
+	banPattern                // primary keys that the pattern text hits
+	banWithin                 // keys that text is a part of
 )
 
 // A face is what purges see of a record.
@@ -98,6 +108,10 @@ func (d *ban) hits(f *face) bool {
 		return ofKey(f.key, d.text)
 	case banTag:
 		return hasTag(f.tags, d.tags)
+	case banPattern:
+		return d.pattern.hits(f.key)
+	case banWithin:
+		return bytes.Contains(f.key, d.text)
 	}
 	return true
 }
@@ -148,7 +162,7 @@ func (b *bans) merge(i int) {
 func (b *bans) widen() {
 	i := slices.IndexFunc(b.list, func(d ban) bool { return d.kind != banAll })
 	if i >= 0 {
-		b.list[i].kind, b.list[i].text, b.list[i].tags = banAll, nil, nil
+		b.list[i].widen()
 	} else {
 		i = slices.IndexFunc(b.list, func(d ban) bool { return d.site != 0 })
 		b.list[i].site = 0
@@ -159,6 +173,14 @@ func (b *bans) widen() {
 		return
 	}
 	b.merge(i)
+}
+
+// widen makes d a purge of its whole site. What it hits now it was not asked to.
+func (d *ban) widen() {
+	if d.count != nil {
+		d.count.partial.Store(true)
+	}
+	d.kind, d.text, d.tags, d.pattern, d.count = banAll, nil, nil, nil, nil
 }
 
 // recent remembers the newest purges of single keys by a part of their hash.
@@ -204,6 +226,7 @@ type purges struct {
 	soft *recent
 
 	purged atomic.Uint64 // how many there were
+	sweeps sweeps
 
 	mu sync.Mutex // serialises purges
 }
@@ -221,25 +244,39 @@ func (r *registry) Purge(p Purge) (Seq, int) {
 	defer r.purges.mu.Unlock()
 	r.purged.Add(1)
 	seq := r.nextSeqLocked()
-	switch {
-	case p.All && p.Soft:
-		r.banLocked(ban{seq: seq, soft: true})
-		return seq, r.objectsLocked()
-	case p.All:
-		r.banLocked(ban{seq: seq})
-		return seq, r.clearLocked()
-	case len(p.Key) > 0:
-		return seq, r.purgeKeyLocked(&p, seq)
-	case len(p.Prefix) > 0:
-		r.banLocked(ban{seq: seq, soft: p.Soft, kind: banPrefix, site: p.Site, text: bytes.Clone(p.Prefix)})
-	case len(p.Tags) > 0:
-		r.banLocked(ban{seq: seq, soft: p.Soft, kind: banTag, site: p.Site, tags: slices.Clone(p.Tags)})
-	case p.Site != 0:
-		r.banLocked(ban{seq: seq, soft: p.Soft, site: p.Site})
-	default:
-		return seq, 0
+	n := r.purgeLocked(&p, seq)
+	if n != Unknown {
+		p.Count.end(n)
 	}
-	return seq, Unknown
+	return seq, n
+}
+
+func (r *registry) purgeLocked(p *Purge, seq Seq) int {
+	d := ban{seq: seq, soft: p.Soft, site: p.Site, count: p.Count}
+	switch {
+	case p.All:
+		d.site, d.count = 0, nil
+		r.banLocked(d)
+		if p.Soft {
+			return r.objectsLocked()
+		}
+		return r.clearLocked()
+	case len(p.Key) > 0:
+		return r.purgeKeyLocked(p, seq)
+	case len(p.Prefix) > 0:
+		d.kind, d.text = banPrefix, bytes.Clone(p.Prefix)
+	case len(p.Within) > 0:
+		d.kind, d.text = banWithin, bytes.Clone(p.Within)
+	case p.Pattern != nil:
+		d.kind, d.text, d.pattern = banPattern, p.Pattern.text, p.Pattern
+	case len(p.Tags) > 0:
+		d.kind, d.tags = banTag, slices.Clone(p.Tags)
+	case p.Site == 0:
+		return 0
+	}
+	r.banLocked(d)
+	r.sweeps.ask(p.Count)
+	return Unknown
 }
 
 // Purged returns the newest sequence, and whether a purge after since, hard or
@@ -260,6 +297,7 @@ func (r *registry) nextSeqLocked() Seq {
 		return Seq(r.seq.Add(1))
 	}
 	r.seq.Store(1)
+	r.sweeps.swept.Store(0)
 	r.bans.Store(&bans{newest: 1, list: []ban{{seq: 1}}})
 	r.clearLocked()
 	r.hard.reset()

@@ -167,7 +167,11 @@ func (m *Memory) purgedLocked(s *slab, l *listing, c *cell) bool {
 	if !h.decode(rec) {
 		return true
 	}
-	hard, soft := b.judge(h.faceOf(rec), c.checked(), c.checked())
+	f := h.faceOf(rec)
+	hard, soft := b.judge(f, c.checked(), c.checked())
+	if hard || soft {
+		b.tell(f, c.checked(), c.checked())
+	}
 	if !hard {
 		c.state = stateOf(b.newest, c.soft() || soft, c.freq())
 	}

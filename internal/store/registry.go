@@ -48,6 +48,7 @@ func newRegistry(seed [32]byte) *registry {
 	r := &registry{chance: mathrand.NewChaCha8(seed)}
 	r.k0, r.k1 = r.chance.Uint64(), r.chance.Uint64()
 	r.bans.Store(&bans{})
+	r.sweeps.init()
 	r.sites.known.Store(noSites())
 	r.hard, r.soft = new(recent), new(recent)
 	return r

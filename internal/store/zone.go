@@ -40,13 +40,17 @@ func Open(o ZoneOptions) (*Zone, error) {
 		return nil, err
 	}
 	z.memory.accounts.set(0, o.SiteShare, o.SiteLimit)
+	go z.sweepOn()
 	return z, nil
 }
 
 // Close stops the zone. It is legal when no other call runs and none but Close
 // and Release will follow. While pins are left the memory stays, and the error
 // says how many; Close may then be called again.
-func (z *Zone) Close() error { return z.memory.Close() }
+func (z *Zone) Close() error {
+	z.sweeps.stop()
+	return z.memory.Close()
+}
 
 // Name is the zone's name.
 func (z *Zone) Name() string { return z.name }
@@ -129,9 +133,11 @@ func (z *Zone) SetShare(site uint64, share, limit int64) error {
 
 // ZoneStats are a look at a zone, tier by tier. Its numbers are not of one instant.
 type ZoneStats struct {
-	Memory Stats
-	Purges uint64
-	Bans   int // purges remembered one by one
+	Memory  Stats
+	Purges  uint64
+	Bans    int    // purges remembered one by one
+	Pending int    // of them, those that not all was checked against that they may hit
+	Sweeps  uint64 // of the index, behind such purges
 }
 
 // Total is the tiers' numbers added up: a record that is in two tiers counts twice.
@@ -140,5 +146,6 @@ func (s *ZoneStats) Total() Stats { return s.Memory }
 // Stats returns the numbers of the zone. It looks at every slab: for once a
 // second, not for every request.
 func (z *Zone) Stats() ZoneStats {
-	return ZoneStats{Memory: z.memory.Stats(), Purges: z.purged.Load(), Bans: len(z.bans.Load().list)}
+	return ZoneStats{Memory: z.memory.Stats(), Purges: z.purged.Load(), Bans: len(z.bans.Load().list),
+		Pending: z.pending(), Sweeps: z.sweeps.runs.Load()}
 }

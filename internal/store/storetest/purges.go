@@ -40,6 +40,69 @@ func putPlaces(t *testing.T, v Volume) {
 	}
 }
 
+func regular(t *testing.T, expr string, slash int) *store.Pattern {
+	t.Helper()
+	p, err := store.NewPattern(expr, slash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// purgePattern: a pattern sees the primary key of a variant, and not what goes
+// on behind it.
+func purgePattern(t *testing.T, v Volume) {
+	for _, test := range []struct {
+		expr string
+		hit  bool
+	}{{"/p$", true}, {"gzip", false}, {"^x/", true}, {"x/p.", false}} {
+		i := item{key: "x/p\x00gzip", version: 1, size: 10}
+		i.put(t, v)
+		v.Purge(store.Purge{Pattern: regular(t, test.expr, 0)})
+		e := lookup(v, i.key)
+		if got := e.Kind == store.Nothing; got != test.hit {
+			t.Errorf("%s: got hit %v, want %v", test.expr, got, test.hit)
+		}
+		e.Release()
+	}
+}
+
+// purgeCounts: how many objects a purge hit is told in the end, though nobody
+// looks them up; exactly, when all could be looked at.
+func purgeCounts(t *testing.T, v Volume) {
+	x := v.Site([]byte("x"))
+	for _, test := range []struct {
+		name  string
+		purge store.Purge
+		count int64
+	}{
+		{"key", store.Purge{Key: []byte("k1")}, 1},
+		{"no key", store.Purge{Key: []byte("none")}, 0},
+		{"tag", store.Purge{Tags: []uint64{v.Tag(x, []byte("3"))}, Site: x}, 100},
+		{"no tag", store.Purge{Tags: []uint64{v.Tag(x, []byte("none"))}}, 0},
+		{"prefix", store.Purge{Prefix: []byte("k99")}, 11},
+		{"pattern", store.Purge{Pattern: regular(t, "k[0-9]$", 0)}, 10},
+		{"site", store.Purge{Site: x}, 1000},
+		{"all", store.Purge{All: true}, 1000},
+	} {
+		for _, soft := range []bool{false, true} {
+			v.Purge(store.Purge{All: true})
+			for n := range 1000 {
+				if err := v.Put((item{key: fmt.Sprint("k", n), version: 1, size: 10}).tagged(v, "x", fmt.Sprint(n%10))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := store.NewCount()
+			test.purge.Soft, test.purge.Count = soft, c
+			v.Purge(test.purge)
+			<-c.Done()
+			if n, exact := c.Hits(); exact && n != test.count || n > test.count {
+				t.Errorf("%s, soft %v: got count %d, exact %v, want %d", test.name, soft, n, exact, test.count)
+			}
+		}
+	}
+}
+
 func purgeKinds(t *testing.T, v Volume) {
 	x := v.Site([]byte("x"))
 	for _, test := range []struct {
@@ -52,6 +115,9 @@ func purgeKinds(t *testing.T, v Volume) {
 		{"site", store.Purge{Site: x}, [5]bool{3: true, 4: true}, store.Unknown},
 		{"prefix", store.Purge{Prefix: []byte("x/a/")}, [5]bool{2: true, 3: true}, store.Unknown},
 		{"prefix in a site", store.Purge{Prefix: []byte("x/a/"), Site: x}, [5]bool{2: true, 3: true, 4: true}, store.Unknown},
+		{"pattern", store.Purge{Pattern: regular(t, "^/a/[0-9]", 1)}, [5]bool{2: true, 4: true}, store.Unknown},
+		{"pattern on whole keys in a site", store.Purge{Pattern: regular(t, "^x/a|odd$", 0), Site: x}, [5]bool{2: true, 3: true, 4: true}, store.Unknown},
+		{"within", store.Purge{Within: []byte("a/1")}, [5]bool{1: true, 2: true, 4: true}, store.Unknown},
 		{"nothing", store.Purge{}, [5]bool{true, true, true, true, true}, 0},
 	} {
 		for _, soft := range []bool{true, false} {

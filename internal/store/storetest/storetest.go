@@ -90,6 +90,8 @@ func Run(t *testing.T, open func(t testing.TB) Volume) {
 		{"walk beside writers", walkBeside},
 		{"purge key", purgeKey},
 		{"purge kinds", purgeKinds},
+		{"purge pattern", purgePattern},
+		{"purge counts", purgeCounts},
 		{"purge races", purgeRaces},
 		{"purge soft", purgeSoft},
 		{"purge variants", purgeVariants},
