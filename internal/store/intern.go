@@ -47,6 +47,9 @@ func (r *registry) Intern(fields []byte) (Set, bool) {
 	if list == nil {
 		list = []byte{}
 	}
+	for _, k := range r.keepers {
+		k.keepSet(s, list)
+	}
 	t.lists[s].Store(&list)
 	t.sets[string(list)] = s
 	return s, true

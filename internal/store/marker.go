@@ -10,15 +10,12 @@ import (
 var errKind = errors.New("marker: its kind is neither Variants nor HitForMiss")
 
 // Mark is Zone.Mark.
-func (m *Memory) Mark(h Hash, mk Marker) error {
-	if mk.Kind != Variants && mk.Kind != HitForMiss {
-		return errKind
-	}
-	mk.NumSets = min(max(mk.NumSets, 0), len(mk.Sets))
-	for _, s := range mk.Sets[:mk.NumSets] {
-		if s >= maxSets {
-			return fmt.Errorf("marker: set %d was not interned", s)
-		}
+func (m *Memory) Mark(h Hash, mk Marker) error { return m.mark(h, &mk) }
+
+// mark is Mark; without an error mk is what is under h now.
+func (m *Memory) mark(h Hash, mk *Marker) error {
+	if err := mk.check(); err != nil {
+		return err
 	}
 	mu := m.index.lock(h)
 	defer mu.Unlock()
@@ -36,6 +33,29 @@ func (m *Memory) Mark(h Hash, mk Marker) error {
 	}
 	e := mk.cell()
 	m.enterLocked(h, &e, &old, found)
+	return nil
+}
+
+// marker returns the marker of variants that is under h.
+func (m *Memory) marker(h Hash) (k Marker, ok bool) {
+	var c cell
+	if !m.index.load(h, &c) || c.kind() != Variants {
+		return k, false
+	}
+	return c.unmarker(), true
+}
+
+// check reports what is wrong with k, of whose sets there are four at most.
+func (k *Marker) check() error {
+	if k.Kind != Variants && k.Kind != HitForMiss {
+		return errKind
+	}
+	k.NumSets = min(max(k.NumSets, 0), len(k.Sets))
+	for _, s := range k.Sets[:k.NumSets] {
+		if s >= maxSets {
+			return fmt.Errorf("marker: set %d was not interned", s)
+		}
+	}
 	return nil
 }
 
@@ -62,10 +82,17 @@ func (m *Memory) Tally(h Hash, generation uint32) int {
 
 // joins takes over the sets and the tally of the marker c, if that is of the same generation.
 func (k *Marker) joins(c *cell) bool {
-	if k.Kind != Variants || c.kind() != Variants {
+	if c.kind() != Variants {
 		return false
 	}
 	old := c.unmarker()
+	return k.join(&old)
+}
+
+func (k *Marker) join(old *Marker) bool {
+	if k.Kind != Variants || old.Kind != Variants {
+		return false
+	}
 	if k.Generation != 0 && k.Generation != old.Generation {
 		return false
 	}

@@ -226,6 +226,7 @@ type purges struct {
 	soft *recent
 
 	purged atomic.Uint64 // how many there were
+	done   atomic.Uint32 // the newest of them that had its whole effect
 	sweeps sweeps
 
 	mu sync.Mutex // serialises purges
@@ -244,6 +245,10 @@ func (r *registry) Purge(p Purge) (Seq, int) {
 	defer r.purges.mu.Unlock()
 	r.purged.Add(1)
 	seq := r.nextSeqLocked()
+	defer r.done.Store(uint32(seq))
+	for _, k := range r.keepers {
+		k.keepSeq(seq)
+	}
 	n := r.purgeLocked(&p, seq)
 	if n != Unknown {
 		p.Count.end(n)
@@ -297,6 +302,7 @@ func (r *registry) nextSeqLocked() Seq {
 		return Seq(r.seq.Add(1))
 	}
 	r.seq.Store(1)
+	r.done.Store(1)
 	r.sweeps.swept.Store(0)
 	r.bans.Store(&bans{newest: 1, list: []ban{{seq: 1}}})
 	r.clearLocked()
@@ -305,7 +311,15 @@ func (r *registry) nextSeqLocked() Seq {
 	return Seq(r.seq.Add(1))
 }
 
-func (r *registry) banLocked(d ban) { r.bans.Store(r.bans.Load().with(d)) }
+// settled returns the newest purge up to which all had their whole effect.
+func (r *registry) settled() Seq { return Seq(r.done.Load()) }
+
+func (r *registry) banLocked(d ban) {
+	for _, k := range r.keepers {
+		k.keepBan(&d)
+	}
+	r.bans.Store(r.bans.Load().with(d))
+}
 
 func (r *registry) objectsLocked() (objects int) {
 	for _, t := range r.tiers {

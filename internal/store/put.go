@@ -10,9 +10,15 @@ const roomTries = 64
 
 // Put is Zone.Put.
 func (m *Memory) Put(r *Record) error {
+	_, err := m.put(r)
+	return err
+}
+
+// put is Put; it tells also whether the record went into the main queue.
+func (m *Memory) put(r *Record) (main bool, err error) {
 	h, err := r.header()
 	if err != nil {
-		return m.counts.refused(err)
+		return false, m.counts.refused(err)
 	}
 	if h.version == 0 {
 		h.version = m.Version()
@@ -20,12 +26,13 @@ func (m *Memory) Put(r *Record) error {
 	account := m.account(r.Site)
 	n := aligned(h.length())
 	if !m.fit(account, n) {
-		return m.counts.refused(ErrQuota)
+		return false, m.counts.refused(ErrQuota)
 	}
-	c, err := m.room(m.popular(r.Hash, account), n)
+	main = m.popular(r.Hash, account)
+	c, err := m.room(main, n)
 	if err != nil {
 		m.accounts.add(account, -n)
-		return m.counts.refused(err)
+		return false, m.counts.refused(err)
 	}
 	defer c.done()
 	m.write(&c, r, &h)
@@ -36,7 +43,7 @@ func (m *Memory) Put(r *Record) error {
 	if err != nil {
 		m.accounts.add(account, -n)
 	}
-	return m.counts.refused(err)
+	return main, m.counts.refused(err)
 }
 
 func (m *Memory) write(c *claim, r *Record, h *header) {
@@ -165,15 +172,21 @@ func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte)
 		return m.counts.refused(ErrTooLarge)
 	}
 	h := m.segmentHash(version, n)
+	account := m.account(site)
+	return m.putSegment(h, account, pieces, m.popular(h, account))
+}
+
+// putSegment stores a segment in one of the queues.
+func (m *Memory) putSegment(h Hash, account uint16, pieces [][]byte, main bool) error {
 	var old cell
 	if m.index.load(h, &old) {
 		return nil
 	}
-	account := m.account(site)
+	size := total(pieces)
 	if !m.fit(account, aligned(size)) {
 		return m.counts.refused(ErrQuota)
 	}
-	c, err := m.room(m.popular(h, account), size)
+	c, err := m.room(main, size)
 	if err != nil {
 		m.accounts.add(account, -aligned(size))
 		return m.counts.refused(err)

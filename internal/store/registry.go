@@ -21,6 +21,8 @@ type registry struct {
 	// tiers are what purges are applied to, in the order in which they are
 	// looked up. Set before the first call.
 	tiers []tier
+	// keepers are told what must outlive the process. Set before the first call.
+	keepers []keeper
 
 	chanceMu sync.Mutex // guards the field below
 	chance   *mathrand.ChaCha8
@@ -37,6 +39,17 @@ type tier interface {
 	// validated before it is used when p is soft; a marker of variants stays
 	// then. It returns the kind of what it found.
 	purgeKey(p *Purge) Kind
+}
+
+// A keeper writes down, before it has effect, what a later process must know
+// too. What it could not write it sees to that nobody needs: then what the
+// keeper holds does not come back.
+type keeper interface {
+	keepBan(d *ban)
+	// keepSeq: a purge took s, so all that follow are above it.
+	keepSeq(s Seq)
+	keepSet(s Set, fields []byte)
+	keepSite(number uint16, site uint64, name []byte)
 }
 
 // newRegistry starts a registry; with a seed that is not zero hashes and

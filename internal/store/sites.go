@@ -63,7 +63,11 @@ func (r *registry) openAccount(site uint64, name []byte) (n uint16, opened bool,
 		grown.sites = append(slices.Clip(old.sites), site)
 		grown.names = append(grown.names, "")
 	}
-	grown.names[n] = string(name[:min(len(name), siteName)])
+	name = name[:min(len(name), siteName)]
+	grown.names[n] = string(name)
+	for _, k := range r.keepers {
+		k.keepSite(n, site, name)
+	}
 	t.known.Store(grown)
 	return n, !found, nil
 }
