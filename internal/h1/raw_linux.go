@@ -1,8 +1,6 @@
 package h1
 
 import (
-	"errors"
-	"io"
 	"syscall"
 	"unsafe"
 
@@ -69,21 +67,4 @@ func sendfile(socket, file int, off *int64, n int) (int, error) {
 		return 0, errno
 	}
 	return int(sent), nil
-}
-
-// preadFull fills p from the file at off.
-func preadFull(fd int, p []byte, off int64) error {
-	for len(p) > 0 {
-		n, err := unix.Pread(fd, p, off)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return err
-		case n == 0:
-			return io.ErrUnexpectedEOF
-		default:
-			p, off = p[n:], off+int64(n)
-		}
-	}
-	return nil
 }

@@ -246,7 +246,10 @@ func (r *reply) Span(s wire.Span) error {
 		s.Release()
 		return err
 	}
-	if s.N > copyMax || s.Mem == nil {
+	switch {
+	case s.Mem == nil && (s.N <= copyMax || r.frame == frameChunks) && !piped(s):
+		return r.load(s)
+	case s.N > copyMax:
 		return r.ship(s)
 	}
 	err := r.copy(s.Mem)
@@ -278,12 +281,53 @@ func (r *reply) copy(p []byte) error {
 		c.out = wire.AppendChunk(c.out, len(p))
 	}
 	c.out = append(c.out, p...)
+	return r.loaded(len(p))
+}
+
+// load reads s into the output buffer, piece by piece, and releases it. A chunk
+// is announced when its content is there.
+func (r *reply) load(s wire.Span) error {
+	c := r.c
+	defer s.Release()
+	for s.N > 0 {
+		n := min(s.N, copyMax)
+		c.reserve(n + chunkMost)
+		at := len(c.out)
+		if r.frame == frameChunks {
+			c.out = wire.AppendChunk(c.out, n)
+		}
+		if err := c.buffer(s.Slice(0, n)); err != nil {
+			c.out = c.out[:at]
+			return r.lack(s.N, err)
+		}
+		if err := r.loaded(n); err != nil {
+			return err
+		}
+		if s = s.Slice(n, s.N-n); s.N > 0 && s.Owner.Pressure() == wire.Yield {
+			c.reached(limitYield)
+			return r.fail(errYield)
+		}
+	}
+	return nil
+}
+
+// loaded ends a piece of content of n bytes in the output buffer.
+func (r *reply) loaded(n int) error {
+	c := r.c
 	r.chunkEnd()
-	r.p.Sent += int64(len(p))
+	r.p.Sent += int64(n)
 	if len(c.out) >= c.srv.o.pipeline || len(c.out) > len(block{})-copyMax {
 		return r.flush()
 	}
 	return nil
+}
+
+// lack notes that n bytes of content did not come: err says why.
+func (r *reply) lack(n int, err error) error {
+	if r.frame == frameLength {
+		r.left += int64(n)
+	}
+	return err
 }
 
 // chunkMost is more than what a chunk takes around its data.
@@ -303,7 +347,10 @@ func (r *reply) ship(s wire.Span) error {
 	}
 	n, err := c.send(s)
 	r.p.Sent += int64(n)
-	if err != nil {
+	switch {
+	case errors.Is(err, wire.ErrLost):
+		return r.lack(s.N-n, err)
+	case err != nil:
 		return r.fail(err)
 	}
 	r.chunkEnd()

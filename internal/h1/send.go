@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"opencache/internal/wire"
@@ -26,9 +27,10 @@ const record = 16 << 10
 type cargo struct {
 	c     *conn
 	own   []byte
-	span  wire.Span // the rest; Owner is nil once it is released
-	fd    int       // of the file that has the span, -1: none
-	block []byte    // that own is in after copying
+	span  wire.Span   // the rest; Owner is nil once it is released
+	fd    int         // of the file that has the span, -1: it is not sent from there
+	dev   wire.Device // that the file is on; nil: a call on fd does not wait
+	block []byte      // that own is in after copying
 
 	began time.Time // when the client was first waited for; zero: not yet
 	moved time.Time // the last progress since
@@ -57,7 +59,7 @@ func (g *cargo) advance(n int) {
 // release ends the loan.
 func (g *cargo) release() {
 	g.span.Release()
-	g.span, g.fd = wire.Span{}, -1
+	g.span, g.fd, g.dev = wire.Span{}, -1, nil
 }
 
 // copyOut moves all of the span that a block takes to own, which is empty,
@@ -67,10 +69,8 @@ func (g *cargo) copyOut() error {
 		g.block = g.c.srv.borrow(len(block{}))
 	}
 	n := min(g.span.N, len(g.block))
-	if g.span.Mem != nil {
-		copy(g.block, g.span.Mem[:n])
-	} else if err := preadFull(g.fd, g.block[:n], g.span.Off); err != nil {
-		return fmt.Errorf("span of %d bytes at %d: %w", n, g.span.Off, err)
+	if err := g.span.Copy(g.block[:n]); err != nil {
+		return err
 	}
 	g.own = g.block[:n]
 	if n == g.span.N {
@@ -91,27 +91,26 @@ func (c *conn) flush() error {
 }
 
 // send sends what is buffered, then s, which it releases. It returns how many
-// bytes of s are out.
+// bytes of s are out. After an error that is an ErrLost the connection is as
+// good as before, and some of the rest may still be buffered.
 func (c *conn) send(s wire.Span) (n int, err error) {
 	size := s.N
-	if c.secure && s.Mem != nil {
-		k := min(record-len(c.out)%record, s.N) // a full record rather than two
-		c.reserve(k)
-		c.out = append(c.out, s.Mem[:k]...)
-		s = s.Slice(k, s.N-k)
+	if s, err = c.ahead(s); err != nil {
+		s.Release()
+		return 0, err
 	}
 	g := &c.cargo
-	g.own, g.span, g.fd = c.out, s, -1
+	g.own, g.span, g.fd, g.dev = c.out, s, -1, nil
 	g.began, g.moved, g.past, g.tick, g.err = time.Time{}, time.Time{}, 0, 0, nil
-	if s.N > 0 && s.Owner != nil && (s.Mem == nil || c.raw != nil && s.N >= fileMin) {
+	if c.raw != nil && s.N > 0 && s.Owner != nil && (s.Mem == nil || s.N >= fileMin) {
 		g.fd = s.Owner.Expose()
+		if s.Mem == nil {
+			g.dev, _ = s.Owner.(wire.Device)
+		}
 	}
-	switch {
-	case s.N > 0 && s.Mem == nil && g.fd < 0:
-		err = errNowhere
-	case c.raw != nil:
+	if c.raw != nil {
 		err = c.sendRaw()
-	default:
+	} else {
 		err = c.sendConn()
 	}
 	if !g.began.IsZero() {
@@ -134,16 +133,62 @@ func (c *conn) send(s wire.Span) (n int, err error) {
 	return size - min(size, rest), err
 }
 
+// ahead copies what is to go out with the head, or with what else is buffered,
+// and returns the rest of s. What is all copied is released.
+func (c *conn) ahead(s wire.Span) (wire.Span, error) {
+	k := 0
+	switch room := len(block{}) - len(c.out); {
+	case s.Mem != nil && c.secure:
+		k = min(record-len(c.out)%record, s.N) // a full record rather than two
+	case s.Mem != nil || s.N == 0 || piped(s):
+	case c.raw == nil:
+		k = min(room, s.N)
+	case s.N <= room && s.N < fileMin: // one packet rather than two
+		k = s.N
+	}
+	if k <= 0 {
+		return s, nil
+	}
+	if err := c.buffer(s.Slice(0, k)); err != nil {
+		return s, err
+	}
+	if k == s.N {
+		s.Release()
+		return wire.Span{}, nil
+	}
+	return s.Slice(k, s.N-k), nil
+}
+
+// buffer copies s behind what is buffered, which stays as it is on error.
+func (c *conn) buffer(s wire.Span) error {
+	c.reserve(s.N)
+	at := len(c.out)
+	c.out = slices.Grow(c.out, s.N)[:at+s.N]
+	if err := s.Copy(c.out[at:]); err != nil {
+		c.out = c.out[:at]
+		return err
+	}
+	return nil
+}
+
 // sendRaw sends the cargo on a socket by system calls of its own.
 func (c *conn) sendRaw() error {
 	for {
 		// No limit is in force until it would block: setting one costs more
 		// than the rest of a small write's way here.
-		c.cargo.armed = false
+		g := &c.cargo
+		g.armed = false
 		err := c.raw.Write(c.writes)
 		switch {
+		case err == nil && g.err == nil && g.rest() > 0:
+			// Not in there: a device may take its time, and who closes the
+			// connection waits for that.
+			if err := g.copyOut(); err != nil {
+				return err
+			}
+			continue
 		case err == nil:
-			return c.cargo.err
+			return g.err
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
 		}
@@ -314,5 +359,4 @@ var (
 	errStalled = errors.New("slow reader: no progress in time")
 	errSlow    = errors.New("slow reader: below the minimum rate")
 	errYield   = errors.New("slow reader: holds memory that is needed")
-	errNowhere = errors.New("span without memory and without file")
 )

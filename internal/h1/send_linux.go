@@ -33,7 +33,8 @@ type vector struct {
 }
 
 // writeTo writes the cargo on fd until it is out (true), there is an error
-// (true) or the socket takes no more (false). It is RawConn.Write's callback.
+// (true), what comes next is to be copied (true) or the socket takes no more
+// (false). It is RawConn.Write's callback.
 func (g *cargo) writeTo(fd uintptr) bool {
 	for g.rest() > 0 {
 		n, err := g.writeOnce(int(fd))
@@ -41,7 +42,6 @@ func (g *cargo) writeTo(fd uintptr) bool {
 		case err == nil && n > 0:
 			g.advance(n)
 		case err == nil:
-			g.err = io.ErrUnexpectedEOF // the file is shorter than the span
 			return true
 		case errors.Is(err, unix.EAGAIN):
 			g.arm()
@@ -54,37 +54,55 @@ func (g *cargo) writeTo(fd uintptr) bool {
 	return true
 }
 
+// writeOnce writes what one call takes. 0 without an error says that what comes
+// next is to be copied first.
 func (g *cargo) writeOnce(fd int) (int, error) {
 	switch {
-	case raceEnabled && len(g.own) > 0 || g.span.N == 0:
+	case g.span.N == 0, len(g.own) > 0 && (raceEnabled || g.span.Mem == nil):
 		return writeFD(fd, g.own)
+	case g.span.Mem == nil:
+		return g.sendFile(fd)
 	case raceEnabled && g.fd < 0:
 		return writeFD(fd, g.span.Mem)
 	case g.fd < 0:
 		return g.writev(fd, g.span.N)
-	case raceEnabled || g.span.Mem == nil:
-		if len(g.own) > 0 {
-			return writeFD(fd, g.own)
-		}
+	case raceEnabled:
 	case len(g.own) > 0:
 		return g.writev(fd, min(g.span.N, toPage(g.span.Off)+withHead))
 	case toPage(g.span.Off) > 0:
 		return g.writev(fd, min(g.span.N, toPage(g.span.Off)))
 	}
-	if piped(g.span) {
-		return spliceOut(g.fd, fd, g.span.N)
-	}
 	off := g.span.Off
 	n, err := sendfile(fd, g.fd, &off, g.span.N)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not with this kind of file
-		if g.span.Mem != nil {
-			g.fd = -1
-			return 0, unix.EINTR
-		}
-		if err := g.copyOut(); err != nil {
-			return 0, err
-		}
+		g.fd = -1
 		return 0, unix.EINTR
+	}
+	return n, err
+}
+
+// sendFile writes of a span that is not in memory.
+func (g *cargo) sendFile(fd int) (n int, err error) {
+	off := g.span.Off
+	switch {
+	case g.fd < 0:
+		return 0, nil
+	case piped(g.span):
+		if n, err = spliceOut(g.fd, fd, g.span.N); n == 0 && err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return n, err
+	case g.dev == nil:
+		n, err = sendfile(fd, g.fd, &off, g.span.N)
+	default:
+		if n = g.dev.Enter(off, g.span.N); n <= 0 {
+			return 0, nil
+		}
+		n, err = syscall.Sendfile(fd, g.fd, &off, n) // it may wait: the scheduler is to know
+		g.dev.Leave()
+	}
+	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+		return 0, nil // copying shows whether it is the file's or the client's
 	}
 	return n, err
 }

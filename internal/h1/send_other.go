@@ -25,8 +25,6 @@ func (c *conn) readFirst(uintptr) bool {
 	return true
 }
 
-func preadFull(int, []byte, int64) error { return errors.ErrUnsupported }
-
 func (c *conn) unacked() int { return 0 }
 
 func (c *conn) queueLess() {}
