@@ -16,6 +16,10 @@ func (a *admin) api(mux *http.ServeMux) {
 	none := func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, r.Method+" "+r.URL.Path+": no such path of opencache")
 	}
+	mux.HandleFunc("GET /v1/stats", a.stats)
+	mux.HandleFunc("GET /v1/zones", a.zones)
+	mux.HandleFunc("GET /v1/entries", a.entries)
+	mux.HandleFunc("GET /v1/top", a.top)
 	mux.HandleFunc("GET /v1/", none)
 	mux.HandleFunc("POST /v1/", none)
 }

@@ -24,6 +24,9 @@ type serveOptions struct {
 	CDNID    string    `name:"cdn-id" placeholder:"ID" help:"This deployment's id in CDN-Loop, the same for all its caches: a host name or a pseudonym (default one made at random at each start)."`
 	MaxConns int       `default:"16384" placeholder:"N" help:"Client connections open at a time; one more is answered 503 (default ${default})."`
 
+	SiteShare siteSizes `group:"Caching" placeholder:"[SITE=]SIZE" help:"What a site may have of the store before what is asked for often of it is kept no longer than the rest; for each site, or for one host with --preserve-host (default none). Repeatable; one a line in the environment."`
+	SiteLimit siteSizes `group:"Caching" placeholder:"[SITE=]SIZE" help:"What a site may have of the store at all: at it, its newcomers take the place of its own (default none). Repeatable, as --site-share."`
+
 	MaxBody size `placeholder:"SIZE" help:"Largest content of a request; more is answered 413 (default any: it is streamed)."`
 
 	PreserveHost       bool          `group:"Caching" help:"Send the origin the client's Host instead of its own."`
@@ -123,6 +126,9 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--cdn-id: %q: expected a host name, with or without a port, or a token", o.CDNID)
 	}
 	if err := o.Socket.check(); err != nil {
+		return err
+	}
+	if err := o.checkSites(); err != nil {
 		return err
 	}
 	if o.AdminTokenFile != "" {

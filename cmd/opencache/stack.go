@@ -33,14 +33,18 @@ type stack struct {
 	server   *listen.Server
 	limits   *telemetry.LimitLog
 	draining atomic.Bool
+	started  time.Time
 }
+
+// zoneName is the name of the one zone that flags describe.
+const zoneName = "default"
 
 // unwind is how long Close waits for connections that it has closed.
 const unwind = 2 * time.Second
 
 // newStack joins the parts as o says.
 func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
-	s = &stack{}
+	s = &stack{started: time.Now()}
 	if s.upstream, err = origin.Parse(string(o.Origin)); err != nil {
 		return nil, usageError{err}
 	}
@@ -56,8 +60,11 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.upstream.MaxConns, s.upstream.Dial, s.upstream.Now = o.OriginMaxConns, o.dial, o.now
 
-	if s.zone, err = store.Open(store.ZoneOptions{Memory: int64(o.Memory), Heap: o.heap}); err != nil {
+	if s.zone, err = store.Open(store.ZoneOptions{Name: zoneName, SiteShare: o.SiteShare.others(), SiteLimit: o.SiteLimit.others(), Memory: int64(o.Memory), Heap: o.heap}); err != nil {
 		return nil, fmt.Errorf("--memory %s: %w", o.Memory, err)
+	}
+	if err := s.shareSites(o); err != nil {
+		return nil, errors.Join(err, s.zone.Close())
 	}
 	if o.AccessLog != "" {
 		if s.access, err = telemetry.OpenLog(telemetry.LogOptions{Path: o.AccessLog, Log: log}); err != nil {
@@ -129,6 +136,8 @@ func (s *stack) source() telemetry.Source {
 		Refused:     s.refused,
 		Limited:     s.limited,
 		LogDropped:  s.access.Dropped,
+		Families:    s.families(),
+		Samples:     s.samples,
 
 		UpstreamConns:   s.upstreamConns,
 		UpstreamWaiting: func() int64 { return int64(s.upstream.Stats().Waiting) },

@@ -37,6 +37,11 @@ type Source struct {
 	UpstreamQueued  func() uint64            // exchanges that had to wait for one
 	UpstreamRefused func() uint64            // exchanges that got none
 
+	// Families are the metrics of parts that have many; Samples emits all their
+	// samples, and is called once for each exposition.
+	Families []Family
+	Samples  func(Emit)
+
 	Limited iter.Seq2[string, uint64] // how often clients reached a limit, by its name, each yielded once
 }
 
@@ -69,6 +74,8 @@ type descs struct {
 	connections, idle, accepted, refused, limited, logDropped *prometheus.Desc
 
 	upstreamConns, upstreamWaiting, upstreamQueued, upstreamRefused *prometheus.Desc
+
+	families []*prometheus.Desc // as Source.Families
 }
 
 func newDescs() descs {
@@ -124,6 +131,9 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 	} {
 		out <- one
 	}
+	for _, one := range d.families {
+		out <- one
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -144,6 +154,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	to.counter(c.desc.upstreamBytes, c.upstream.bytes.Load())
 	c.collectSource(to)
+	c.collectFamilies(to)
 }
 
 // collectRequests leaves out the combinations that never happened.

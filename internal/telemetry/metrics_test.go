@@ -28,7 +28,16 @@ func full() Source {
 		UpstreamConns: func(yield func(string, int64) bool) { yield("in_use", 3) },
 		Bytes:         maps.All(map[string]int64{"memory": 4096}),
 		Evictions:     maps.All(map[string]uint64{"space": 3, "purge": 1}),
-		Limited:       maps.All(map[string]uint64{"connections": 2, "head_timeout": 0}),
+		Families: []Family{
+			{Name: "store_slabs", Help: "Slabs.", Labels: []string{"tier"}},
+			{Name: "store_lost_total", Help: "Records that left.", Counter: true, Labels: []string{"tier", "reason"}},
+		},
+		Samples: func(emit Emit) {
+			emit(0, 12, "memory")
+			emit(1, 3, "memory", "cold")
+			emit(1, 4, "disk", "cold")
+		},
+		Limited: maps.All(map[string]uint64{"connections": 2, "head_timeout": 0}),
 	}
 }
 
@@ -90,6 +99,8 @@ func TestMetricsExposition(t *testing.T) {
 		`opencache_cache_evictions_total{reason="purge"} 1`,
 		`opencache_cache_evictions_total{reason="space"} 3`,
 		`opencache_collapse_waiters 7`,
+		`opencache_store_slabs{tier="memory"} 12`,
+		`opencache_store_lost_total{reason="cold",tier="disk"} 4`,
 		`opencache_upstream_connections{state="in_use"} 3`,
 		`opencache_upstream_waiters 7`,
 		`opencache_connections 7`,

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"iter"
+
+	"opencache/internal/store"
+	"opencache/internal/telemetry"
+)
+
+// A volumeStats is a volume of the store when it was looked at.
+type volumeStats struct {
+	zone  string
+	tier  store.Tier
+	name  string // its directory; "": in memory
+	stats store.Stats
+}
+
+// volumesOf are the volumes in a look at a zone.
+func volumesOf(zone string, st *store.ZoneStats) []volumeStats {
+	return []volumeStats{{zone: zone, tier: store.InMemory, stats: st.Memory}}
+}
+
+// A storeMetric is a number that volumes have: a gauge or a counter.
+type storeMetric struct {
+	name, help string
+	gauge      func(*volumeStats) int64
+	counter    func(*volumeStats) uint64
+}
+
+// storeMetrics are shown for each volume, as opencache_store_… with the
+// labels zone, tier and volume, and by /v1/zones.
+var storeMetrics = []storeMetric{
+	{name: "objects", help: "Stored responses, purged ones included until they are met.", gauge: func(v *volumeStats) int64 { return v.stats.Objects }},
+	{name: "segments", help: "Segments of large content.", gauge: func(v *volumeStats) int64 { return v.stats.Segments }},
+	{name: "markers", help: "Entries that hold no response: how responses vary, and what could not be shared.", gauge: func(v *volumeStats) int64 { return v.stats.Markers }},
+	{name: "live_bytes", help: "Bytes of what is stored.", gauge: func(v *volumeStats) int64 { return v.stats.Live }},
+	{name: "capacity_bytes", help: "Bytes that it may take.", gauge: func(v *volumeStats) int64 { return v.stats.Capacity }},
+	{name: "resident_bytes", help: "Bytes of memory that slabs, index and directories have.", gauge: func(v *volumeStats) int64 { return v.stats.Resident }},
+	{name: "overhead_bytes", help: "Bytes that index, directories and ghosts take at most.", gauge: func(v *volumeStats) int64 { return v.stats.Overhead }},
+	{name: "index_entries", help: "Entries that the index has room for.", gauge: func(v *volumeStats) int64 { return v.stats.IndexEntries }},
+	{name: "slabs", help: "Slabs.", gauge: func(v *volumeStats) int64 { return int64(v.stats.Slabs) }},
+	{name: "slabs_free", help: "Slabs that are free.", gauge: func(v *volumeStats) int64 { return int64(v.stats.Free) }},
+	{name: "slabs_small", help: "Slabs of the queue of newcomers.", gauge: func(v *volumeStats) int64 { return int64(v.stats.Small) }},
+	{name: "slabs_aside", help: "Slabs that were emptied and wait for their last reader.", gauge: func(v *volumeStats) int64 { return int64(v.stats.Aside) }},
+	{name: "slabs_exposed", help: "Slabs that sendfile has sent from.", gauge: func(v *volumeStats) int64 { return int64(v.stats.Exposed) }},
+	{name: "pins", help: "Reads under way.", gauge: func(v *volumeStats) int64 { return v.stats.Pins }},
+	{name: "admitted_total", help: "Records taken.", counter: func(v *volumeStats) uint64 { return v.stats.Admitted }},
+	{name: "admitted_bytes_total", help: "Bytes of records taken.", counter: func(v *volumeStats) uint64 { return v.stats.AdmittedBytes }},
+	{name: "forwarded_total", help: "Records copied forward because they were hit.", counter: func(v *volumeStats) uint64 { return v.stats.Forwarded }},
+	{name: "forwarded_bytes_total", help: "Bytes of records copied forward because they were hit.", counter: func(v *volumeStats) uint64 { return v.stats.ForwardedBytes }},
+	{name: "ghost_hits_total", help: "Records that had fallen out not long before they were stored again.", counter: func(v *volumeStats) uint64 { return v.stats.GhostHits }},
+	{name: "slabs_punched_total", help: "Slabs that were given to sockets and punched out before they were used again.", counter: func(v *volumeStats) uint64 { return v.stats.Punched }},
+	{name: "slabs_retired_total", help: "Slabs that were lost because they could not be punched.", counter: func(v *volumeStats) uint64 { return v.stats.Retired }},
+}
+
+// lost yields the records that a volume has lost, by reason.
+func lost(v *volumeStats) iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		for i, n := range v.stats.Lost {
+			if i > 0 && !yield(store.Loss(i).String(), n) {
+				return
+			}
+		}
+	}
+}
+
+// refusals yields the records that a volume did not take, by reason.
+func refusals(v *volumeStats) iter.Seq2[string, uint64] {
+	s := &v.stats
+	return func(yield func(string, uint64) bool) {
+		_ = yield("too-large", s.RefusedLarge) && yield("quota", s.RefusedQuota) && yield("full", s.RefusedFull) &&
+			yield("purged", s.RefusedPurged) && yield("older", s.RefusedOlder)
+	}
+}
+
+// volumeLabels are what the metrics of a volume are told apart by.
+var volumeLabels = []string{"zone", "tier", "volume"}
+
+// families are the store's metrics, in the order in which samples emits them.
+func (s *stack) families() []telemetry.Family {
+	list := make([]telemetry.Family, 0, len(storeMetrics)+4)
+	for _, m := range storeMetrics {
+		list = append(list, telemetry.Family{Name: "store_" + m.name, Help: m.help, Counter: m.counter != nil, Labels: volumeLabels})
+	}
+	withReason := append(volumeLabels[:len(volumeLabels):len(volumeLabels)], "reason")
+	return append(list,
+		telemetry.Family{Name: "store_lost_total", Help: "Records that left.", Counter: true, Labels: withReason},
+		telemetry.Family{Name: "store_refused_total", Help: "Records that were not taken.", Counter: true, Labels: withReason},
+		telemetry.Family{Name: "store_purges_total", Help: "Purges.", Counter: true, Labels: []string{"zone"}},
+		telemetry.Family{Name: "store_bans", Help: "Purges that are remembered and that what is met is compared with.", Labels: []string{"zone"}},
+	)
+}
+
+// samples emits what families shows.
+func (s *stack) samples(emit telemetry.Emit) {
+	n, st := len(storeMetrics), s.zone.Stats()
+	for _, v := range volumesOf(s.zone.Name(), &st) {
+		labels := []string{v.zone, v.tier.String(), v.name}
+		for i, m := range storeMetrics {
+			switch {
+			case m.gauge != nil:
+				emit(i, float64(m.gauge(&v)), labels...)
+			case m.counter != nil:
+				emit(i, float64(m.counter(&v)), labels...)
+			}
+		}
+		for reason, count := range lost(&v) {
+			emit(n, float64(count), append(labels, reason)...)
+		}
+		for reason, count := range refusals(&v) {
+			emit(n+1, float64(count), append(labels, reason)...)
+		}
+	}
+	emit(n+2, float64(st.Purges), s.zone.Name())
+	emit(n+3, float64(st.Bans), s.zone.Name())
+}
