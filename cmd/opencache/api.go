@@ -22,6 +22,7 @@ func (a *admin) api(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/top", a.top)
 	mux.HandleFunc("GET /v1/", none)
 	mux.HandleFunc("POST /v1/", none)
+	mux.HandleFunc("POST /v1/purge", a.purge)
 }
 
 // params returns the parameters of a request's query when it has none but

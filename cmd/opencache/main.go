@@ -31,6 +31,7 @@ type commandLine struct {
 	Serve       serveCmd       `cmd:"" help:"Cache in front of one origin."`
 	Demo        demoCmd        `cmd:"" help:"Try it: a built-in origin, the cache in front of it, and what they do, live."`
 	Simulate    simulateCmd    `cmd:"" help:"Play a trace of requests against caches of several sizes, and print what they hit."`
+	Purge       purgeCmd       `cmd:"" help:"Have a running cache drop what is stored: URLs, tags, a prefix, a pattern, a site or all."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running cache whether it is ready; exit code 0 when it is."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 	Completion  completionCmd  `cmd:"" help:"Print the shell code that completes this program's commands and flags."`

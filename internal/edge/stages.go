@@ -136,26 +136,6 @@ func (v *visit) mayForward() bool {
 
 const allowed = "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS, PURGE"
 
-// purge drops what is stored under the target, with all its variants.
-func (v *visit) purge() bool {
-	if v.r.Method != wire.PURGE {
-		return false
-	}
-	if !v.trusted() {
-		return v.answer(403, plain, notTrusted)
-	}
-	soft := false
-	for _, name := range []string{"Soft-Purge", "Fastly-Soft-Purge"} {
-		for value := range v.r.Values(name) {
-			soft = soft || string(value) == "1"
-		}
-	}
-	if !v.e.o.Engine.Purge(v.cacheKey(), soft) {
-		return v.answer(404, asJSON, "{\"purged\":0}\n")
-	}
-	return v.answer(200, asJSON, "{\"purged\":1}\n")
-}
-
 // cache has the engine answer.
 func (v *visit) cache() bool {
 	v.to.Since = v.start

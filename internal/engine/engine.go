@@ -166,6 +166,7 @@ type Stats struct {
 	Variants  atomic.Int64 // variants dropped because their URL had too many
 	Refused   atomic.Int64 // storable responses that the store did not take
 	TooTagged atomic.Int64 // storable responses with more tags than are kept
+	Purges    purgeCounts
 }
 
 // New returns an Engine. Close it.
@@ -232,6 +233,7 @@ func (e *Engine) StagingInUse() int64 { return e.staging.used.Load() }
 // Purge drops what is stored under key with all its variants and QUERYs; soft keeps it
 // for use after validation. It reports whether anything was there.
 func (e *Engine) Purge(key []byte, soft bool) bool {
+	e.Stats.Purges.add(ByURL, soft)
 	found, _ := e.purge(key, soft)
 	return found
 }
@@ -266,9 +268,9 @@ func ofKey(key, primary []byte) bool {
 
 // Clear drops everything and returns how many stored responses that were.
 func (e *Engine) Clear() int {
-	defer e.flights.retire(func(*fetch) bool { return true })
-	_, n := e.store.Purge(store.Purge{All: true})
-	return n
+	all := e.Ban(&Ban{})
+	n, _ := all.Objects()
+	return int(n)
 }
 
 func orInt(n, def int) int {

@@ -18,6 +18,7 @@ func (c *call) afterUnsafe(resp *wire.Response) (purges int) {
 	if c.r.Method.Safe() || !rfc9111.Invalidates(rfc9111.Unsafe, resp.Status) {
 		return 0
 	}
+	c.e.Stats.Purges.add(ByRequest, false)
 	groups, purges := c.invalidate(nil, c.key)
 	if c.pol.KeyOf != nil {
 		for _, name := range [...]wire.Name{wire.Location, wire.ContentLocation} {
