@@ -118,9 +118,9 @@ func (a *answer) Span(s wire.Span) error {
 			return a.fail(errSlow)
 		}
 		n := min(s.N, len(*buf))
-		if err := copySpan((*buf)[:n], s); err != nil {
+		if err := s.Copy((*buf)[:n]); err != nil {
 			s.Release()
-			return a.fail(err)
+			return err // the rest may come from elsewhere
 		}
 		if n == s.N {
 			s.Release()

@@ -18,6 +18,7 @@ type lifted struct {
 	resp   http.Response
 	fate   fate
 	body   []byte
+	lost   bool // some of it could not be had
 	read   int
 	closed atomic.Bool
 }
@@ -33,7 +34,7 @@ func (v *errand) hit(e *engine.Engine, r *http.Request) *http.Response {
 	a := new(lifted)
 	v.reply.Sink = a
 	out, ok := e.ServeHit(&v.req, &v.reply, &v.route)
-	if !ok || v.reply.Err != nil {
+	if !ok || v.reply.Err != nil || a.lost {
 		v.reply = wire.Reply{Fields: v.reply.Fields[:0]}
 		return nil
 	}
@@ -70,7 +71,11 @@ func (a *lifted) Span(s wire.Span) error {
 	} else {
 		a.body = append(a.body, make([]byte, s.N)...)
 	}
-	return copySpan(a.body[at:], s)
+	err := s.Copy(a.body[at:])
+	if err != nil {
+		a.body, a.lost = a.body[:at], true
+	}
+	return err
 }
 
 // Flush implements wire.Sink.

@@ -267,6 +267,7 @@ func (s *stream) write(p []byte, span *wire.Span) (rest []byte, err error) {
 	if s.bare {
 		return nil, nil
 	}
+	var lost error
 	var look *time.Timer
 	if span != nil {
 		look = time.AfterFunc(lookAfter, s.wake)
@@ -281,9 +282,7 @@ func (s *stream) write(p []byte, span *wire.Span) (rest []byte, err error) {
 		}
 		if span.Owner.Pressure() != wire.Keep {
 			rest = make([]byte, span.N)
-			if err := copySpan(rest, *span); err != nil {
-				return nil, s.failLocked(err)
-			}
+			lost = span.Copy(rest)
 			span.Release()
 			*span, span = wire.Span{}, nil
 		} else {
@@ -297,7 +296,7 @@ func (s *stream) write(p []byte, span *wire.Span) (rest []byte, err error) {
 		return nil, s.failLocked(err)
 	}
 	s.v.reply.Sent += int64(len(p))
-	return rest, nil
+	return rest, lost
 }
 
 // goneLocked returns why nobody reads any more.
@@ -323,9 +322,9 @@ func (s *stream) Span(span wire.Span) error {
 	buf := s.c.pieces.Get().(*[]byte)
 	defer s.c.pieces.Put(buf)
 	for span.N > pieceMax {
-		if err := copySpan(*buf, span); err != nil {
+		if err := span.Copy(*buf); err != nil {
 			span.Release()
-			return s.fail(err)
+			return err // the rest may come from elsewhere
 		}
 		span = span.Slice(pieceMax, span.N-pieceMax)
 		rest, err := s.write(*buf, &span)
@@ -338,20 +337,13 @@ func (s *stream) Span(span wire.Span) error {
 			return err
 		}
 	}
-	err := copySpan((*buf)[:span.N], span)
+	err := span.Copy((*buf)[:span.N])
 	span.Release()
 	if err != nil {
-		return s.fail(err)
+		return err
 	}
 	_, err = s.write((*buf)[:span.N], nil)
 	return err
-}
-
-// fail has the engine see err.
-func (s *stream) fail(err error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failLocked(err)
 }
 
 // Flush does nothing: nothing is held back. See wire.Sink.

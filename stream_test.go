@@ -350,11 +350,77 @@ func TestSpan(t *testing.T) {
 		}
 		tt.span.Owner = &tt.o
 		err := v.reply.Span(tt.span)
+		if lost := errors.Is(err, wire.ErrLost); lost && v.reply.Err != nil {
+			t.Errorf("%s: got %v, which breaks the answer with %v", tt.name, err, v.reply.Err)
+		}
 		if (err == nil) != tt.ok || !bytes.Equal(w.Body.Bytes(), tt.want) {
 			t.Errorf("%s: got %d bytes, %v, want %d and an error: %t", tt.name, w.Body.Len(), err, len(tt.want), !tt.ok)
 		}
 		if tt.o.released != 1 {
 			t.Errorf("%s: released %d times, want 1", tt.name, tt.o.released)
+		}
+	}
+}
+
+// A medium is an owner whose file, or what else it reads, may fail.
+type medium struct {
+	owner
+	io.ReaderAt
+}
+
+func (*medium) Enter(int64, int) int                      { return 0 }
+func (*medium) Leave()                                    {}
+func (m *medium) ReadAt(p []byte, off int64) (int, error) { return m.ReaderAt.ReadAt(p, off) }
+
+// TestLostSpan: what a device does not give of a span is given otherwise, by
+// every way out of the library, and the span is released once.
+func TestLostSpan(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789"), 20000)
+	for _, have := range []int{0, 1, pieceMax, 2*pieceMax + 1, len(content)} {
+		m := &medium{owner{fd: -1}, bytes.NewReader(content[:have])}
+		span := wire.Span{N: len(content), Owner: m}
+		give := func(p *wire.Reply) {
+			p.Status, p.Length = 200, int64(len(content))
+			_ = p.Start()
+			err := p.Span(span)
+			if (err == nil) != (have == len(content)) || err != nil && !errors.Is(err, wire.ErrLost) || p.Err != nil {
+				t.Errorf("%d bytes: got %v, Err %v", have, err, p.Err)
+			}
+			_, _ = p.Write(content[p.Sent:])
+			_ = p.End(nil)
+		}
+		h := Handler(nil, Policy{Store: new(Store)}).(*handler)
+		v := h.newVisit()
+		w := httptest.NewRecorder()
+		v.take(w, httptest.NewRequest("GET", "/", nil))
+		give(&v.reply)
+		if !bytes.Equal(w.Body.Bytes(), content) || m.released != 1 {
+			t.Errorf("Handler, %d bytes: got %d, released %d times, want %d and 1", have, w.Body.Len(), m.released, len(content))
+		}
+
+		m.released = 0
+		c := &client{}
+		c.pieces.New = func() any { b := make([]byte, pieceMax); return &b }
+		s := &stream{c: c, r: httptest.NewRequest("GET", "/", nil), v: new(errand), settled: make(chan struct{}), done: make(chan struct{})}
+		s.moved.L, s.v.reply.Sink = &s.mu, s
+		s.ctx, s.cancel = context.WithCancelCause(t.Context())
+		go func() {
+			defer close(s.done)
+			give(&s.v.reply)
+			s.finish(Outcome{}, s.v.reply.Err)
+		}()
+		<-s.settled
+		got, err := io.ReadAll(s.resp.Body)
+		<-s.done
+		if !bytes.Equal(got, content) || err != nil || m.released != 1 {
+			t.Errorf("Transport, %d bytes: got %d (%v), released %d times, want %d and 1", have, len(got), err, m.released, len(content))
+		}
+
+		m.released = 0
+		a := new(lifted)
+		err = a.Span(span)
+		if m.released != 1 || a.lost != (have < len(content)) || a.lost != errors.Is(err, wire.ErrLost) {
+			t.Errorf("hit, %d bytes: lost %t (%v), released %d times", have, a.lost, err, m.released)
 		}
 	}
 }

@@ -66,11 +66,11 @@ func (s *bridgeSink) Write(p []byte) (int, error) {
 // Span implements wire.Sink.
 func (s *bridgeSink) Span(span wire.Span) error {
 	defer span.Release()
-	if span.Mem == nil && span.N > 0 {
-		return errors.New("bridge: a span that is not in memory")
+	b := make([]byte, span.N)
+	if err := span.Copy(b); err != nil {
+		return err
 	}
-	n, err := s.w.Write(span.Mem[:span.N])
-	s.p.Sent += int64(n)
+	_, err := s.Write(b)
 	return err
 }
 

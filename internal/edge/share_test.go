@@ -36,7 +36,11 @@ type bytesSink struct {
 func (s *bytesSink) Write(b []byte) (int, error) { return s.text.Write(b) }
 func (s *bytesSink) Span(sp wire.Span) error {
 	defer sp.Release()
-	_, err := s.text.Write(sp.Mem[:sp.N])
+	b := make([]byte, sp.N)
+	err := sp.Copy(b)
+	if err == nil {
+		_, err = s.text.Write(b)
+	}
 	return err
 }
 func (s *bytesSink) Hijack() (io.ReadWriteCloser, error) { return nil, io.EOF }

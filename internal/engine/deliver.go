@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"strconv"
 
 	"opencache/internal/rfc9111"
@@ -16,10 +17,17 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 	}
 	ent := &c.entry
 	whole := ent.Size <= store.WholeMax
-	if !whole && !c.hasSegments(v) {
-		ent.Release()
-		c.e.store.Remove(c.at, c.atKey)
-		return false
+	var first wire.Span
+	if !whole && c.needsContent(v.Selection) {
+		if !c.hasSegments(v) {
+			ent.Release()
+			c.e.store.Remove(c.at, c.atKey)
+			return false
+		}
+		var ok bool
+		if first, ok = c.firstSegment(v); !ok {
+			return c.passInstead()
+		}
 	}
 	c.out.TTL = v.TTL
 	c.startStored(&c.head, v, ent.Size)
@@ -53,7 +61,7 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 		ent.Release()
 		if v.Parts > 1 {
 			c.sendParts(func(from, to int64) bool { return c.sendSegments(version, tag, from, to) })
-		} else if c.sendSegments(version, tag, part.First, part.Last) {
+		} else if c.sendSegments(version, tag, part.First+c.sendSpan(first), part.Last) {
 			break
 		}
 		return true
@@ -73,9 +81,6 @@ func span(v rfc9111.Verdict, size int64) rfc9111.Part {
 // hasSegments reports whether all the content that the answer needs is there
 // now: a hole that is known is a miss, not an answer cut short.
 func (c *call) hasSegments(v rfc9111.Verdict) bool {
-	if !c.needsContent(v.Selection) {
-		return true
-	}
 	if v.Parts <= 1 {
 		return c.e.hasSegments(c.entry.Version, span(v, c.entry.Size))
 	}
@@ -116,18 +121,51 @@ func (c *call) sendSegments(version uint64, tag []byte, from, to int64) bool {
 	return true
 }
 
+// firstSegment has the beginning of an answer of one part in hand before its
+// head goes out: what a disk does not give is then nothing that was promised.
+func (c *call) firstSegment(v rfc9111.Verdict) (s wire.Span, ok bool) {
+	if v.Parts > 1 {
+		return s, true
+	}
+	p := span(v, c.entry.Size)
+	return c.segment(c.entry.Version, p.First, p.Last)
+}
+
+// passInstead answers from the upstream because the store can not now give
+// what it has. That stays: the next request may find it.
+func (c *call) passInstead() bool {
+	c.entry.Release()
+	if c.ask.OnlyIfCached() {
+		c.refuse(SegmentGone)
+	} else {
+		c.pass(ForPartial, SegmentGone)
+	}
+	return true
+}
+
+// segment returns what the segment at from holds up to to.
+func (c *call) segment(version uint64, from, to int64) (wire.Span, bool) {
+	off := from % c.e.segment
+	return c.e.store.Segment(version, int(from/c.e.segment), int(off), int(min(c.e.segment-off, to-from+1)))
+}
+
 // sendSegment sends what the segment at from holds up to to, and returns how
 // many bytes that were: 0 when the segment is gone.
 func (c *call) sendSegment(version uint64, from, to int64) int64 {
-	seg := c.e.segment
-	off := from % seg
-	s, ok := c.e.store.Segment(version, int(from/seg), int(off), int(min(seg-off, to-from+1)))
-	if !ok {
-		return 0
+	if s, ok := c.segment(version, from, to); ok {
+		return c.sendSpan(s)
 	}
-	n := int64(s.N)
-	_ = c.p.Span(s)
-	return n
+	return 0
+}
+
+// sendSpan sends s and returns how many bytes of it went out, as far as that
+// depends on s: where a disk does not give the rest, others may.
+func (c *call) sendSpan(s wire.Span) int64 {
+	before := c.p.Sent
+	if err := c.p.Span(s); errors.Is(err, wire.ErrLost) {
+		return c.p.Sent - before
+	}
+	return int64(s.N) // the Reply keeps other errors
 }
 
 // startStored composes and starts the head of an answer from a stored or

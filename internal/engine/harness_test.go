@@ -188,7 +188,11 @@ func (s *sink) Write(p []byte) (int, error) {
 }
 func (s *sink) Span(sp wire.Span) error {
 	defer sp.Release()
-	_, err := s.Write(sp.Mem[:sp.N])
+	b := make([]byte, sp.N)
+	err := sp.Copy(b)
+	if err == nil {
+		_, err = s.Write(b)
+	}
 	return err
 }
 func (s *sink) Flush() error { return nil }

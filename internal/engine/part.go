@@ -178,7 +178,14 @@ func (f *fetch) putJoined(rec *store.Record, rs runs) (ok bool, why Reason) {
 				return false, 0
 			}
 			pins = append(pins, s)
-			rec.Body = append(rec.Body, s.Mem)
+			b := s.Mem
+			if b == nil { // all of them are a record long at most
+				b = make([]byte, s.N)
+				if s.Copy(b) != nil {
+					return false, 0
+				}
+			}
+			rec.Body = append(rec.Body, b)
 			from += int64(s.N)
 		}
 	}

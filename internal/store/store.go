@@ -85,7 +85,7 @@ type Entry struct {
 	Kind Kind
 	// Object
 	Meta      []byte    // in the store's memory until Release
-	Body      wire.Span // the content when Size <= WholeMax; holds the same pin as the Entry
+	Body      wire.Span // the content when Size <= WholeMax, in memory; holds the same pin as the Entry
 	Size      int64     // size of the content in bytes
 	Version   uint64    // names the segments of larger content
 	Born      Seq       // when its fetch started

@@ -298,7 +298,11 @@ func (s *sink) Write(p []byte) (int, error) {
 
 func (s *sink) Span(sp wire.Span) error {
 	defer sp.Release()
-	_, err := s.Write(sp.Mem[:sp.N])
+	b := make([]byte, sp.N)
+	err := sp.Copy(b)
+	if err == nil {
+		_, err = s.Write(b)
+	}
 	return err
 }
 
