@@ -14,7 +14,7 @@ func aSuper() superblock {
 	return superblock{
 		writes: 7, geometry: geometry{size: 64 << 20, slab: smallSlab, slabs: 120, listings: 80, segment: smallSlab, mean: 8 << 10},
 		secret: [2]uint64{1, 2}, set: [16]byte{3, 15: 4}, stripe: 1, number: 2, created: 5, boot: [16]byte{6, 15: 7}, clean: true,
-		opens: 8, seq: 9, stamp: 10, cleared: 11, doubted: 12, journal: 13,
+		opens: 8, cleared: 11, doubted: 12, journal: 13,
 	}
 }
 
@@ -42,7 +42,7 @@ func entries() []entry {
 		{kind: entryMark, hash: Hash{1, 2}, stamp: 4},
 		{kind: entryKill, slab: 1, generation: 2, listings: []uint16{3}},
 		{kind: entrySoft, slab: slabMask, generation: 1 << 63, listings: []uint16{0, 1<<16 - 1}},
-		{kind: entryClear, stamp: 1 << 50},
+		{kind: entryClear, stamp: 1 << 50, ban: ban{seq: 2}},
 	}
 }
 

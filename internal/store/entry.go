@@ -37,7 +37,7 @@ type entry struct {
 	number uint16 // intern: the Set; site: the account
 	hash   Hash   // mark; site: its first word
 	text   []byte // intern: the list; site: its name, cut to siteNameMost
-	ban    ban    // ban; seq: its seq
+	ban    ban    // ban; seq, clear: its seq
 	// mark: the words of the index entry; place 0: no marker is there any more
 	place, state, extra uint64
 	stamp               uint64 // mark, clear
@@ -84,7 +84,7 @@ func (e *entry) content(b []byte) []byte {
 			b = le.AppendUint16(b, n)
 		}
 	case entryClear:
-		b = le.AppendUint64(b, e.stamp)
+		b = le.AppendUint32(le.AppendUint64(b, e.stamp), uint32(e.ban.seq))
 	}
 	return b
 }
@@ -151,10 +151,10 @@ func (e *entry) parse(c []byte) bool {
 	case entryKill, entrySoft:
 		return e.parseListings(c)
 	case entryClear:
-		if len(c) != 8 {
+		if len(c) != 12 {
 			return false
 		}
-		e.stamp = le.Uint64(c)
+		e.stamp, e.ban.seq = le.Uint64(c), Seq(le.Uint32(c[8:]))
 		return true
 	}
 	return false

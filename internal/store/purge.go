@@ -140,13 +140,18 @@ func (d *ban) covers(old *ban) bool {
 // keep their sequence: records checked since are not touched, and none that
 // was purged comes back.
 func (b *bans) with(d ban) *bans {
-	n := &bans{newest: d.seq, list: append(slices.Clip(b.list), d)}
-	n.list = slices.Clone(n.list)
-	n.merge(len(n.list) - 1)
-	for len(n.list) > maxBans {
-		n.widen()
-	}
+	n := &bans{list: append(slices.Clone(b.list), d)}
+	n.settle()
 	return n
+}
+
+// settle makes the list short again behind a new youngest ban.
+func (b *bans) settle() {
+	b.newest = b.list[len(b.list)-1].seq
+	b.merge(len(b.list) - 1)
+	for len(b.list) > maxBans {
+		b.widen()
+	}
 }
 
 // merge drops the bans that number i covers.

@@ -16,6 +16,9 @@ const (
 
 	superMagic   = "opencache volume"
 	superVersion = 1
+
+	superClean = 1
+	superEmpty = 2
 )
 
 // Why a superblock is none.
@@ -45,9 +48,8 @@ type superblock struct {
 	// How it was left.
 	boot  [16]byte // of the machine's run in which it was written last
 	clean bool     // closed in order, everything synced
-	opens uint32   // how often it was opened to be written
-	seq   Seq      // newest when this was written
-	stamp uint64   // newest when this was written
+	empty bool     // something that must not be lost was lost: nothing comes back
+	opens uint32   // how often its set was opened to be written
 	// cleared: no listing with a stamp up to it comes back. doubted: those with a
 	// stamp up to it come back to be validated before use.
 	cleared, doubted uint64
@@ -58,18 +60,21 @@ type superblock struct {
 func (s *superblock) words() []uint64 {
 	flags := uint64(0)
 	if s.clean {
-		flags = 1
+		flags |= superClean
+	}
+	if s.empty {
+		flags |= superEmpty
 	}
 	le := binary.LittleEndian
 	return []uint64{
 		s.writes, uint64(s.size), uint64(s.slab), uint64(s.slabs), uint64(s.listings), uint64(s.segment), uint64(s.mean),
 		s.secret[0], s.secret[1], le.Uint64(s.set[:]), le.Uint64(s.set[8:]), uint64(s.stripe), uint64(s.number), uint64(s.created),
-		le.Uint64(s.boot[:]), le.Uint64(s.boot[8:]), flags, uint64(s.opens), uint64(s.seq), s.stamp, s.cleared, s.doubted, uint64(s.journal),
+		le.Uint64(s.boot[:]), le.Uint64(s.boot[8:]), flags, uint64(s.opens), s.cleared, s.doubted, uint64(s.journal),
 	}
 }
 
 // superWords is how many words there are.
-const superWords = 23
+const superWords = 21
 
 // superBody is where the words begin: behind magic and version.
 const superBody = len(superMagic) + 8
@@ -108,7 +113,8 @@ func (s *superblock) decode(b []byte) error {
 			size: int64(w[1]), slab: int(w[2]), slabs: int(w[3]), listings: int(w[4]), segment: int(w[5]), mean: int64(w[6]),
 		},
 		secret: [2]uint64{w[7], w[8]}, stripe: int(w[11]), number: int(w[12]), created: int64(w[13]),
-		clean: w[16]&1 != 0, opens: uint32(w[17]), seq: Seq(w[18]), stamp: w[19], cleared: w[20], doubted: w[21], journal: int64(w[22]),
+		clean: w[16]&superClean != 0, empty: w[16]&superEmpty != 0, opens: uint32(w[17]),
+		cleared: w[18], doubted: w[19], journal: int64(w[20]),
 	}
 	copy(s.set[:], b[superBody+8*9:])
 	copy(s.boot[:], b[superBody+8*14:])
