@@ -27,8 +27,11 @@ func lockFile(f *os.File) error {
 // tried: it would take the room of all others on the way.
 func allocate(f *os.File, size, reserve int64) error {
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &st); err == nil && int64(st.Bavail) < reserve/int64(st.Bsize) {
-		return fmt.Errorf("%w: %d bytes are free, %d are needed", unix.ENOSPC, int64(st.Bavail)*int64(st.Bsize), reserve)
+	if err := unix.Fstatfs(int(f.Fd()), &st); err == nil {
+		free := int64(st.Bavail) * int64(st.Bsize) //nolint:unconvert // Bsize is an int32 on some machines
+		if free < reserve {
+			return fmt.Errorf("%w: %d bytes are free, %d are needed", unix.ENOSPC, free, reserve)
+		}
 	}
 	mode := uint32(0)
 	if size < reserve {

@@ -108,9 +108,10 @@ type foundListing struct {
 // Should two listings of one hash come back, after a crash of the machine, the
 // one with the higher stamp counts, and the other is to be buried.
 func (v *volume) slots(each func(s *slot, l []foundListing)) error {
-	p := pass{v: v, each: each, per: max(readAhead/v.slotSize(), 1), beaten: map[Hash]bool{}, seq: v.back.seq, stamp: v.back.stamp}
+	workers := min(runtime.GOMAXPROCS(0), 8)
+	p := pass{v: v, each: each, per: max(min(readAhead/v.slotSize(), v.slabs/workers), 1), beaten: map[Hash]bool{}, seq: v.back.seq, stamp: v.back.stamp}
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), 8) {
+	for range workers {
 		wg.Go(p.run)
 	}
 	wg.Wait()

@@ -27,6 +27,14 @@ func mustVolume(t *testing.T, o volumeOptions) *volume {
 	return v
 }
 
+// stop shuts a volume down as a kill leaves it.
+func stop(t *testing.T, v *volume) {
+	t.Helper()
+	if err := v.shut(false); err != nil {
+		t.Error(err)
+	}
+}
+
 func smallVolume(dir string) volumeOptions {
 	return volumeOptions{dir: dir, size: minVolume, mean: 8 << 10}
 }
@@ -262,7 +270,7 @@ func TestJournalWounds(t *testing.T) {
 			}
 			o.boot = test.boot
 			v = mustVolume(t, o)
-			defer v.shut(true)
+			defer stop(t, v)
 			f := &v.found
 			if f.nothing != (test.nothing != "") || !strings.Contains(f.why, test.nothing) || f.doubtful != test.doubt || f.marks != test.marks {
 				t.Errorf("got nothing %v, doubtful %v (%s), %d markers, want %q, %v, %d", f.nothing, f.doubtful, f.why, f.marks, test.nothing, test.doubt, test.marks)
@@ -296,7 +304,7 @@ func TestCompaction(t *testing.T) {
 		t.Errorf("written anew %d times, %d bytes at the end", v.journal.rewrote.Load(), v.journal.end)
 	}
 	v = mustVolume(t, smallVolume(dir))
-	defer v.shut(true)
+	defer stop(t, v)
 	if v.found.nothing || v.found.marks != 10 || v.back.stamp != 200_000 {
 		t.Errorf("got %+v, stamp %d, want 10 markers, stamp 200000", v.found, v.back.stamp)
 	}
@@ -334,7 +342,7 @@ func TestJournalThatFails(t *testing.T) {
 			}
 			_ = v.shut(true)
 			v = mustVolume(t, o)
-			defer v.shut(false)
+			defer stop(t, v)
 			if want := test.want == nil; v.found.nothing != want {
 				t.Errorf("got nothing %v (%s), want %v", v.found.nothing, v.found.why, want)
 			}
@@ -358,7 +366,7 @@ func TestJournalThatHangs(t *testing.T) {
 	_ = v.shut(true)
 	<-v.journal.stopped
 	v = mustVolume(t, o)
-	defer v.shut(false)
+	defer stop(t, v)
 	if !v.found.nothing {
 		t.Error("something comes back, want nothing")
 	}
@@ -380,7 +388,7 @@ func TestStripes(t *testing.T) {
 		}
 		return vs
 	}
-	stop := func(vs []*volume) {
+	end := func(vs []*volume) {
 		for _, v := range vs {
 			if err := v.shut(true); err != nil {
 				t.Error(err)
@@ -389,14 +397,14 @@ func TestStripes(t *testing.T) {
 	}
 	vs := start(t, dirs, folders)
 	set, secret := vs[0].super.set, vs[0].super.secret
-	stop(vs)
+	end(vs)
 	vs = start(t, []string{"c", "a", "b"}, []folder{folders[2], folders[0], folders[1]})
 	for i, want := range []int{2, 0, 1} {
 		if s := &vs[i].super; s.stripe != want || s.set != set || s.secret != secret || vs[i].found.nothing {
 			t.Errorf("folder %d: got stripe %d of set %x, nothing %v, want %d of %x", i, s.stripe, s.set, vs[i].found.nothing, want, set)
 		}
 	}
-	stop(vs)
+	end(vs)
 	for _, test := range []struct {
 		dirs    []string
 		folders []folder
@@ -412,13 +420,33 @@ func TestStripes(t *testing.T) {
 	// A stripe that was away does not know what was purged meanwhile.
 	away := folders[1]
 	folders[1] = newHeapFolder()
-	stop(start(t, dirs, folders))
+	end(start(t, dirs, folders))
 	folders[1] = away
 	vs = start(t, dirs, folders)
-	defer stop(vs)
+	defer end(vs)
 	for i, want := range []bool{false, true, false} {
 		if vs[i].found.nothing != want {
 			t.Errorf("stripe %d: got nothing %v (%s), want %v", i, vs[i].found.nothing, vs[i].found.why, want)
 		}
+	}
+}
+
+// TestUnite: what one stripe forgot, another one knows.
+func TestUnite(t *testing.T) {
+	a, b := newReplay(), newReplay()
+	both := ban{seq: 1, kind: banPrefix, text: []byte("x")}
+	for _, e := range []entry{
+		{kind: entryBan, ban: both}, {kind: entryIntern, number: 1, text: []byte("accept")}, {kind: entrySeq, ban: ban{seq: 9}},
+	} {
+		a.apply(&e)
+	}
+	for _, e := range []entry{
+		{kind: entryBan, ban: both}, {kind: entryBan, ban: ban{seq: 2, site: 7}}, {kind: entrySite, number: 3, hash: Hash{7}, text: []byte("http://a")},
+	} {
+		b.apply(&e)
+	}
+	b.unite(a)
+	if b.seq != 9 || b.bans.newest != 2 || len(b.bans.list) != 2 || !b.bans.list[0].equal(&both) || string(b.interned[1]) != "accept" || b.sites[3].hash != 7 {
+		t.Errorf("got %+v", b)
 	}
 }
