@@ -35,6 +35,7 @@ var owner = map[string]string{
 	"github.com/alecthomas/mango-kong":  "cmd/opencache",
 	"github.com/jotaen/kong-completion": "cmd/opencache",
 	"golang.org/x/tools":                "internal/script",
+	"golang.org/x/term":                 "cmd/opencache",
 	"github.com/dunglas/httpsfv":        "internal/rfc9111",
 	"github.com/maypok86/otter/v2":      "internal/lab",
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"opencache/internal/listen"
 	"opencache/internal/telemetry"
 )
@@ -174,7 +176,4 @@ func humanBytes(n uint64) string {
 	return fmt.Sprintf("%s %siB", strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0"), units[unit])
 }
 
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
