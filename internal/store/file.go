@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"io"
+	"unsafe"
 )
 
 // blockSize is the unit of checksums on disk: a range verifies the blocks it
@@ -72,3 +73,9 @@ func (f *heapFile) size() (int64, error)                        { return int64(l
 func (f *heapFile) sync() error                                 { return nil }
 func (f *heapFile) descriptor() int                             { return -1 }
 func (f *heapFile) close() error                                { return nil }
+
+// pages returns b from its first whole page on.
+func pages(b []byte) []byte {
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (pageSize - 1)
+	return b[skip:]
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -48,7 +49,7 @@ func (r *realFile) readNow(p []byte, off int64) (int, error) {
 	v := unix.Iovec{Base: unsafe.SliceData(p)}
 	v.SetLen(len(p))
 	for {
-		n, _, e := unix.Syscall6(unix.SYS_PREADV2, uintptr(r.fd), uintptr(unsafe.Pointer(&v)), 1,
+		n, _, e := syscall.Syscall6(unix.SYS_PREADV2, uintptr(r.fd), uintptr(unsafe.Pointer(&v)), 1,
 			uintptr(off), uintptr(off>>32), unix.RWF_NOWAIT)
 		switch {
 		case e == unix.EINTR:

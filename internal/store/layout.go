@@ -36,8 +36,7 @@ func (l *layout) bytes() int64 {
 	return layoutHeader + l.indexBytes() + l.ghostBytes() + l.slabs*l.listings*directorySize
 }
 
-// layOut writes the header, by which another process can tell what is here,
-// and cuts the tables out of their memory.
+// layOut writes the header, by which another process can tell what is here.
 func (m *Memory) layOut(l layout) {
 	b := m.tables.b
 	copy(b, layoutMagic)
@@ -48,11 +47,15 @@ func (m *Memory) layOut(l layout) {
 	} {
 		le.PutUint64(b[len(layoutMagic)+8*i:], v)
 	}
+	m.index, m.ghost, m.listings = l.cut(b)
+}
+
+// cut cuts the tables out of their memory.
+func (l *layout) cut(b []byte) (index, ghost, []byte) {
 	b = b[layoutHeader:]
 	words := unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(b))), l.indexBytes()/8)
-	m.index = newIndex(words, l.shards, l.per)
+	x := newIndex(words, l.shards, l.per)
 	b = b[l.indexBytes():]
 	slots := unsafe.Slice((*atomic.Uint32)(unsafe.Pointer(unsafe.SliceData(b))), l.ghosts)
-	m.ghost = newGhost(slots, l.slabs*l.size*9/10)
-	m.listings = b[l.ghostBytes():]
+	return x, newGhost(slots, l.slabs*l.size*9/10), b[l.ghostBytes():]
 }

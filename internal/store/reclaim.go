@@ -74,10 +74,7 @@ func (m *Memory) freeLocked(s *slab) bool {
 		m.counts.punched.Add(1)
 	}
 	if m.poison {
-		s.mem[0] = 0xdb
-		for n := 1; n < len(s.mem); n *= 2 {
-			copy(s.mem[n:], s.mem[:n])
-		}
+		poison(s.mem)
 	}
 	m.space.put(s)
 	return true

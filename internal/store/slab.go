@@ -49,6 +49,7 @@ type slab struct {
 	writers atomic.Int32
 	exposed atomic.Bool
 	main    atomic.Bool // of the main queue
+	sealed  atomic.Bool // of those with a stage: it waits to be written
 
 	used, records, passed int  // guarded by space.mu
 	hole                  bool // written by pwrite; constant from claim to victim

@@ -29,6 +29,12 @@ type space struct {
 
 	yield atomic.Uint64 // slabs wanted before this are to be yielded
 
+	// stage gives a slab that is opened the buffer it is filled in, and counts
+	// the writer (slab.writers) that will bring it to the device; false: there
+	// are not more than keep of them. Nil for slabs in memory. It is called with
+	// mu held.
+	stage func(s *slab, keep int) bool
+
 	mu sync.Mutex // guards the fields below, and used, records and passed of each slab
 
 	free  []*slab
@@ -36,6 +42,10 @@ type space struct {
 	main  queue
 	aside []*slab // pinned victims, longest wanted first
 	order uint64  // of the last slab set aside
+
+	// Of slabs with a stage: those sealed since, which wait for their last
+	// writer to be brought to the device, and those that could not be.
+	filled, broken []*slab
 }
 
 // A queue is the slabs of one of S3-FIFO's two queues.
@@ -48,7 +58,7 @@ func (q *queue) slabs() int { return len(q.open) + len(q.sealed) }
 
 // claim takes room for a record of n bytes in an open slab of the queue: the
 // fullest that takes it. A fresh slab is opened when none does and more than
-// keep are free. low reports that the free slabs are getting few.
+// keep are free and one can be staged. low reports that the free slabs are getting few.
 func (p *space) claim(main bool, n, keep int) (c claim, low, ok bool) {
 	n = aligned(n)
 	p.mu.Lock()
@@ -63,7 +73,9 @@ func (p *space) claim(main bool, n, keep int) (c claim, low, ok bool) {
 		if len(p.free) <= keep {
 			return claim{}, true, false
 		}
-		s = p.openLocked(q, main)
+		if s = p.openLocked(q, main, keep); s == nil {
+			return claim{}, false, false
+		}
 	}
 	c = claim{s: s, off: s.used, listing: s.records, fresh: fresh}
 	s.used += n
@@ -83,8 +95,11 @@ func (p *space) fullest(open []*slab, n int) (best *slab) {
 	return best
 }
 
-func (p *space) openLocked(q *queue, main bool) *slab {
+func (p *space) openLocked(q *queue, main bool, keep int) *slab {
 	s := p.free[len(p.free)-1]
+	if p.stage != nil && !p.stage(s, keep) {
+		return nil
+	}
 	p.free = p.free[:len(p.free)-1]
 	s.main.Store(main)
 	q.open = append(q.open, s)
@@ -96,11 +111,20 @@ func (p *space) sealLocked(q *queue) {
 	if len(q.open) <= openSlabs {
 		return
 	}
-	i := p.ripeLocked(q.open)
-	q.sealed = append(q.sealed, q.open[i])
-	q.open = slices.Delete(q.open, i, i+1)
+	p.closeLocked(q, p.ripeLocked(q.open))
 	for _, s := range q.open {
 		s.passed++
+	}
+}
+
+// closeLocked seals the i-th open slab of a queue.
+func (p *space) closeLocked(q *queue, i int) {
+	s := q.open[i]
+	q.sealed = append(q.sealed, s)
+	q.open = slices.Delete(q.open, i, i+1)
+	if p.stage != nil {
+		s.sealed.Store(true)
+		p.filled = append(p.filled, s)
 	}
 }
 
@@ -192,6 +216,7 @@ func (p *space) put(s *slab) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.used, s.records, s.passed = 0, 0, 0
+	s.sealed.Store(false)
 	p.free = append(p.free, s)
 }
 

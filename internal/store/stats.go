@@ -85,23 +85,11 @@ func (c *counts) refused(err error) error {
 // Stats returns the numbers of the volume. It looks at every slab: for once a
 // second, not for every request.
 func (m *Memory) Stats() Stats {
-	c := &m.counts
-	st := Stats{
-		Objects: c.objects.Load(), Segments: c.segments.Load(), Markers: c.markers.Load(),
-		Capacity: int64(len(m.slabMemory.b)), Overhead: int64(len(m.tables.b)),
-		Resident: m.slabMemory.resident() + m.tables.resident(),
-		SlabSize: m.space.size, Slabs: len(m.slabs),
-		Retired: c.retired.Load(), Punched: c.punched.Load(),
-		IndexEntries: int64(len(m.index.words) / 4),
-		Admitted:     c.admitted.Load(), AdmittedBytes: c.admittedBytes.Load(),
-		Forwarded: c.forwarded.Load(), ForwardedBytes: c.forwardedBytes.Load(),
-		GhostHits:    c.ghostHits.Load(),
-		RefusedLarge: c.large.Load(), RefusedQuota: c.quota.Load(), RefusedFull: c.full.Load(),
-		RefusedPurged: c.refusedPurged.Load(), RefusedOlder: c.refusedOlder.Load(),
-	}
-	for i := range st.Lost {
-		st.Lost[i] = c.lost[i].Load()
-	}
+	st := m.counts.stats()
+	st.Capacity, st.Overhead = int64(len(m.slabMemory.b)), int64(len(m.tables.b))
+	st.Resident = m.slabMemory.resident() + m.tables.resident()
+	st.SlabSize, st.Slabs = m.space.size, len(m.slabs)
+	st.IndexEntries = int64(len(m.index.words) / 4)
 	for i := range m.slabs {
 		s := &m.slabs[i]
 		st.Live += s.live.Load()
@@ -115,6 +103,23 @@ func (m *Memory) Stats() Stats {
 		}
 	}
 	m.space.describe(&st)
+	return st
+}
+
+// stats is what is counted of a volume's Stats.
+func (c *counts) stats() Stats {
+	st := Stats{
+		Objects: c.objects.Load(), Segments: c.segments.Load(), Markers: c.markers.Load(),
+		Retired: c.retired.Load(), Punched: c.punched.Load(),
+		Admitted: c.admitted.Load(), AdmittedBytes: c.admittedBytes.Load(),
+		Forwarded: c.forwarded.Load(), ForwardedBytes: c.forwardedBytes.Load(),
+		GhostHits:    c.ghostHits.Load(),
+		RefusedLarge: c.large.Load(), RefusedQuota: c.quota.Load(), RefusedFull: c.full.Load(),
+		RefusedPurged: c.refusedPurged.Load(), RefusedOlder: c.refusedOlder.Load(),
+	}
+	for i := range st.Lost {
+		st.Lost[i] = c.lost[i].Load()
+	}
 	return st
 }
 

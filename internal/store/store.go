@@ -96,7 +96,7 @@ type Entry struct {
 	NumSets    int
 	Generation uint32
 
-	owner *slab // whose pin an Object holds
+	owner wire.Owner // whose pin an Object holds
 }
 
 // A Record is a stored response on its way in.
