@@ -30,6 +30,7 @@ func (p *Policy) place() place {
 		at.log = slog.Default()
 	}
 	at.prefix = at.store.prefix()
+	at.policy.Site = []byte(at.prefix) // its tags are its own, whatever the host
 	at.policy.KeyOf = (&place{prefix: at.prefix}).keyOf
 	return at
 }

@@ -2,6 +2,7 @@ package opencache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"runtime"
@@ -152,6 +153,24 @@ func (s *Store) purge(u *url.URL, soft bool) (found bool) {
 		found = p.purge(u, soft) || found
 	}
 	return found
+}
+
+// Ban drops what Handlers and Transports have stored here and b names: it holds
+// for the next request, and for what is on its way. An error says what is
+// wrong with b; then nothing has changed.
+func (s *Store) Ban(b Ban) error {
+	s.mu.Lock()
+	places := s.places
+	s.mu.Unlock()
+	_, err := b.ban("", "")
+	for n := range places {
+		p := place{store: s, prefix: prefixOf(n + 1)}
+		err = errors.Join(err, p.ban(b))
+		if err != nil {
+			break
+		}
+	}
+	return err
 }
 
 // Clear drops everything.

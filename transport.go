@@ -150,6 +150,9 @@ func (t *Transport) Purge(u *url.URL) bool { return t.open().purge(u, false) }
 // It reports whether there was anything.
 func (t *Transport) Expire(u *url.URL) bool { return t.open().purge(u, true) }
 
+// Ban drops what t has stored and b names, as Store.Ban does.
+func (t *Transport) Ban(b Ban) error { return t.open().ban(b) }
+
 // cacheable reports whether r is for the cache. What http.Transport would
 // refuse is not, so that Base does, nor what a wire.Request can not say.
 func cacheable(r *http.Request) bool {

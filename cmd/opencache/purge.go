@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,8 +20,6 @@ const (
 	mostOrder = 1 << 20
 	// mostWait bounds how long it waits for the count.
 	mostWait = 8 * time.Second
-	// oneZone is what the zone is called that has no name.
-	oneZone = "default"
 )
 
 // A purgeOrder is what POST /v1/purge takes; see edge.Purge.
@@ -118,7 +115,7 @@ func readOrder(content io.Reader) (*purgeOrder, error) {
 
 // knowsZone refuses zones that are not here.
 func (a *admin) knowsZone(name string) error {
-	if own := cmp.Or(a.stack.zone.Name(), oneZone); name != "" && name != own {
+	if own := a.stack.zone.Name(); name != "" && name != own {
 		return fmt.Errorf("zone %q: expected %q, the only one", name, own)
 	}
 	return nil

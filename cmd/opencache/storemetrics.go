@@ -3,6 +3,7 @@ package main
 import (
 	"iter"
 
+	"opencache/internal/engine"
 	"opencache/internal/store"
 	"opencache/internal/telemetry"
 )
@@ -78,7 +79,7 @@ var volumeLabels = []string{"zone", "tier", "volume"}
 
 // families are the store's metrics, in the order in which samples emits them.
 func (s *stack) families() []telemetry.Family {
-	list := make([]telemetry.Family, 0, len(storeMetrics)+4)
+	list := make([]telemetry.Family, 0, len(storeMetrics)+8)
 	for _, m := range storeMetrics {
 		list = append(list, telemetry.Family{Name: "store_" + m.name, Help: m.help, Counter: m.counter != nil, Labels: volumeLabels})
 	}
@@ -88,6 +89,10 @@ func (s *stack) families() []telemetry.Family {
 		telemetry.Family{Name: "store_refused_total", Help: "Records that were not taken.", Counter: true, Labels: withReason},
 		telemetry.Family{Name: "store_purges_total", Help: "Purges.", Counter: true, Labels: []string{"zone"}},
 		telemetry.Family{Name: "store_bans", Help: "Purges that are remembered and that what is met is compared with.", Labels: []string{"zone"}},
+		telemetry.Family{Name: "purges_total", Help: "Purges asked for: by what, and how.", Counter: true, Labels: []string{"by", "mode"}},
+		telemetry.Family{Name: "purges_pending", Help: "Remembered purges that may be met by what was not yet compared with them.", Labels: []string{"zone"}},
+		telemetry.Family{Name: "purge_sweeps_total", Help: "Walks over all that is stored in memory, behind remembered purges.", Counter: true, Labels: []string{"zone"}},
+		telemetry.Family{Name: "too_many_tags_total", Help: "Responses not stored because they had more tags than are kept.", Counter: true},
 	)
 }
 
@@ -113,4 +118,17 @@ func (s *stack) samples(emit telemetry.Emit) {
 	}
 	emit(n+2, float64(st.Purges), s.zone.Name())
 	emit(n+3, float64(st.Bans), s.zone.Name())
+	s.purgeSamples(n+4, emit, &st)
+}
+
+// purgeSamples emits what families shows of purges, from family n on.
+func (s *stack) purgeSamples(n int, emit telemetry.Emit, st *store.ZoneStats) {
+	for kind := range engine.NumPurgeKinds {
+		counts := &s.engine.Stats.Purges[kind]
+		emit(n, float64(counts.Hard.Load()), engine.PurgeKind(kind).String(), "hard")
+		emit(n, float64(counts.Soft.Load()), engine.PurgeKind(kind).String(), "soft")
+	}
+	emit(n+1, float64(st.Pending), s.zone.Name())
+	emit(n+2, float64(st.Sweeps), s.zone.Name())
+	emit(n+3, float64(s.engine.Stats.TooTagged.Load()))
 }
