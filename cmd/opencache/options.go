@@ -69,6 +69,7 @@ type serveOptions struct {
 	RequestID      string `name:"request-id" default:"new" enum:"new,keep,off" placeholder:"HOW" group:"Operation" help:"X-Request-ID of answers and towards the origin: new for each request, keep the client's when it has a fit one, off leaves the field alone (default ${default})."`
 	ServerTiming   bool   `group:"Operation" help:"Tell clients in Server-Timing how long cache and origin took."`
 	TellKey        bool   `name:"cache-status-key" group:"Operation" help:"Tell clients the cache key in Cache-Status."`
+	TellTier       bool   `name:"cache-status-tier" group:"Operation" help:"Tell clients in Cache-Status whether an answer came from memory or from disk."`
 	TellNextHop    bool   `name:"proxy-status-next-hop" group:"Operation" help:"Name the origin's address in Proxy-Status of answers that came of a failure."`
 	AccessLog      string `group:"Operation" placeholder:"FILE" help:"File for a line of JSON per request; - is standard output (default none). SIGUSR1 reopens it."`
 	LogLevel       string `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" group:"Operation" help:"Least level to log: debug, info, warn, error (default ${default})."`

@@ -107,6 +107,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 			EarlyHints: o.EarlyHints, PassHead: o.PassHead, PassRange: o.PassRange,
 			ProxyStatus: true,
 			TellKey:     o.TellKey,
+			TellTier:    o.TellTier,
 		},
 		RequestID: o.requestID(), Random: o.random,
 		AdminToken: o.token, Metrics: s.metrics, Log: s.access,

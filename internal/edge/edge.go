@@ -209,6 +209,9 @@ func (v *visit) record() {
 		rec.Host, rec.Target = v.r.Authority(), v.r.Target()
 		rec.UserAgent, rec.Referer = v.r.Get(wire.UserAgent), v.r.Get(wire.Referer)
 		rec.Reason = v.outcome.Why.String()
+		if v.outcome.Status.FromStore() {
+			rec.Tier = v.outcome.Tier.String()
+		}
 		o.Log.Write(&rec)
 	}
 }

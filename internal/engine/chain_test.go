@@ -43,7 +43,7 @@ func TestOutcomesParse(t *testing.T) {
 				Status: Status(i % NumStatus), Forward: Forward(fwd), Why: why, Upstream: 100 * (i % 6), TTL: int64(i) - 20,
 				Stored: i&1 == 1, Collapsed: i&2 == 2,
 			}
-			lines := strings.SplitAfter(string(o.appendFields(nil, itemOf("My Cache"), []byte("http://a/\"\\\x00é"))), "\r\n")
+			lines := strings.SplitAfter(string(o.appendFields(nil, itemOf("My Cache"), []byte("http://a/\"\\\x00é"), false)), "\r\n")
 			params := parsed(t, lines[2], "Cache-Status").Params
 			for _, name := range params.Names() {
 				checkParam(t, &o, params, name)

@@ -29,7 +29,10 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 			return c.passInstead()
 		}
 	}
-	c.out.TTL = v.TTL
+	c.out.TTL, c.out.Tier = v.TTL, ent.Tier
+	if first.N > 0 && first.Mem == nil { // it is sent from a file
+		c.out.Tier = store.OnDisk
+	}
 	c.startStored(&c.head, v, ent.Size)
 	switch {
 	case c.r.Method == wire.HEAD || v.Status != 206 && v.Status != c.head.facts.Status:
@@ -210,7 +213,7 @@ func (c *call) begin() {
 	if c.pol.TellKey {
 		key = c.ownKey()
 	}
-	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name, key)
+	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name, key, c.pol.TellTier)
 	if c.pol.ProxyStatus && c.out.troubled() {
 		c.p.Fields = c.out.appendProxyStatus(c.p.Fields, c.e.name, c.pol.NextHop)
 	}

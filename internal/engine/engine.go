@@ -105,6 +105,8 @@ type Policy struct {
 	// TellKey has Cache-Status tell the key: to those who test a site, since it
 	// helps who would poison it (RFC 9211, 6).
 	TellKey bool
+	// TellTier has Cache-Status tell where what is stored lies: memory or disk.
+	TellTier bool
 	// ProxyStatus has answers that came of a failure say in Proxy-Status what
 	// it was. It is for intermediaries: an origin server must not (RFC 9209, 2).
 	ProxyStatus bool

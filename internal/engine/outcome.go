@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"opencache/internal/rfc9111"
+	"opencache/internal/store"
 	"opencache/internal/telemetry"
 )
 
@@ -119,6 +120,7 @@ type Outcome struct {
 	Why       Reason        // 0: nothing remarkable
 	Stored    bool          // the response was taken for the store
 	Collapsed bool          // another request's fetch answered it
+	Tier      store.Tier    // where what is stored lies, when the answer came from there
 	TTL       int64         // freshness left in seconds, negative when stale; of Hit and its kin
 	Age       int64         // of what is stored, in seconds
 	Upstream  int           // status code that the upstream answered, 0 when it did not
@@ -130,8 +132,8 @@ type Outcome struct {
 // X-Cache-Status, X-Cache and Cache-Status (RFC 9211). Members of caches nearer
 // to the origin stand before, in field lines of their own. A key that is nil is
 // not told.
-func (o *Outcome) appendFields(dst []byte, name string, key []byte) []byte {
-	if key == nil && o.plainHit() {
+func (o *Outcome) appendFields(dst []byte, name string, key []byte, tier bool) []byte {
+	if key == nil && !tier && o.plainHit() {
 		dst = append(dst, "X-Cache-Status: HIT\r\nX-Cache: HIT\r\nCache-Status: "...)
 		dst = append(append(dst, name...), "; hit; ttl="...)
 		return append(strconv.AppendInt(dst, o.TTL, 10), "\r\n"...)
@@ -168,12 +170,26 @@ func (o *Outcome) appendFields(dst []byte, name string, key []byte) []byte {
 	if key != nil {
 		dst = appendString(append(dst, "; key="...), key[:min(len(key), keyTold)])
 	}
-	if o.Why != 0 {
-		dst = append(dst, `; detail="`...)
-		dst = append(dst, o.Why.String()...)
-		dst = append(dst, '"')
+	return append(o.appendDetail(dst, tier), "\r\n"...)
+}
+
+// appendDetail appends the reason and, when it is to be told, the tier.
+func (o *Outcome) appendDetail(dst []byte, tier bool) []byte {
+	tier = tier && o.Status.FromStore()
+	if o.Why == 0 && !tier {
+		return dst
 	}
-	return append(dst, "\r\n"...)
+	dst = append(dst, `; detail="`...)
+	if o.Why != 0 {
+		dst = append(dst, o.Why.String()...)
+	}
+	if tier && o.Why != 0 {
+		dst = append(dst, ", "...)
+	}
+	if tier {
+		dst = append(dst, o.Tier.String()...)
+	}
+	return append(dst, '"')
 }
 
 // keyTold is how much of a key is told: what any parser takes as a string (RFC

@@ -213,7 +213,7 @@ func (c *call) fetchMissing() bool {
 
 // deliverPart answers from a stored part that has all bytes of the answer.
 func (c *call) deliverPart(v rfc9111.Verdict) bool {
-	c.out.TTL = v.TTL
+	c.out.TTL, c.out.Tier = v.TTL, c.entry.Tier
 	c.startStored(&c.head, v, c.head.facts.Length)
 	have := c.head.runs
 	c.tag = append(c.tag[:0], c.head.strongValidator()...)

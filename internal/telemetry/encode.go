@@ -59,6 +59,10 @@ func appendCache(dst []byte, r *Record) []byte {
 	dst = appendString(dst, r.CacheStatus)
 	dst = append(dst, `,"cache_reason":`...)
 	dst = appendString(dst, r.Reason)
+	if r.Tier != "" {
+		dst = append(dst, `,"cache_tier":`...)
+		dst = appendString(dst, r.Tier)
+	}
 	if r.Collapsed {
 		dst = append(dst, `,"cache_collapsed":true`...)
 	}

@@ -35,6 +35,7 @@ func TestAppendJSON(t *testing.T) {
 	full.Method, full.MethodText = wire.OtherMethod, []byte("BREW")
 	full.Remote = netip.MustParseAddrPort("[2001:db8::1]:9")
 	full.Proto, full.Collapsed, full.Key = HTTP2, true, []byte("k")
+	full.Tier = "disk"
 	full.UpstreamStatus, full.UpstreamTime = 304, 2*time.Second+3*time.Microsecond
 	full.Referer, full.CacheStatus = []byte("é\xff\x00\n"), "REVALIDATED"
 	for name, c := range map[string]struct {
@@ -48,7 +49,7 @@ func TestAppendJSON(t *testing.T) {
 		"all fields": {full, `{"time_iso8601":"2026-03-04T04:06:07.089Z","remote_addr":"2001:db8::1","request_method":"BREW",` +
 			`"host":"example.org","request_uri":"/a?b=\"c\"\\d","server_protocol":"HTTP/2.0","status":200,` +
 			`"body_bytes_sent":1024,"request_time":0.012345,"upstream_cache_status":"REVALIDATED","cache_reason":"fresh",` +
-			`"cache_collapsed":true,"cache_key":"k","upstream_status":304,"upstream_response_time":2.000003,` +
+			`"cache_tier":"disk","cache_collapsed":true,"cache_key":"k","upstream_status":304,"upstream_response_time":2.000003,` +
 			`"request_id":"0123","http_user_agent":"curl/8","http_referer":"é` + "\ufffd" + `\u0000\u000a"}`},
 		"zero": {&Record{Duration: -1}, `{"time_iso8601":"0001-01-01T00:00:00.000Z","remote_addr":"","request_method":"",` +
 			`"host":"","request_uri":"","server_protocol":"HTTP/1.1","status":0,"body_bytes_sent":0,"request_time":0.000000,` +

@@ -45,6 +45,7 @@ type Record struct {
 
 	CacheStatus string // HIT MISS EXPIRED REVALIDATED STALE UPDATING BYPASS, empty: no cache was asked
 	Reason      string // why: a constant of the engine
+	Tier        string // where what is stored lies, of answers from there: memory, disk
 	Collapsed   bool   // it read along with a fetch that another request began
 	Key         []byte // the cache key
 	Origin      int    // how much of Key names its site
