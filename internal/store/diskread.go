@@ -303,6 +303,7 @@ func (d *Disk) through(s *diskSlab, off, n int, until time.Time, look func(p []b
 func (s *diskSlab) compare(p []byte, i int) error {
 	for ; len(p) > 0; i++ {
 		if checksum(p[:blockSize]) != s.sums[i] {
+			s.verified.And(^(1 << i)) // the page cache has these bytes now
 			return fmt.Errorf("slab %d, block %d: %w", s.n, i, errDamage)
 		}
 		s.verified.Or(1 << i)
@@ -331,14 +332,18 @@ func (d *Disk) copied(s *diskSlab, off, n int) (wire.Span, error) {
 	return wire.Span{Mem: b.p[off : off+n : off+n], N: n, Owner: b}, nil
 }
 
-// warm brings what is missing of [off, off+n) of s into the page cache.
+// warm brings the blocks of [off, off+n) of s into the page cache where some of
+// that is missing. What comes from the device anew is compared anew.
 func (d *Disk) warm(s *diskSlab, off, n int, until time.Time) error {
-	for n > 0 && !d.v.f.resident(s.at()+int64(off), int64(n)) {
-		part := min(n, 4*blockSize)
-		if err := d.through(s, off, part, until, func([]byte) error { return nil }); err != nil {
+	for i, end := off/blockSize, blocks(off+n); i < end; i += 4 {
+		from, to := max(off, i*blockSize), min(off+n, (i+4)*blockSize)
+		if d.v.f.resident(s.at()+int64(from), int64(to-from)) {
+			continue
+		}
+		run := min(4, end-i)
+		if err := d.through(s, i*blockSize, run*blockSize, until, func(p []byte) error { return s.compare(p, i) }); err != nil {
 			return err
 		}
-		off, n = off+part, n-part
 	}
 	return nil
 }

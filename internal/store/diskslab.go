@@ -1,9 +1,8 @@
 package store
 
 import (
-	"fmt"
+	"errors"
 	"sync/atomic"
-	"time"
 
 	"opencache/internal/wire"
 )
@@ -125,7 +124,8 @@ func (s *diskSlab) span(off, n int) wire.Span {
 	return wire.Span{Off: s.at() + int64(off), N: n, Owner: s}
 }
 
-// ReadAt is io.ReaderAt on the file, within the volume's time for a read.
+// ReadAt is io.ReaderAt on the file, within the volume's time for a read. What
+// the page cache has was compared when it came there; the rest is now.
 func (s *diskSlab) ReadAt(p []byte, off int64) (int, error) {
 	d := s.d
 	if d.down() {
@@ -134,15 +134,15 @@ func (s *diskSlab) ReadAt(p []byte, off int64) (int, error) {
 	if n, err := d.v.f.readNow(p, off); err == nil && n == len(p) {
 		return n, nil
 	}
-	b := d.buffers.take(len(p))
-	if b == nil {
-		return 0, errBusy
+	span, err := d.copied(s, int(off-s.at()), len(p))
+	if err != nil {
+		if errors.Is(err, errDamage) {
+			d.device.damaged.Add(1) // who asks for the segment next drops it
+		}
+		return 0, err
 	}
-	defer b.Release()
-	if err := d.load(s, b, off, time.Time{}); err != nil {
-		return 0, fmt.Errorf("slab %d: %w", s.n, err)
-	}
-	return copy(p, b.p), nil
+	defer span.Release()
+	return copy(p, span.Mem), nil
 }
 
 // Enter takes a token for a sendfile of what is in memory of n bytes at off.
