@@ -38,9 +38,11 @@ const (
 )
 
 // inBubble is the place of connections in memory and of a synctest bubble,
-// in whose goroutines all its methods are called.
+// in whose goroutines all its methods are called. A bubble's time goes forward
+// only: who steps back sees it from there on with a difference.
 type inBubble struct {
 	port atomic.Uint32
+	back atomic.Int64 // nanoseconds
 }
 
 func newMemory() *inBubble { return &inBubble{} }
@@ -55,8 +57,17 @@ func (b *inBubble) pair(from netip.Addr) (net.Conn, net.Conn, error) {
 	return dialled, accepted, nil
 }
 
-func (b *inBubble) now() time.Time          { return time.Now() }
-func (b *inBubble) jump(d time.Duration)    { time.Sleep(d); synctest.Wait() }
+func (b *inBubble) now() time.Time { return time.Now().Add(-time.Duration(b.back.Load())) }
+
+func (b *inBubble) jump(d time.Duration) {
+	if d < 0 {
+		b.back.Add(-int64(d))
+		return
+	}
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func (b *inBubble) settle()                 { synctest.Wait() }
 func (b *inBubble) patience() time.Duration { return 10 * time.Minute }
 func (b *inBubble) close() error            { return nil }

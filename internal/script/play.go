@@ -183,11 +183,11 @@ func parseFrom(_ *play, args []string) (action, error) {
 }
 
 func parseClock(_ *play, args []string) (action, error) {
-	if len(args) != 1 || !strings.HasPrefix(args[0], "+") {
-		return nil, errors.New("want \"clock +61s\"")
+	if len(args) != 1 || args[0] == "" || args[0][0] != '+' && args[0][0] != '-' {
+		return nil, errors.New("want \"clock +61s\", or -61s")
 	}
 	d, err := time.ParseDuration(args[0])
-	if err != nil || d <= 0 {
+	if err != nil || d == 0 {
 		return nil, fmt.Errorf("clock %q: want a time such as +61s", args[0])
 	}
 	return func(s *stage) error { s.jump(d); return nil }, nil

@@ -37,7 +37,7 @@
 //	serve FLAG…             start the subject; without it the first client does, flagless
 //	restart FLAG…           end the subject and start it again; without flags, with those it had
 //	client NAME from IP     the address NAME comes from; 127.0.0.1 without it
-//	clock +61s              move the time; nobody waits
+//	clock +61s              move the time; nobody waits. -61s steps back
 //	sync                    until nothing moves any more
 //	signal NAME             let every "wait NAME" of the origin go on
 //	reached NAME            until the origin stands at "wait NAME"
