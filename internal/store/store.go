@@ -91,6 +91,7 @@ type Entry struct {
 	Born      Seq       // when its fetch started
 	Validated Seq       // when its fetch or its last validation started
 	Soft      bool      // a soft purge hit it: to be validated before use
+	Tier      Tier      // where it was found
 	// Variants
 	Sets       [4]Set // newest first
 	NumSets    int
