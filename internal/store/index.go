@@ -96,7 +96,9 @@ func extraOf(listing, n int) uint64 { return uint64(listing)<<32 | uint64(n) }
 func indexShape(n int64) (shards int, per uint64) {
 	buckets := max(uint64(n+ways-1)/ways, 128)
 	shards = 64
-	for shards > 1 && buckets/uint64(shards) < 16 {
+	// Hashes do not spread evenly over small shards: of those of 160 entries
+	// for 125, some are full.
+	for shards > 1 && buckets/uint64(shards) < 64 {
 		shards /= 2
 	}
 	return shards, (buckets + uint64(shards) - 1) / uint64(shards)
