@@ -18,11 +18,12 @@ import (
 // serveOptions are what a cache in front of an origin is made of; serve and
 // demo share them. Defaults are in the tags, so that --help shows them.
 type serveOptions struct {
-	Origin   originURL `placeholder:"URL" help:"Where answers come from: http[s]://host[:port][/base]."`
-	Memory   size      `default:"256M" placeholder:"SIZE" help:"Memory for stored responses; K, M, G, T are powers of 1024 (default ${default})."`
-	Via      string    `default:"opencache" placeholder:"NAME" help:"This cache's name in Via, Cache-Status and Proxy-Status (default ${default})."`
-	CDNID    string    `name:"cdn-id" placeholder:"ID" help:"This deployment's id in CDN-Loop, the same for all its caches: a host name or a pseudonym (default one made at random at each start)."`
-	MaxConns int       `default:"16384" placeholder:"N" help:"Client connections open at a time; one more is answered 503 (default ${default})."`
+	Origin     originURL `placeholder:"URL" help:"Where answers come from: http[s]://host[:port][/base]."`
+	Memory     size      `default:"256M" placeholder:"SIZE" help:"Memory for stored responses; K, M, G, T are powers of 1024 (default ${default})."`
+	MeanObject size      `default:"2K" placeholder:"SIZE" help:"Mean size of stored responses, heads included: the index of the memory is made for it and takes about 80 bytes for each that fits. When they are smaller, memory lies idle (default ${default})."`
+	Via        string    `default:"opencache" placeholder:"NAME" help:"This cache's name in Via, Cache-Status and Proxy-Status (default ${default})."`
+	CDNID      string    `name:"cdn-id" placeholder:"ID" help:"This deployment's id in CDN-Loop, the same for all its caches: a host name or a pseudonym (default one made at random at each start)."`
+	MaxConns   int       `default:"16384" placeholder:"N" help:"Client connections open at a time; one more is answered 503 (default ${default})."`
 
 	SiteShare siteSizes `group:"Caching" placeholder:"[SITE=]SIZE" help:"What a site may have of the store before what is asked for often of it is kept no longer than the rest; for each site, or for one host with --preserve-host (default none). Repeatable; one a line in the environment."`
 	SiteLimit siteSizes `group:"Caching" placeholder:"[SITE=]SIZE" help:"What a site may have of the store at all: at it, its newcomers take the place of its own (default none). Repeatable, as --site-share."`
@@ -113,6 +114,8 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--stale-if-error: %s: expected 0s or more", o.StaleIfError)
 	case o.Memory < smallestMemory:
 		return fmt.Errorf("--memory: %d bytes: expected at least %s", o.Memory, smallestMemory)
+	case o.MeanObject != 0 && o.MeanObject < smallestMean:
+		return fmt.Errorf("--mean-object: %s: expected at least %s", o.MeanObject, smallestMean)
 	case o.MaxVariants < 1 || o.MaxVariants > 4096:
 		return fmt.Errorf("--max-variants: %d: expected 1 to 4096", o.MaxVariants)
 	case o.MaxConns < 1:

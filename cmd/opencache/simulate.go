@@ -26,7 +26,7 @@ type simulateCmd struct {
 
 	Sizes      []size   `default:"64M,256M,1G" placeholder:"SIZE" help:"Caches to try, 4M or larger (default ${default})."`
 	Policies   []string `placeholder:"NAME" help:"Policies to try: ${policies} (default all)."`
-	MeanObject size     `default:"8K" placeholder:"SIZE" help:"Mean size of what is stored; opencache's index is made for it (default ${default})."`
+	MeanObject size     `default:"2K" placeholder:"SIZE" help:"As of serve: mean size of what is stored, for which opencache's index is made (default ${default})."`
 	Warmup     int64    `placeholder:"N" help:"Requests to play before hits are counted (default none)."`
 	Plot       string   `placeholder:"FILE" help:"Draw the hit ratios over the sizes, as SVG."`
 	Output     string   `short:"o" default:"text" enum:"text,json" help:"Form: text, json (default ${default})."`
@@ -86,8 +86,8 @@ func (c *simulateCmd) check() error {
 		return errors.New("--sizes: none: expected some, like 64M,256M")
 	case c.Warmup < 0:
 		return fmt.Errorf("--warmup: %d: expected 0 or more", c.Warmup)
-	case c.MeanObject < 64:
-		return fmt.Errorf("--mean-object: %s: expected at least 64", c.MeanObject)
+	case c.MeanObject < smallestMean:
+		return fmt.Errorf("--mean-object: %s: expected at least %s", c.MeanObject, smallestMean)
 	case total > 0 && int64(sum) >= total:
 		return fmt.Errorf("--sizes: %s together, and each is memory: expected less than the %dM that this machine or container has", sum, total>>20)
 	}

@@ -60,7 +60,7 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.upstream.MaxConns, s.upstream.Dial, s.upstream.Now = o.OriginMaxConns, o.dial, o.now
 
-	if s.zone, err = store.Open(store.ZoneOptions{Name: zoneName, SiteShare: o.SiteShare.others(), SiteLimit: o.SiteLimit.others(), Memory: int64(o.Memory), Heap: o.heap}); err != nil {
+	if s.zone, err = store.Open(store.ZoneOptions{Name: zoneName, SiteShare: o.SiteShare.others(), SiteLimit: o.SiteLimit.others(), Memory: int64(o.Memory), MeanObject: int64(o.MeanObject), Heap: o.heap}); err != nil {
 		return nil, fmt.Errorf("--memory %s: %w", o.Memory, err)
 	}
 	if err := s.shareSites(o); err != nil {

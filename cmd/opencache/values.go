@@ -14,7 +14,10 @@ import (
 // A size is a number of bytes, written with K, M, G or T for powers of 1024.
 type size int64
 
-const smallestMemory size = 8 << 20
+const (
+	smallestMemory size = 8 << 20
+	smallestMean   size = 64
+)
 
 var units = [...]string{"", "K", "M", "G", "T"}
 

@@ -14,7 +14,11 @@ const (
 	minSlabs    = 8
 
 	defaultSize = 256 << 20
+	// defaultMean is a disk's, where an index is a matter of gigabytes. In memory
+	// it is less: an index too small lets most of the slabs lie idle, one too large
+	// takes a few hundredths more.
 	defaultMean = 8 << 10
+	memoryMean  = 2 << 10
 
 	// lookupTries bounds how often Lookup follows a record that is being moved.
 	lookupTries = 8
@@ -28,7 +32,7 @@ type Options struct {
 	// most what Stats.Overhead says.
 	Size int64
 	// MeanObject is the mean bytes of a record: key, head and content; 0:
-	// 8 KiB. It sizes the index, which takes a quarter more records than fit
+	// 2 KiB. It sizes the index, which takes a quarter more records than fit
 	// at that mean. When records are smaller the index fills before the slabs.
 	MeanObject int64
 	// Heap puts the slabs on the Go heap, where the race detector sees them.
@@ -72,7 +76,7 @@ func newMemory(o *Options, r *registry) (*Memory, error) {
 		o.Size = defaultSize
 	}
 	if o.MeanObject == 0 {
-		o.MeanObject = defaultMean
+		o.MeanObject = memoryMean
 	}
 	size := int64(smallSlab)
 	if o.Size >= largeVolume {

@@ -8,7 +8,7 @@ type ZoneOptions struct {
 	Name string
 	// Memory is the bytes of slabs in memory; 0: 256 MiB. See Options.Size.
 	Memory int64
-	// MeanObject is the mean bytes of a record; 0: 8 KiB. See Options.MeanObject.
+	// MeanObject is the mean bytes of a record in memory; 0: 2 KiB. See Options.MeanObject.
 	MeanObject int64
 	// SiteShare and SiteLimit are those of sites that SetShare names no others
 	// for, and of all together that have no account; 0: none.
