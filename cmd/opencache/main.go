@@ -33,6 +33,7 @@ type commandLine struct {
 	Simulate    simulateCmd    `cmd:"" help:"Play a trace of requests against caches of several sizes, and print what they hit."`
 	Purge       purgeCmd       `cmd:"" help:"Have a running cache drop what is stored: URLs, tags, a prefix, a pattern, a site or all."`
 	Top         topCmd         `cmd:"" help:"Watch a running cache: requests, tiers, sites, keys."`
+	Volume      volumeCmd      `cmd:"" help:"Look after disk volumes that no process is using."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running cache whether it is ready; exit code 0 when it is."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 	Completion  completionCmd  `cmd:"" help:"Print the shell code that completes this program's commands and flags."`

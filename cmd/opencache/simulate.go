@@ -154,12 +154,13 @@ func (c *counter) Read(p []byte) (int, error) {
 type bar struct {
 	w        io.Writer
 	terminal bool // elsewhere nothing is shown
-	part     func(requests int64) float64
+	part     func(n int64) float64
+	what     func(n int64) string // what was done so far
 	shown    time.Time
 }
 
 func newBar(w io.Writer, terminal bool, part func(int64) float64) *bar {
-	return &bar{w: w, terminal: terminal, part: part}
+	return &bar{w: w, terminal: terminal, part: part, what: func(n int64) string { return fmt.Sprintf("%d requests", n) }}
 }
 
 const (
@@ -167,10 +168,10 @@ const (
 	barEvery = 100 * time.Millisecond
 )
 
-func (b *bar) show(requests int64) {
+func (b *bar) show(n int64) {
 	if now := time.Now(); b.terminal && now.Sub(b.shown) >= barEvery {
 		b.shown = now
-		_, _ = fmt.Fprint(b.w, "\r\x1b[K", barLine(b.part(requests), requests))
+		_, _ = fmt.Fprint(b.w, "\r\x1b[K", barLine(b.part(n), b.what(n)))
 	}
 }
 
@@ -181,12 +182,12 @@ func (b *bar) clear() {
 }
 
 // barLine is a part from 0 to 1 as a bar; below 0 it is not known.
-func barLine(part float64, requests int64) string {
+func barLine(part float64, what string) string {
 	if part < 0 {
-		return fmt.Sprintf("%d requests", requests)
+		return what
 	}
 	n := int(min(part, 1) * barWidth)
-	return fmt.Sprintf("[%s%s] %3.0f %%  %d requests", strings.Repeat("#", n), strings.Repeat(".", barWidth-n), 100*min(part, 1), requests)
+	return fmt.Sprintf("[%s%s] %3.0f %%  %s", strings.Repeat("#", n), strings.Repeat(".", barWidth-n), 100*min(part, 1), what)
 }
 
 // printReport prints a line for each policy at each size.

@@ -55,9 +55,9 @@ func TestSimulateFault(t *testing.T) {
 
 func TestBar(t *testing.T) {
 	for want, got := range map[string]string{
-		"[####################....................]  50 %  7 requests": barLine(0.5, 7),
-		"[########################################] 100 %  9 requests": barLine(1.2, 9),
-		"8 requests": barLine(-1, 8),
+		"[####################....................]  50 %  7 requests": barLine(0.5, "7 requests"),
+		"[########################################] 100 %  9 requests": barLine(1.2, "9 requests"),
+		"8 requests": barLine(-1, "8 requests"),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -71,6 +71,7 @@ func TestUsage(t *testing.T) {
 		{"", "serve --tls-cert /nowhere/cert --tls-key /nowhere/key " + origin, `--tls-cert, --tls-key: certificate: open /nowhere/cert: no such file or directory`},
 		{"", "serve --tls-cert " + short + " --tls-key " + short + " " + origin, `tls: failed to find any PEM data in certificate input`},
 		{"", "demo --seconds=-1", `--seconds: -1: expected 0 or more`},
+		{"", "volume check", `expected "<dir> ..."`},
 		{"", "simulate", `--trace is missing: expected a file of requests, or --generate`},
 		{"", "simulate --trace x --generate zipf", `--trace and --generate: expected one of them`},
 		{"", "simulate --trace /nowhere/trace", `--trace: open /nowhere/trace: no such file or directory`},
@@ -105,6 +106,7 @@ func TestPrinting(t *testing.T) {
 		"serve --help":    "($OPENCACHE_DEFAULT_TTL)",
 		"demo --help":     "--seconds",
 		"simulate --help": "--generate",
+		"volume --help":   "check",
 	} {
 		code, stdout, stderr := run(t, nil, strings.Fields(args)...)
 		if code != 0 || stderr != "" || !strings.Contains(stdout, want) {

@@ -171,22 +171,23 @@ func bytesOf(key, version, n int) []byte {
 }
 
 func newDrama(t *testing.T, seed uint64, boot string) *drama {
+	t.Helper()
+	dry := newDiary()
+	d := dramaOn(t, seed, volumeOptions{dir: "heap", folder: dry, boot: boot})
+	d.d = dry
+	return d
+}
+
+// dramaOn drives the volume that o names.
+func dramaOn(t *testing.T, seed uint64, o volumeOptions) *drama {
+	t.Helper()
 	d := &drama{
 		t: t, d: newDiary(), r: rand.New(rand.NewPCG(seed, 1)), index: map[int]spot{}, marked: map[int]uint64{},
 		byRec: map[recID]content{}, now: time.Unix(1e9, 0),
 	}
-	v, err := openVolume(volumeOptions{dir: "heap", size: minVolume, mean: 16 << 10, folder: d.d, boot: boot, now: func() time.Time { return d.now }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.v = v
-	if err := v.slots(func(*slot, []foundListing) {}); err != nil {
-		t.Fatal(err)
-	}
-	if err := v.begin(); err != nil {
-		t.Fatal(err)
-	}
-	for i := range v.slabs {
+	o.size, o.mean, o.now = minVolume, 16<<10, func() time.Time { return d.now }
+	d.v = mustVolume(t, o)
+	for i := range d.v.slabs {
 		d.free = append(d.free, i)
 	}
 	return d
@@ -277,9 +278,10 @@ func (d *drama) put(key, version, n int) {
 	}
 	s, c := d.open, content{key, version, bytesOf(key, version, n)}
 	stamp := d.nextStamp()
-	l := diskListing{hash: hashOf(key), off: s.slot.used, n: n, kind: Object, stamp: uint32(stamp - s.slot.base)}
-	if key%2 == 1 {
-		l.kind = kindSegment
+	l := diskListing{hash: hashOf(key), off: s.slot.used, n: n, kind: kindSegment, site: uint16(key % 3), stamp: uint32(stamp - s.slot.base)}
+	if key%2 == 1 && n > headerSize && n <= MetaMax {
+		l.kind = Object
+		(&header{meta: n - headerSize}).encode((*[headerSize]byte)(c.b))
 	}
 	copy(s.b[l.off:], c.b)
 	l.encode(s.list[s.slot.records*directorySize:], listingSeed(s.slot.slab, s.slot.generation))

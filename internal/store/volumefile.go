@@ -37,6 +37,7 @@ type volumeOptions struct {
 	dir        string
 	size, mean int64 // of a volume that is there the mean is what it was made with
 	stripe     identity
+	existing   bool             // none is made
 	folder     folder           // nil: the real one at dir
 	boot       string           // of the machine; empty: what the kernel says
 	now        func() time.Time // nil: the clock
@@ -60,7 +61,7 @@ func bootBytes(id string) (b [16]byte) {
 func openVolume(o volumeOptions) (*volume, error) {
 	v := &volume{o: o, folder: o.folder}
 	if v.folder == nil {
-		if err := os.Mkdir(o.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := o.makeFolder(); err != nil {
 			return nil, fmt.Errorf("disk volume: %w", err)
 		}
 		v.folder = &realFolder{path: o.dir}
@@ -79,6 +80,18 @@ func openVolume(o volumeOptions) (*volume, error) {
 		return nil, refusal(v.o.dir, v.o.size, err)
 	}
 	return v, nil
+}
+
+// makeFolder makes the folder, but not what it is in: that may be a mount that
+// is missing.
+func (o *volumeOptions) makeFolder() error {
+	if o.existing {
+		return nil
+	}
+	if err := os.Mkdir(o.dir, 0o750); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 // A mismatch is what a volume is and what it should be.
@@ -110,6 +123,8 @@ func (v *volume) open() error {
 	}
 	f, err := v.folder.open(volumeName)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && v.o.existing:
+		return errNone
 	case errors.Is(err, fs.ErrNotExist):
 		return v.create()
 	case err != nil:
@@ -189,9 +204,25 @@ func (v *volume) generation() uint64 { return v.lives.Add(1) }
 // begin makes the volume one that is being written: from here on it counts as
 // crashed until shut. It is called once, after slots.
 func (v *volume) begin() error {
+	v.super.opens = max(v.super.opens, v.o.stripe.opens) + 1
+	v.lives.Store(uint64(v.super.opens) << 32)
+	v.settle()
+	// The superblock first: whatever the journal's new file meets, the old one
+	// is not taken for that of a volume that was closed in order.
+	if err := v.super.write(v.f); err != nil {
+		return refusal(v.o.dir, v.o.size, err)
+	}
+	j, err := startJournal(v)
+	if err != nil {
+		return refusal(v.o.dir, v.o.size, err)
+	}
+	v.journal = j
+	return nil
+}
+
+// settle puts what slots found out into superblock and journal-to-be.
+func (v *volume) settle() {
 	s := &v.super
-	s.opens = max(s.opens, v.o.stripe.opens) + 1
-	v.lives.Store(uint64(s.opens) << 32)
 	switch {
 	case v.found.nothing:
 		s.cleared = v.back.stamp
@@ -203,17 +234,28 @@ func (v *volume) begin() error {
 	for i := range v.buried {
 		addTo(v.back.dead, &v.buried[i])
 	}
-	// The superblock first: whatever the journal's new file meets, the old one
-	// is not taken for that of a volume that was closed in order.
-	if err := s.write(v.f); err != nil {
-		return refusal(v.o.dir, v.o.size, err)
+}
+
+// mend writes superblock and journal anew as those of a volume that was closed
+// in order. It stands for begin and shut, and does not count as a start: the
+// other stripes had none.
+func (v *volume) mend() error {
+	v.settle()
+	if err := v.super.write(v.f); err != nil {
+		return err
 	}
-	j, err := startJournal(v)
-	if err != nil {
-		return refusal(v.o.dir, v.o.size, err)
+	w := v.writeJournal(v.back)
+	if w.f != nil {
+		w.f.close()
 	}
-	v.journal = j
-	return nil
+	if w.err == nil {
+		w.err = v.folder.rename(journalName+newSuffix, journalName)
+	}
+	if w.err != nil {
+		return w.err
+	}
+	v.super.clean, v.super.journal = true, w.end
+	return v.super.write(v.f)
 }
 
 // forget lets the next start begin empty. It is what is left to do when
