@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"hash/crc32"
-	"slices"
 )
 
 const (
@@ -227,26 +226,4 @@ func (l *life) listings() (list []uint16) {
 		}
 	}
 	return list
-}
-
-// unite takes in what another stripe's journal says of the zone as a whole:
-// interned lists, sites, bans, the newest sequence.
-func (r *replay) unite(o *replay) {
-	for s, text := range o.interned {
-		r.interned[s] = text
-	}
-	for n, s := range o.sites {
-		r.sites[n] = s
-	}
-	for _, d := range o.bans.list {
-		if !slices.ContainsFunc(r.bans.list, func(x ban) bool { return x.equal(&d) }) {
-			r.bans.list = append(r.bans.list, d)
-		}
-	}
-	slices.SortStableFunc(r.bans.list, func(a, b ban) int { return int(int64(a.seq) - int64(b.seq)) })
-	for len(r.bans.list) > maxBans {
-		r.bans.widen()
-	}
-	r.seq = max(r.seq, o.seq)
-	r.bans.newest = max(r.bans.newest, o.bans.newest)
 }

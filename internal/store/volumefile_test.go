@@ -430,23 +430,3 @@ func TestStripes(t *testing.T) {
 		}
 	}
 }
-
-// TestUnite: what one stripe forgot, another one knows.
-func TestUnite(t *testing.T) {
-	a, b := newReplay(), newReplay()
-	both := ban{seq: 1, kind: banPrefix, text: []byte("x")}
-	for _, e := range []entry{
-		{kind: entryBan, ban: both}, {kind: entryIntern, number: 1, text: []byte("accept")}, {kind: entrySeq, ban: ban{seq: 9}},
-	} {
-		a.apply(&e)
-	}
-	for _, e := range []entry{
-		{kind: entryBan, ban: both}, {kind: entryBan, ban: ban{seq: 2, site: 7}}, {kind: entrySite, number: 3, hash: Hash{7}, text: []byte("http://a")},
-	} {
-		b.apply(&e)
-	}
-	b.unite(a)
-	if b.seq != 9 || b.bans.newest != 2 || len(b.bans.list) != 2 || !b.bans.list[0].equal(&both) || string(b.interned[1]) != "accept" || b.sites[3].hash != 7 {
-		t.Errorf("got %+v", b)
-	}
-}
