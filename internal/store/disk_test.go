@@ -93,13 +93,11 @@ func lookDisk(t testing.TB, d *Disk, n int) bool {
 // settle waits until everything put is on the device.
 func settle(t testing.TB, d *Disk) {
 	t.Helper()
-	for _, q := range []*queue{&d.space.small, &d.space.main} {
-		for len(func() []*slab { d.space.mu.Lock(); defer d.space.mu.Unlock(); return q.open }()) > 0 {
-			d.space.seal(q.open[0])
-		}
-	}
 	for {
 		freed := d.freed.next()
+		for _, f := range d.space.fillings() {
+			d.space.seal(f.s) // the reclaimer may have opened one again
+		}
 		d.nudge(d.ticks)
 		if int(d.stages.idle.Load()) == d.o.Stages {
 			return
