@@ -16,7 +16,7 @@ const (
 	// sweepBatch is how many buckets are looked at under one lock, and
 	// sweepStride how many behind which a sweep steps back for sweepPause.
 	sweepBatch  = 16
-	sweepStride = 512
+	sweepStride = 2048
 	sweepPause  = time.Millisecond
 	// sweepRest is how often as long as a sweep took the next one waits, at
 	// most sweepRestMost: not at all when half of what can be remembered is pending.
