@@ -67,4 +67,5 @@ const (
 	WhyPartialContent    Reason = "partial-content"
 	WhyRefreshLimit      Reason = "refresh-limit"
 	WhyRefreshResting    Reason = "refresh-resting"
+	WhyContentChanged    Reason = "content-changed"
 )

@@ -21,6 +21,7 @@ func TestReasonsHaveConstants(t *testing.T) {
 		WhyStoreFull, WhyQuotaReached, WhyRequestContent, WhyContentInGet, WhyTunnelAsked, WhyPolicyBypass,
 		WhySegmentGone, WhyNotShareable, WhySoftPurged, WhyInternal, WhyQueryUntyped, WhyQueryTooLong,
 		WhyTooManyTags, WhyTooManyVariants, WhyLoopDetected, WhyPartialContent, WhyRefreshLimit, WhyRefreshResting,
+		WhyContentChanged,
 	} {
 		if known[r] {
 			t.Errorf("two constants say %q", r)

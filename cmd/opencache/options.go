@@ -36,7 +36,9 @@ type serveOptions struct {
 	EarlyHints         bool          `group:"Caching" help:"Send 103 with the preload links of a stored answer while the origin validates it."`
 	PassHead           bool          `group:"Caching" help:"Send the origin a HEAD as it came; otherwise as a GET, whose answer is stored."`
 	NoSortQuery        bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
-	PassRange          bool          `group:"Caching" help:"Send the origin a request for one range as it is, and keep the part that comes; otherwise the whole is fetched."`
+	ColdRange          string        `default:"segments" enum:"segments,whole" placeholder:"HOW" group:"Caching" help:"What a range of an object that is not stored asks the origin for: the segments of up to 2 MiB that have it, or the whole (default ${default})."`
+	ReadAhead          size          `default:"8M" placeholder:"SIZE" group:"Caching" help:"How far a large object is fetched ahead of a client that reads on; 0 is not at all (default ${default})."`
+	PassRange          bool          `group:"Caching" help:"Send the origin a request for one range as it is, and keep the part that comes; it goes before --cold-range."`
 	NoHeuristics       bool          `group:"Caching" help:"Give no freshness to answers that carry none; otherwise those with a Last-Modified are fresh for a tenth of their age, at most a day."`
 	NoCookies          bool          `name:"no-store-set-cookie" group:"Caching" help:"Store no answers with Set-Cookie; otherwise those are whose freshness the origin itself gives."`
 	Targeted           fieldNames    `name:"targeted-field" group:"Caching" placeholder:"NAME" help:"Response field that decides on caching in place of Cache-Control and Expires (RFC 9213), the most applicable first; none is to heed none (default CDN-Cache-Control). Repeatable; one a line in the environment."`
@@ -157,6 +159,14 @@ func (o *serveOptions) minRate() int {
 		return -1
 	}
 	return int(o.MinRate)
+}
+
+// readAhead is ReadAhead as the engine has it, where 0 is the default.
+func (o *serveOptions) readAhead() int64 {
+	if o.ReadAhead == 0 {
+		return -1
+	}
+	return int64(o.ReadAhead)
 }
 
 // maxQuery is MaxQuery as the engine has it, where 0 is the default.

@@ -105,6 +105,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 			MaxQuery: o.maxQuery(), MaxVariants: o.MaxVariants, IgnoreNoVarySearch: o.IgnoreNoVarySearch,
 			TagFields: o.TagFields.names(), PassTags: o.PassTags,
 			EarlyHints: o.EarlyHints, PassHead: o.PassHead, PassRange: o.PassRange,
+			FetchWhole: o.ColdRange == "whole", ReadAhead: o.readAhead(),
 			ProxyStatus: true,
 			TellKey:     o.TellKey,
 			TellTier:    o.TellTier,

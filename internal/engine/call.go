@@ -50,7 +50,8 @@ type call struct {
 	tagged tagging // of what came
 
 	scratch []byte
-	tag     []byte                // validator of the content being sent in segments
+	tag     []byte // validator of the content being sent in segments
+	spread  spread
 	multi   *multipart            // of an answer with several ranges
 	want    want                  // what a fetch is to ask for
 	interim func(int, *wire.Head) // c.passInterim, made once
@@ -244,6 +245,8 @@ func (c *call) judge() bool {
 		}
 		c.want = c.usual()
 		c.want.only = nil // what is stored has been selected; the rest is for its validator
+	} else if c.e.spreadable(&c.head, length) {
+		c.want = c.segments()
 	}
 	switch {
 	case c.trusted != 0 && c.trusted == c.entry.Version:
@@ -330,7 +333,7 @@ func (c *call) start(stale *old, leader *call) *fetch {
 		f.primary = bytes.Clone(c.key)
 	}
 	f.ctx, f.cancel = c.e.ctx, func() {}
-	if c.pol.GiveUp {
+	if c.pol.GiveUp || c.want.kind == theSegments || c.want.kind == theHole {
 		f.ctx, f.cancel = context.WithCancel(c.e.ctx)
 		f.pace = make(chan struct{}, 1)
 	}

@@ -82,6 +82,9 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 			c.pass(c.out.Forward, NotShareable)
 			return true
 		}
+		if f.made != nil {
+			return c.followSpread(f, stale)
+		}
 		if f.partial {
 			return c.followPart(f, stale, mine)
 		}
@@ -127,6 +130,11 @@ func (c *call) handedOver(f *fetch, why Reason, mine bool, stale *old) bool {
 	c.out.Collapsed = false
 	if rest := f.claim(c); rest != nil {
 		switch {
+		case f.want.kind == theSegments && (rest.Status == 206 || rest.Status == 416):
+			if c.relayRange(rest) {
+				return true
+			}
+			closeBody(rest)
 		case c.stray(f, rest.Status):
 			closeBody(rest)
 		case c.hasAlready(f, rest):
@@ -289,7 +297,7 @@ func (c *call) deliverStale(was *Outcome) bool {
 		return false
 	}
 	v.Selection = rfc9111.Select(&c.head.facts, &c.ask, length)
-	if c.head.facts.Partial() && !c.holds(v.Selection) {
+	if !c.hasAll(v) {
 		c.entry.Release()
 		return false
 	}

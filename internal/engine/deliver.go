@@ -17,6 +17,9 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 	}
 	ent := &c.entry
 	whole := ent.Size <= store.WholeMax
+	if !whole && c.e.spreadable(&c.head, ent.Size) {
+		return c.deliverSpread(v)
+	}
 	var first wire.Span
 	if !whole && c.needsContent(v.Selection) {
 		if !c.hasSegments(v) {
@@ -79,6 +82,14 @@ func span(v rfc9111.Verdict, size int64) rfc9111.Part {
 		return rfc9111.Part{First: v.First, Last: v.Last}
 	}
 	return rfc9111.Part{First: 0, Last: size - 1}
+}
+
+// hasAll reports whether all the content that the answer needs is there.
+func (c *call) hasAll(v rfc9111.Verdict) bool {
+	if c.head.facts.Partial() {
+		return c.holds(v.Selection)
+	}
+	return c.entry.Size <= store.WholeMax || !c.needsContent(v.Selection) || c.hasSegments(v)
 }
 
 // hasSegments reports whether all the content that the answer needs is there

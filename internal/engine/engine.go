@@ -118,6 +118,14 @@ type Policy struct {
 	// Requests for several, and a QUERY's, are handed through then. Otherwise
 	// the whole is fetched.
 	PassRange bool
+	// FetchWhole has a range of what is not stored fetch the whole. Otherwise
+	// the segments that have the range are asked for, unless PassRange says
+	// that the range itself is.
+	FetchWhole bool
+	// ReadAhead is how many bytes of large content are fetched ahead of a
+	// client that reads on, rounded up to whole segments and at most a
+	// sixteenth of the store; 0: 8 MiB, below 0: none.
+	ReadAhead int64
 	// GiveUp ends a fetch that all its readers have left before its end, and
 	// stores what was fetched only when one of them has come to the end.
 	// Otherwise a fetch goes on without them.
@@ -143,6 +151,9 @@ type Engine struct {
 	segment   int64 // the store's unit of large content
 	staging   staging
 	flights   flights
+	crews     crews
+	strides   strides
+	maxAhead  int64         // Policy.ReadAhead at most
 	refreshes chan struct{} // a token a background refresh
 	queries   atomic.Bool   // a QUERY was fetched for the store
 	searches  searches
@@ -191,10 +202,12 @@ func New(o Options) *Engine {
 	if e.name == "" {
 		e.name = "opencache"
 	}
+	st := o.Store.Stats()
+	capacity := st.Total().Capacity
 	if e.maxObject <= 0 {
-		st := o.Store.Stats()
-		e.maxObject = st.Total().Capacity / 2
+		e.maxObject = capacity / 2
 	}
+	e.maxAhead = capacity / 16 / e.segment * e.segment
 	e.staging.max = o.Staging
 	if e.staging.max <= 0 {
 		e.staging.max = 64 << 20

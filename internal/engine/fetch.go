@@ -109,6 +109,7 @@ type fetch struct {
 	version    uint64
 	size       int64 // of the content; Unknown until it ends when no length was said
 	stored     bool  // taken for the store
+	exact      bool  // its content has size bytes, or is broken
 	partial    bool  // its content is a part of what its head is of:
 	part       rfc9111.Part
 	have       runs // of the same content, stored before
@@ -128,6 +129,16 @@ type fetch struct {
 	reached int64
 	ahead   int64         // aheadMax; 0: as fast as it comes
 	pace    chan struct{} // nil while ahead is 0, unless it may be given up
+
+	// Of spread content (crew.go):
+	crew         *crew // nil: it is not spread
+	made         *old  // the record under which f has put it; nil: it was there
+	mine         bool  // that record is f's own
+	last, goal   int64 // the last byte that f brings, and that it brings without readers
+	keepsOn      bool  // it needs no readers
+	spreading    bool  // it is to be spread, so that its size does not matter
+	window       int64 // how far f is ahead of its fastest reader; 0: as fast as it comes
+	firstSegment int64 // number of the segment that part begins with
 
 	rest   *wire.Response // handed: what follows length
 	anyone bool           // rest is for the first to ask, else for the leader alone
@@ -234,6 +245,9 @@ func (f *fetch) depart() {
 	f.e.flights.remove(f.at, f)
 	f.e.flights.remove(f.hash, f)
 	f.e.flights.remove(f.place, f)
+	if f.crew != nil && f.crew.drop(f) {
+		f.e.crews.leave(f.crew)
+	}
 }
 
 // finish gives back what an ended fetch without readers holds.
@@ -271,6 +285,9 @@ func (f *fetch) exchange() (again bool) {
 	f.upstream, f.waited = resp.Status, answered.Sub(asked)
 	f.mu.Unlock()
 	switch {
+	case f.want.kind == theHole:
+		f.receiveHole(resp, asked, answered)
+		return false
 	case f.want.kind == theMissing && (resp.Status == 304 || resp.Status == 416):
 		closeBody(resp)
 		f.startOver(PartialContent)

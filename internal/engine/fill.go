@@ -24,6 +24,11 @@ func (f *fetch) fill(resp *wire.Response) {
 			f.publish()
 		}
 		f.keepPace()
+		if f.crew != nil && f.enough() {
+			closeBody(resp)
+			f.completeSpread()
+			return
+		}
 		b, at := f.room()
 		if b == nil {
 			f.hand(resp, StagingFull)
@@ -44,8 +49,9 @@ func (f *fetch) fill(resp *wire.Response) {
 			f.fail(reasonOf(err), err)
 			return
 		}
-		if f.partial && f.length > f.size {
+		if f.exact && f.length > f.size {
 			closeBody(resp)
+			f.distrust()
 			f.fail(OriginBroken, errPart)
 			return
 		}
@@ -94,7 +100,8 @@ func (f *fetch) trailerFor(c *call) *wire.Head {
 func (f *fetch) keepPace() {
 	for {
 		f.mu.Lock()
-		wait := f.ahead > 0 && f.readers > 0 && f.length-f.reached > f.ahead
+		ahead := max(f.ahead, f.window)
+		wait := ahead > 0 && f.readers > 0 && f.length-f.reached > ahead && (f.crew == nil || f.part.First+f.length <= f.last)
 		f.mu.Unlock()
 		if !wait {
 			return
@@ -154,7 +161,7 @@ func (f *fetch) storeSegments() Reason {
 func (f *fetch) saveSegment(size int64) Reason {
 	first := (f.saved - f.base) / blockSize
 	blocks := f.blocks[first : first+(size+blockSize-1)/blockSize]
-	if err := f.putSegment(blocks, f.saved/f.e.segment); err != nil {
+	if err := f.putSegment(blocks, f.firstSegment+f.saved/f.e.segment); err != nil {
 		return storeReason(err)
 	}
 	f.saved += size
@@ -192,12 +199,17 @@ func (f *fetch) trim() {
 // complete stores what is left and the head record, then tells everybody.
 // Readers find the content in staging or, when it is large, in the store.
 func (f *fetch) complete() {
-	if !f.read() {
+	if f.crew == nil && !f.read() {
 		f.fail(ClientGone, errUnread)
 		return
 	}
-	if f.partial && f.length != f.size {
+	if f.exact && f.length != f.size {
+		f.distrust()
 		f.fail(OriginBroken, errPart)
+		return
+	}
+	if f.crew != nil {
+		f.completeSpread()
 		return
 	}
 	large := f.length > store.WholeMax
@@ -215,6 +227,14 @@ func (f *fetch) complete() {
 	}
 	f.publishLocked()
 	f.mu.Unlock()
+}
+
+// distrust drops the record of spread content when an answer was not as long as
+// it said: pieces of it are stored already.
+func (f *fetch) distrust() {
+	if f.crew != nil {
+		f.forget()
+	}
 }
 
 // keep makes the record of a complete response.
@@ -265,7 +285,7 @@ func (f *fetch) record() store.Record {
 func (f *fetch) hand(resp *wire.Response, why Reason) {
 	f.e.Stats.Refused.Add(1)
 	f.pol.Trace.kept(why)
-	if !f.partial { // of a part nothing is remembered: what is stored stays
+	if !f.partial && f.crew == nil { // of a part nothing is remembered: what is stored stays
 		f.markMiss()
 	}
 	f.mu.Lock()

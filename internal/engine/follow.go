@@ -60,7 +60,7 @@ func (f *fetch) stepLocked(off int64) (s step) {
 	case off < f.length:
 		s.block, s.data = f.blockAtLocked(off)
 		s.block.refs.Add(1)
-	case f.phase == done:
+	case f.phase == done, f.crew != nil && f.phase == growing && f.part.First+off > f.last: // another fetch goes on
 		s.end = true
 	case f.phase == handed:
 		s.rest = true

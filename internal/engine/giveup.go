@@ -29,6 +29,11 @@ func (f *fetch) emptyLocked() {
 	case f.over:
 		f.dropBlocksLocked()
 		f.cancel()
+	case f.crew != nil:
+		if f.idleLocked() {
+			f.given = true
+			f.cancel()
+		}
 	case f.pol.GiveUp && !f.wanted && f.phase <= growing:
 		f.given = true
 		f.cancel()

@@ -94,6 +94,7 @@ func TestMultipartHanded(t *testing.T) {
 			return respond("200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Type: text/x", content), nil
 		})
 		defer g.close()
+		g.pol.FetchWhole = true
 		g.e.staging.max = 128 << 10
 		s := g.get("/x", "Range: bytes=700000-700099,900000-900010,0-99")
 		wantParts(t, s, "MISS", content, rfc9111.Part{First: 700000, Last: 700099}, rfc9111.Part{First: 900000, Last: 900010}, rfc9111.Part{First: 0, Last: 99})

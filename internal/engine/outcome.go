@@ -89,6 +89,7 @@ const (
 	RefreshLimit
 	RefreshResting
 	TooManyTags
+	ContentChanged
 
 	// NumReasons is the number of these; they are consecutive.
 	NumReasons int = iota
@@ -103,6 +104,7 @@ var reasons = [NumReasons]string{
 	"partial-content",
 	"refresh-limit", "refresh-resting",
 	"too-many-tags",
+	"content-changed",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

@@ -32,9 +32,46 @@ func (f *fetch) receivePart(resp *wire.Response, asked, answered time.Time) (aga
 	if f.old != nil && f.want.kind == theMissing && f.have == nil {
 		f.e.store.Remove(f.old.hash, f.old.key) // of other content
 	}
+	if f.want.kind == theSegments && f.have == nil {
+		f.receiveSegments(resp)
+		return false
+	}
+	f.exact = true
 	f.grows(f.part.Size())
 	f.fill(resp)
 	return false
+}
+
+// receiveSegments takes what was asked for in whole segments: more than one
+// segment's content is spread, what has all is taken for the whole (RFC 9110,
+// 15.3.7.3). The rest is a part like any.
+func (f *fetch) receiveSegments(resp *wire.Response) {
+	p, size := f.part, f.head.facts.Length
+	if f.spreading {
+		var ok bool
+		if p, ok = f.aligned(resp, p); !ok {
+			closeBody(resp)
+			f.fail(OriginBroken, errPart)
+			return
+		}
+		if f.enroll(p) {
+			f.window = max(f.pol.ahead(f.e), f.e.segment)
+		} else if p.Size() > f.e.maxObject {
+			f.refuse(resp, TooLarge)
+			return
+		}
+		f.part = p
+	}
+	f.exact = true
+	if f.crew == nil && p.Size() == size {
+		f.partial = false
+		f.head.facts.AsWhole()
+		if f.full != nil {
+			f.full.facts.AsWhole()
+		}
+	}
+	f.grows(p.Size())
+	f.fill(resp)
 }
 
 // admitPart returns why a 206 is not for the store, 0 when it is. A part that
@@ -59,7 +96,9 @@ func (f *fetch) admitPart(resp *wire.Response, asked, answered time.Time) Reason
 		// out some of them (RFC 9110, 15.3.7).
 		return PartialContent
 	}
-	if p.Size() > f.e.maxObject {
+	f.spreading = f.want.kind == theSegments && f.have == nil && f.e.spreadable(&f.head, length) &&
+		(p.First == f.want.span.First || f.want.span.First < 0)
+	if p.Size() > f.e.maxObject && !f.spreading {
 		return TooLarge
 	}
 	if why := f.admit(resp); why != 0 {
@@ -100,7 +139,7 @@ func (f *fetch) unconditional() {
 	for _, name := range conditions {
 		f.req.Del(name)
 	}
-	if f.want.kind == theRange {
+	if f.want.kind == theRange || f.want.kind == theSegments {
 		f.want.ask(&f.req, nil)
 	}
 }
@@ -108,7 +147,7 @@ func (f *fetch) unconditional() {
 // rangeOnly reports whether the response says nothing about requests for
 // anything but the range that was asked for.
 func (f *fetch) rangeOnly(resp *wire.Response, why Reason) bool {
-	return f.want.kind == theRange && (resp.Status == 416 || resp.Status == 206 && (why == PartialContent || why == TooLarge)) ||
+	return (f.want.kind == theRange || f.want.kind == theSegments || f.want.kind == theHole) && (resp.Status == 416 || resp.Status == 206 && (why == PartialContent || why == TooLarge)) ||
 		why == TooLarge && f.old != nil && f.old.head.facts.Partial()
 }
 

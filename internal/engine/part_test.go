@@ -33,7 +33,7 @@ func TestPartRefused(t *testing.T) {
 					return streamed(tt.head+"\r\nCache-Control: max-age=60\r\nETag: \"a\"", strings.NewReader("0123456789")), nil
 				})
 				defer g.close()
-				g.pol.PassRange = pass
+				g.pol.PassRange, g.pol.FetchWhole = pass, !pass
 				for range 2 {
 					s := g.quiet("/x", "Range: bytes=0-8")
 					// 502 when it was seen before the head went out; what came before is the client's.

@@ -30,15 +30,22 @@ type want struct {
 type wantKind uint8
 
 const (
-	theWhole   wantKind = iota
-	theRange            // what the client asks for (Policy.PassRange)
-	theMissing          // what a stored part lacks
+	theWhole    wantKind = iota
+	theRange             // what the client asks for (Policy.PassRange)
+	theMissing           // what a stored part lacks
+	theSegments          // the segments that have the client's range; First < 0: as many bytes of the end as Last says
+	theHole              // segments that spread content lacks
 )
 
 // usual is what the call's request asks the upstream for when nothing that is
 // stored helps.
 func (c *call) usual() want {
-	if !c.pol.PassRange || c.r.Method != wire.GET || !c.ask.Ranged() {
+	switch {
+	case c.r.Method != wire.GET:
+		return want{}
+	case !c.pol.PassRange:
+		return c.segments()
+	case !c.ask.Ranged():
 		return want{}
 	}
 	w := want{kind: theRange, value: c.r.Get(wire.Range)}
@@ -51,6 +58,30 @@ func (c *call) usual() want {
 	return w
 }
 
+// segments is what has the range, or the first of several: whole segments, so
+// that what fits into one comes whole, and what is larger can be joined.
+func (c *call) segments() want {
+	if c.pol.FetchWhole || !c.ask.Ranged() && !c.ask.ManyRanges() {
+		return want{}
+	}
+	seg, p := c.e.segment, c.ask.FirstRange()
+	switch {
+	case p.Last > math.MaxInt64-2*seg:
+		p.Last = math.MaxInt64
+	case p.First < 0:
+		p.Last += seg - 1 // a border of segments is in it, or the first byte
+	default:
+		p.Last += seg - 1 - p.Last%seg
+	}
+	if p.First > 0 {
+		p.First -= p.First % seg
+	}
+	return want{kind: theSegments, span: p}
+}
+
+// open reports whether w brings what any request for the resource may join.
+func (w *want) open() bool { return w.kind == theWhole || w.kind == theSegments }
+
 // passesRanges reports whether the request is for ranges that no want can say:
 // several, or those of a QUERY. With PassRange it is handed on, and what comes
 // is not kept, since its client is not to wait for the whole.
@@ -61,7 +92,7 @@ func (c *call) passesRanges() bool {
 // stray reports whether a 206 that f brings is nothing for the call's client:
 // its If-Range, which says whether it may have a part at all, went nowhere.
 func (c *call) stray(f *fetch, status int) bool {
-	return status == 206 && f.want.only == nil && c.r.Has(wire.IfRange)
+	return status == 206 && (f.want.only == nil && c.r.Has(wire.IfRange) || f.want.kind == theSegments || f.want.kind == theHole)
 }
 
 // flight is where newcomers find the fetch that the call wants: the whole where
@@ -69,7 +100,7 @@ func (c *call) stray(f *fetch, status int) bool {
 // part that is to be completed or validated, 0 without one.
 func (c *call) flight(version uint64) store.Hash {
 	w := &c.want
-	if w.kind == theWhole {
+	if w.open() {
 		return c.at
 	}
 	b := make([]byte, 0, 128)
@@ -93,6 +124,11 @@ func (w *want) ask(r *wire.Request, stale *old) {
 		if w.only != nil {
 			r.Add(wire.IfRange, w.only)
 		}
+	case theSegments:
+		r.Add(wire.Range, rangeOf(w.span))
+	case theHole:
+		r.Add(wire.Range, rangeOf(w.span))
+		r.Add(wire.IfRange, stale.head.strongValidator())
 	case theMissing:
 		b := append(make([]byte, 0, 48), "bytes="...)
 		b = append(strconv.AppendInt(b, w.span.First, 10), '-')
@@ -104,11 +140,24 @@ func (w *want) ask(r *wire.Request, stale *old) {
 	}
 }
 
+// rangeOf returns the Range field that asks for p, as theSegments has it.
+func rangeOf(p rfc9111.Part) []byte {
+	b := append(make([]byte, 0, 48), "bytes="...)
+	if p.First >= 0 {
+		b = strconv.AppendInt(b, p.First, 10)
+	}
+	b = append(b, '-')
+	if p.Last < math.MaxInt64 {
+		b = strconv.AppendInt(b, p.Last, 10)
+	}
+	return b
+}
+
 // validates reports whether the fetch may ask whether the stored response is
 // current. A part without a strong validator can not be joined with anything:
 // it is replaced.
 func (w *want) validates(stale *old) bool {
-	return stale != nil && w.kind != theMissing && !w.anew &&
+	return stale != nil && w.kind != theMissing && w.kind != theHole && !w.anew &&
 		(!stale.head.facts.Partial() || stale.head.strongValidator() != nil)
 }
 
@@ -203,6 +252,9 @@ func (c *call) fetchMissing() bool {
 			return true
 		}
 		c.want = c.usual()
+		if c.want.kind == theSegments && !c.ask.Ranged() {
+			c.want = want{} // nothing could be joined to the first of several
+		}
 		c.want.anew = true
 	}
 	stale := c.keepOld()
@@ -276,6 +328,9 @@ func (c *call) followPart(f *fetch, stale *old, mine bool) bool {
 	switch {
 	case missing && f.want.kind == theMissing:
 		return c.outlast(f)
+	case missing && f.want.kind == theSegments:
+		c.pass(c.out.Forward, PartialContent)
+		return true
 	case missing && mine && !c.stray(f, 206):
 		v.Selection = rfc9111.Selection{Status: 206, First: f.part.First, Last: f.part.Last, Parts: 1}
 	case missing, pulls && v.Status == 206 && v.First > reach:

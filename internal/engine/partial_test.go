@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,8 @@ type ranger struct {
 	mu    sync.Mutex // guards the fields below
 	o     object
 	asked []string
+
+	sent atomic.Int64 // bytes of content that were read from it
 }
 
 func newRanger(t testing.TB, o object) *ranger {
@@ -71,10 +74,26 @@ func newRanger(t testing.TB, o object) *ranger {
 			}
 		}
 		g.asked = append(g.asked, what)
-		return g.o.answer(r), nil
+		resp := g.o.answer(r)
+		if b, ok := resp.Body.(*body); ok {
+			b.r = &counted{b.r, &g.sent}
+		}
+		return resp, nil
 	})
 	g.pol.PassRange = true
 	return g
+}
+
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 func (g *ranger) set(o object) {
@@ -267,6 +286,7 @@ func TestPartUnasked(t *testing.T) {
 			}
 			return o.answer(r), nil
 		})
+		g.pol.FetchWhole = true
 		defer g.close()
 		s := g.quiet("/x")
 		s.want(t, 206, "MISS", content[100:300])

@@ -22,8 +22,20 @@ func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
 		size = 0
 	}
 	f.head.facts.Length = size
+	f.exact = resp.Status == 206 // it has all of the content
+	if f.spreadsWhole(resp) && f.enroll(rfc9111.Part{Last: size - 1}) {
+		f.keepsOn = true
+	}
 	f.grows(size)
 	f.fill(resp)
+}
+
+// spreadsWhole reports whether the whole content, which comes, is spread from
+// now on: its readers may seek in it. What it takes the place of may still be
+// needed should it be cut short; and some origins say that they know no ranges.
+func (f *fetch) spreadsWhole(resp *wire.Response) bool {
+	return f.old == nil && f.want.kind == theWhole && f.query == nil && !f.pol.GiveUp && !f.pol.FetchWhole && resp.Status == 200 &&
+		f.e.spreadable(&f.head, f.head.facts.Length) && !wire.EqualFold(resp.Get(wire.AcceptRanges), "none")
 }
 
 // grows shows the head to everybody; content of size bytes follows.
@@ -33,7 +45,9 @@ func (f *fetch) grows(size int64) {
 	if f.full != nil { // it differs in fields alone
 		f.full.facts = f.head.facts
 	}
-	f.version = f.e.store.Version()
+	if f.crew == nil {
+		f.version = f.e.store.Version()
+	}
 	f.stored = true
 	if f.head.strongValidator() == nil {
 		f.ahead = aheadMax
@@ -64,7 +78,7 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 		}
 		return Reason(why)
 	}
-	if resp.Length > f.e.maxObject || len(f.key) > store.KeyMax {
+	if resp.Length > f.e.maxObject && !f.spreading || len(f.key) > store.KeyMax {
 		return TooLarge
 	}
 	if f.tagged.over {
@@ -101,7 +115,7 @@ func (f *fetch) vary() Reason {
 	f.values = appendVaried(nil, f.e.store.Fields(set), &f.req)
 	at := f.e.store.Variant(f.hash, f.generation, set, f.values)
 	f.mu.Unlock()
-	if at != f.at && f.want.kind == theWhole {
+	if at != f.at && f.want.open() {
 		if f.at != f.hash {
 			f.e.flights.remove(f.at, f)
 		}

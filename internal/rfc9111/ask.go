@@ -1,5 +1,7 @@
 package rfc9111
 
+import "math"
+
 // Method is what the rules distinguish among request methods.
 type Method uint8
 
@@ -130,6 +132,24 @@ func (a *Ask) Ranged() bool { return a.Method.ranges() && a.asked.n == 1 }
 
 // ManyRanges reports whether the request asks for several byte ranges.
 func (a *Ask) ManyRanges() bool { return a.Method.ranges() && a.asked.n > 1 }
+
+// FirstRange returns the first of the ranges, which are there: Last is
+// math.MaxInt64 for the end; First is Absent, below 0, for the last Last bytes.
+func (a *Ask) FirstRange() Part { return Part{a.asked.list[0].first, a.asked.list[0].last} }
+
+// Within returns the one range in content of length bytes, Absent when that is
+// not known. It is not ok when the content does not have it, or when that can
+// not be known.
+func (a *Ask) Within(length int64) (Part, bool) {
+	switch e := a.asked.list[0]; {
+	case length != Absent:
+		return e.in(length)
+	case e.first == Absent || e.last == math.MaxInt64:
+		return Part{}, false
+	default:
+		return Part{e.first, e.last}, true
+	}
+}
 
 // Parts puts the parts of content of length bytes, above 0, that the ranges of
 // the request select into dst, in the order in which they are to be sent, and

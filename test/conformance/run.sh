@@ -47,7 +47,7 @@ for i in "${!subjects[@]}"; do
   subject=${subjects[i]} first=$scratch/${subjects[i]}.first judge=(bin/conformance)
   [[ $subject == serve ]] || judge+=(-but "test/conformance/expect-$subject.tsv")
   wait "${clients[i]}" || {
-    tail -5 "$first.log" "$scratch/$subject.log" >&2
+    tail -n 5 "$first.log" "$scratch/$subject.log" >&2
     die "the suite's client did not come to its end against $subject"
   }
   [[ -z ${RESULTS:-} ]] || cp "$first.json" "$RESULTS/$subject.json"

@@ -28,7 +28,7 @@ func (j *Judge) mayReuse(a *Answer, s *Stored) string {
 	if why := j.missed(a, s); why != "" {
 		return why
 	}
-	if s.Base.Cut && a.Status != 206 && !j.growing(a, s) {
+	if s.Base.Cut && a.Status != 206 && !j.growing(a, s) && !s.joins() {
 		return "3.3: an incomplete response was used as a whole one"
 	}
 	if own {

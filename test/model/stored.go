@@ -130,6 +130,15 @@ func (s *Stored) strongDate() bool {
 	return ok && s.date() >= modified+1000
 }
 
+// joins reports whether what is missing of an incomplete response may be asked
+// for and joined to it (RFC 9111, 3.3 and 3.4). Then content that is whole shows
+// that it was: the upstream has cut it, and nobody else has the bytes. The head
+// of a part answers a HEAD as that of a 206 does.
+func (s *Stored) joins() bool {
+	tag := s.Fields.Get("ETag")
+	return tag != "" && !strings.HasPrefix(tag, "W/") || tag == "" && s.strongDate()
+}
+
 // heuristically are the status codes that are cacheable without a word about
 // it (RFC 9110, 15.1).
 var heuristically = []int{200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501}
