@@ -61,8 +61,9 @@ func (e *Engine) Entries(from store.Cursor, f *Filter) (page []Item, next store.
 	if f.Site != "" {
 		site = e.store.Site([]byte(f.Site))
 	}
-	next, more = e.store.Walk(from, func(l *store.Listed) bool {
-		if f.OneTier && l.Tier != f.Tier || site != 0 && l.Site != site || !bytes.HasPrefix(l.Key, f.Prefix) {
+	look := store.Look{Site: site, OneTier: f.OneTier, Tier: f.Tier}
+	next, more = e.store.Walk(from, look, func(l *store.Listed) bool {
+		if !bytes.HasPrefix(l.Key, f.Prefix) {
 			return true
 		}
 		if it, ok := e.item(l, f, now); ok {

@@ -141,6 +141,7 @@ type Disk struct {
 
 	writer    writer
 	reclaimer reclaimer
+	recovered Recovery   // constant
 	trimming  sync.Mutex // held while a site makes room for itself, above the index's
 }
 

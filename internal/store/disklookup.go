@@ -204,6 +204,7 @@ func (d *Disk) cut(s *diskSlab, off, n int) (wire.Span, error) {
 	}
 	if b := s.staged(); b != nil {
 		s.Release()
+		d.device.staged.Add(1)
 		return b.span(off, n), nil
 	}
 	if d.o.VerifyAlways || d.v.f.descriptor() < 0 {
@@ -220,6 +221,7 @@ func (d *Disk) cut(s *diskSlab, off, n int) (wire.Span, error) {
 	if err := d.warm(s, off, n, until); err != nil {
 		return wire.Span{}, err
 	}
+	d.device.lentBytes.Add(uint64(n))
 	return s.span(off, n), nil
 }
 

@@ -148,7 +148,7 @@ func (t *tokens) take() bool {
 func (d *Disk) load(s *diskSlab, b *readBuffer, off int64, until time.Time) error {
 	n, err := d.v.f.readNow(b.p, off)
 	if err == nil && n == len(b.p) {
-		d.read()
+		d.read(n)
 		return nil
 	}
 	if err != nil && !errors.Is(err, errWait) {
@@ -196,7 +196,7 @@ func (j *readJob) run() {
 	if err != nil {
 		d.unread(err)
 	} else {
-		d.read()
+		d.read(len(j.b.p))
 	}
 	// Everything is given back before the requester goes on, so that whoever
 	// waited finds the volume as if nobody had read.
@@ -238,6 +238,7 @@ func (d *Disk) record(s *diskSlab, c *diskCell) (rec []byte, owner wire.Owner, e
 	}
 	if b := s.staged(); b != nil {
 		s.Release()
+		d.device.staged.Add(1)
 		return b.mem[off : off+n-sumSize], b, nil
 	}
 	b := d.buffers.take(n)
@@ -348,9 +349,10 @@ func (d *Disk) warm(s *diskSlab, off, n int, until time.Time) error {
 	return nil
 }
 
-// read counts a read that went well. It ends a row of errors.
-func (d *Disk) read() {
+// read counts a read of n bytes that went well. It ends a row of errors.
+func (d *Disk) read(n int) {
 	d.device.reads.Add(1)
+	d.device.readBytes.Add(uint64(n))
 	if d.device.row.Load() != 0 {
 		d.device.row.Store(0)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // openDisk opens the volume in o.Dir, or makes one, as a stripe of a set, and
@@ -12,6 +13,7 @@ import (
 // is r's then, and its secret. The caller closes it. An error has words.
 func openDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
 	o.defaults()
+	begun := time.Now()
 	v, err := openVolume(volumeOptions{dir: o.Dir, size: o.Size, mean: o.MeanObject, stripe: id, folder: o.folder})
 	if err != nil {
 		return nil, err
@@ -24,6 +26,8 @@ func openDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
 		err = fmt.Errorf("disk volume in %s: %w", o.Dir, err)
 		return nil, errors.Join(err, d.tables.close(), d.stages.bytes.close(), v.shut(false))
 	}
+	d.recovered = v.recovery()
+	d.recovered.Took = time.Since(begun)
 	r.tiers = append(r.tiers, d)
 	r.keepers = append(r.keepers, d)
 	d.start()

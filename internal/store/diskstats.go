@@ -1,14 +1,18 @@
 package store
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // deviceCounts are what a volume on disk counts beside counts.
 type deviceCounts struct {
 	reads, waits, busy, timeouts           atomic.Uint64
 	readErrors, writeErrors, journalErrors atomic.Uint64
 	damaged, refused                       atomic.Uint64
-	written                                atomic.Uint64 // bytes
-	row                                    atomic.Int32  // errors since the last success
+	staged                                 atomic.Uint64
+	written, readBytes, lentBytes          atomic.Uint64
+	row                                    atomic.Int32 // errors since the last success
 	fault                                  atomic.Pointer[error]
 }
 
@@ -17,12 +21,19 @@ type DiskStats struct {
 	Stats
 	Dir string
 
+	Staged   uint64 // reads of what was in memory still
 	Reads    uint64 // calls that read
 	Waited   uint64 // of them, those that the page cache had no answer to
 	TimedOut uint64 // reads that were given up because the device did not answer
 	Busy     uint64 // reads not tried because too many were waiting, or too much was lent
 
+	ReadBytes uint64 // by these calls
+	LentBytes uint64 // of segments, lent as parts of the file: what is sent of them is not read
+
 	ReadErrors, WriteErrors, JournalErrors uint64
+	JournalBytes                           int64  // of the file now
+	JournalRewrites                        uint64 // how often it was written anew since the start
+	Recovered                              Recovery
 
 	Damaged      uint64 // records and segments whose checksum was wrong
 	Written      uint64 // bytes, of slabs and their slots
@@ -36,18 +47,47 @@ type DiskStats struct {
 	Fault        string // why it was ejected
 }
 
+// A Recovery is what a start found on the device.
+type Recovery struct {
+	Took              time.Duration
+	Objects, Segments int64
+	Bytes             int64 // of both
+	Markers           int64
+	Damaged           int64 // listings and slots that were not what was written
+	// Soft says that all that came back is to be validated before use: the
+	// machine crashed, or stopped without closing the volume.
+	Soft bool
+	// Empty is why nothing came back, "" otherwise.
+	Empty string
+}
+
+// recovery is what the volume has found; it is constant from then on.
+func (v *volume) recovery() Recovery {
+	f := &v.found
+	r := Recovery{
+		Objects: f.objects, Segments: f.segments, Bytes: f.bytes, Markers: f.marks,
+		Damaged: f.damaged + int64(f.damagedSlots), Soft: f.doubtful,
+	}
+	if f.nothing {
+		r.Empty = f.why
+	}
+	return r
+}
+
 // Stats returns the numbers of the volume. It looks at every slab: for once a
 // second, not for every request.
 func (d *Disk) Stats() DiskStats {
 	c := &d.device
 	st := DiskStats{
 		Stats: d.stats(), Dir: d.o.Dir,
+		Staged: c.staged.Load(), ReadBytes: c.readBytes.Load(), LentBytes: c.lentBytes.Load(),
 		Reads: c.reads.Load(), Waited: c.waits.Load(), TimedOut: c.timeouts.Load(), Busy: c.busy.Load(),
 		ReadErrors: c.readErrors.Load(), WriteErrors: c.writeErrors.Load(), JournalErrors: c.journalErrors.Load(),
 		Damaged: c.damaged.Load(), Written: c.written.Load(), RefusedDown: c.refused.Load(),
 		Waiting: cap(d.tokens.free) - len(d.tokens.free), Stuck: int(d.tokens.stuck.Load()),
 		Stages: len(d.stages.every), StagesIdle: int(d.stages.idle.Load()), BuffersBytes: d.buffers.lent.Load(),
-		Ejected: d.down(),
+		JournalBytes: d.v.journal.size.Load(), JournalRewrites: uint64(d.v.journal.rewrote.Load()),
+		Ejected: d.down(), Recovered: d.recovered,
 	}
 	if err := c.fault.Load(); err != nil {
 		st.Fault = (*err).Error()

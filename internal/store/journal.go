@@ -49,6 +49,7 @@ type journal struct {
 	unsafe  atomic.Bool  // an append was given up, and forget has not succeeded yet
 	lost    atomic.Int64 // appends that were not written
 	rewrote atomic.Int64 // how often it was written anew
+	size    atomic.Int64 // bytes of the file, as end has it
 
 	// The writer's alone.
 	f    file
@@ -190,6 +191,7 @@ func (j *journal) put(b []byte) error {
 	if !j.ended.Load() {
 		if j.f.write(b, j.end) == nil {
 			j.end += int64(len(b))
+			j.size.Store(j.end)
 			if !j.ended.Load() {
 				return nil
 			}
@@ -281,6 +283,7 @@ func (j *journal) catchUp(w *rewrite) error {
 
 func (j *journal) adopt(w *rewrite) {
 	j.f, j.seed, j.end, j.most = w.f, w.seed, w.end, w.most
+	j.size.Store(j.end)
 }
 
 func (j *journal) drop(w *rewrite) {

@@ -37,32 +37,70 @@ type Listed struct {
 // that nothing passes does not hold up its caller.
 const walkCells = 1 << 18
 
+// A Look says what a walk is for. The zero value: everything.
+type Look struct {
+	Site    uint64 // 0: all
+	OneTier bool   // what is in Tier alone
+	Tier    Tier
+}
+
 // Walk calls visit for stored responses from a place on, each under a pin,
 // until visit returns false or it has looked at some many. It returns where
 // to go on, and whether there is more. What is there during the whole walk is
-// visited once in each tier that it is in; what comes or goes meanwhile may
-// be or not. The zone is used on: no lock is held.
-func (z *Zone) Walk(from Cursor, visit func(*Listed) bool) (next Cursor, more bool) {
-	at, more := z.memory.walk(int(from), visit)
-	return Cursor(at), more
+// visited once in each tier that it is in; what comes or goes meanwhile, or
+// what a disk does not give in time, may be or not. The zone is used on: no
+// lock is held.
+func (z *Zone) Walk(from Cursor, look Look, visit func(*Listed) bool) (next Cursor, more bool) {
+	volumes := []walked{z.memory}
+	n, at := int(from>>walkShift), int(from&(1<<walkShift-1))
+	for ; n >= 0 && n < len(volumes); n, at = n+1, 0 {
+		v := volumes[n]
+		if look.OneTier && look.Tier != v.tier() {
+			continue
+		}
+		if at, more = v.walk(at, &look, visit); more {
+			return Cursor(n)<<walkShift | Cursor(at), true
+		}
+		if n+1 < len(volumes) {
+			return Cursor(n+1) << walkShift, true
+		}
+	}
+	return from, false
 }
 
-// walk is Walk from the at-th entry of the index on.
-func (m *Memory) walk(at int, visit func(*Listed) bool) (next int, more bool) {
-	end := len(m.index.words) / bucketWords * ways
+// walkShift is where a Cursor has the number of its volume; below it is the
+// place in that.
+const walkShift = 48
+
+// A walked is a volume that Walk goes through.
+type walked interface {
+	tier() Tier
+	// walk is Walk from the at-th entry of the index on.
+	walk(at int, look *Look, visit func(*Listed) bool) (next int, more bool)
+}
+
+var (
+	_ walked = (*Memory)(nil)
+	_ walked = (*Disk)(nil)
+)
+
+func (m *Memory) tier() Tier { return InMemory }
+
+func (m *Memory) walk(at int, look *Look, visit func(*Listed) bool) (next int, more bool) {
+	end := m.index.entries()
 	stop := min(at+walkCells, end)
-	for ; at >= 0 && at < stop; at++ {
-		if !m.listed(at/ways*bucketWords+at%ways, visit) {
+	for ; at < stop; at++ {
+		if !m.listed(m.index.entry(at), look, visit) {
 			at++
 			break
 		}
 	}
-	return at, at >= 0 && at < end
+	return at, at < end
 }
 
 // listed shows the object at a place of the index to visit, if there is one;
 // false when visit has had enough.
-func (m *Memory) listed(at int, visit func(*Listed) bool) bool {
+func (m *Memory) listed(at int, look *Look, visit func(*Listed) bool) bool {
 	var c cell
 	for range lookupTries {
 		if !m.index.peek(at, &c) || c.kind() != Object {
@@ -75,20 +113,30 @@ func (m *Memory) listed(at int, visit func(*Listed) bool) bool {
 		defer s.Release()
 		b := s.mem[c.off():]
 		var h header
-		if !h.decode(b) {
+		if !h.decode(b) || look.Site != 0 && look.Site != h.site {
 			return true
 		}
 		hard, soft := m.bans.Load().judge(h.faceOf(b), c.checked(), c.checked())
 		if hard {
 			return true
 		}
-		return visit(&Listed{
-			Tier: InMemory, Key: h.keyOf(b), Meta: h.metaOf(b), Site: h.site, Size: h.size, Stored: h.length(),
-			Version: h.version, Born: h.born, Validated: h.validated, Soft: soft || c.soft(), Heat: c.freq(), Tags: h.tags,
-		})
+		return visit(listedOf(InMemory, &h, b, &c, soft))
 	}
 	return true
 }
+
+// listedOf is what is told of the record that begins b, to which c points.
+func listedOf(t Tier, h *header, b []byte, c *cell, soft bool) *Listed {
+	return &Listed{
+		Tier: t, Key: h.keyOf(b), Meta: h.metaOf(b), Site: h.site, Size: h.size, Stored: h.length(),
+		Version: h.version, Born: h.born, Validated: h.validated, Soft: soft || c.soft(), Heat: c.freq(), Tags: h.tags,
+	}
+}
+
+// entries is how many entries the index has room for, and entry where the
+// n-th of them is.
+func (x *index) entries() int    { return len(x.words) / bucketWords * ways }
+func (x *index) entry(n int) int { return n/ways*bucketWords + n%ways }
 
 // peek copies the entry at a place; false when there is none.
 func (x *index) peek(at int, c *cell) bool {

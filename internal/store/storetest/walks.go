@@ -16,7 +16,7 @@ type looking interface {
 	SiteName(site uint64) string
 	Sites() []store.SiteStats
 	Fits(site uint64, size int64) bool
-	Walk(from store.Cursor, visit func(*store.Listed) bool) (next store.Cursor, more bool)
+	Walk(from store.Cursor, look store.Look, visit func(*store.Listed) bool) (next store.Cursor, more bool)
 }
 
 // walkAll returns how often each key is met on a walk of pages of n.
@@ -29,7 +29,7 @@ func walkAll(t *testing.T, v Volume, n int) map[string]int {
 			t.Fatal("the walk has no end")
 		}
 		left := n
-		at, more = v.Walk(at, func(l *store.Listed) bool {
+		at, more = v.Walk(at, store.Look{}, func(l *store.Listed) bool {
 			met[string(l.Key)]++
 			left--
 			return left > 0
@@ -67,7 +67,7 @@ func walk(t *testing.T, v Volume) {
 	v.Remove(v.Hash([]byte("walk3")), []byte("walk3"))
 	v.Purge(store.Purge{Prefix: []byte("walk11")})
 	v.Purge(store.Purge{Prefix: []byte("walk12"), Soft: true})
-	v.Walk(0, func(l *store.Listed) bool {
+	v.Walk(0, store.Look{}, func(l *store.Listed) bool {
 		key := string(l.Key)
 		var n int
 		_, _ = fmt.Sscanf(key, "walk%d", &n)
@@ -88,7 +88,7 @@ func walk(t *testing.T, v Volume) {
 	if gone := []string{"walk11", "walk110", "walk111", "walk112", "walk113", "walk114", "walk115", "walk116", "walk117", "walk118", "walk119", "walk3"}; !slices.Equal(left, gone) {
 		t.Errorf("not met: %v, want %v", left, gone)
 	}
-	if _, more := v.Walk(1<<60, func(*store.Listed) bool { t.Error("met something behind the end"); return true }); more {
+	if _, more := v.Walk(1<<60, store.Look{}, func(*store.Listed) bool { t.Error("met something behind the end"); return true }); more {
 		t.Error("there is more behind the end")
 	}
 }
@@ -113,7 +113,7 @@ func walkBeside(t *testing.T, v Volume) {
 	for range 20 {
 		var at store.Cursor
 		for more := true; more; {
-			at, more = v.Walk(at, func(l *store.Listed) bool {
+			at, more = v.Walk(at, store.Look{}, func(l *store.Listed) bool {
 				if it := (item{key: string(l.Key), version: l.Version}); string(l.Meta) != string(it.meta()) {
 					t.Errorf("%s: got meta %q, want %q", l.Key, l.Meta, it.meta())
 				}
