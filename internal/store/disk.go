@@ -31,6 +31,9 @@ type DiskOptions struct {
 	// TokenTimeout is how long a read waits for one of the others to end when
 	// Reads wait for the device; 0: 50 ms.
 	TokenTimeout time.Duration
+	// JournalTimeout is how long a change waits until the journal has it; then
+	// the volume is ejected, for what must not come back could; 0: 5 s.
+	JournalTimeout time.Duration
 	// Reads is how many calls may wait for the device at a time; 0: 32.
 	Reads int
 	// Lend is how many bytes of read buffers may be lent at a time; 0: 64 MiB.
@@ -77,7 +80,10 @@ func (o *DiskOptions) defaults() {
 	for _, v := range []struct {
 		at *time.Duration
 		to time.Duration
-	}{{&o.ReadTimeout, time.Second}, {&o.TokenTimeout, 50 * time.Millisecond}, {&o.Idle, 10 * time.Second}} {
+	}{
+		{&o.ReadTimeout, time.Second}, {&o.TokenTimeout, 50 * time.Millisecond},
+		{&o.JournalTimeout, 5 * time.Second}, {&o.Idle, 10 * time.Second},
+	} {
 		if *v.at <= 0 {
 			*v.at = v.to
 		}

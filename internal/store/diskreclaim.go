@@ -11,6 +11,7 @@ type reclaimer struct {
 	slot      []byte // of the victim
 	mem       []byte // bytes of the victim, at their places
 	survivors []survivor
+	late      bool // a stage was waited for in vain for this victim
 
 	passes   atomic.Uint64 // how often it has looked for free slabs
 	hopeless atomic.Bool   // there were none to be had
@@ -22,7 +23,8 @@ type survivor struct {
 	c diskCell
 }
 
-// forwardWait is how long copying forward waits for a stage.
+// forwardWait is how long copying forward waits for a stage; once for a victim
+// if there is none by then.
 const forwardWait = time.Second
 
 // amplificationSlack is how many slabs may be written before the bytes admitted
@@ -122,6 +124,7 @@ func (d *Disk) evacuate(s *diskSlab, r *round) bool {
 		return false
 	}
 	s.fading.Store(true)
+	d.reclaimer.late = false
 	d.choose(s, listed, r)
 	d.rescue(s, r)
 	if s.live.Load() != 0 {
@@ -307,15 +310,13 @@ func (d *Disk) forwardRoom(n int) (c diskClaim, ok bool) {
 	defer timer.Stop()
 	for {
 		freed := d.freed.next()
-		if c, ok = d.claim(true, n, 0); ok || d.stages.idle.Load() > 0 {
+		if c, ok = d.claim(true, n, 0); ok || d.stages.idle.Load() > 0 || d.reclaimer.late {
 			return c, ok
 		}
 		select {
 		case <-freed:
 		case <-timer.C:
-			return c, false
-		case <-d.quit:
-			return c, false
+			d.reclaimer.late = true
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 func openDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
 	o.defaults()
 	begun := time.Now()
-	v, err := openVolume(volumeOptions{dir: o.Dir, size: o.Size, mean: o.MeanObject, stripe: id, folder: o.folder})
+	v, err := openVolume(volumeOptions{dir: o.Dir, size: o.Size, mean: o.MeanObject, stripe: id, folder: o.folder, wait: o.JournalTimeout})
 	if err != nil {
 		return nil, err
 	}
