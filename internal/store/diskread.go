@@ -336,6 +336,9 @@ func (d *Disk) copied(s *diskSlab, off, n int) (wire.Span, error) {
 // warm brings the blocks of [off, off+n) of s into the page cache where some of
 // that is missing. What comes from the device anew is compared anew.
 func (d *Disk) warm(s *diskSlab, off, n int, until time.Time) error {
+	if d.v.f.resident(s.at()+int64(off), int64(n)) {
+		return nil
+	}
 	for i, end := off/blockSize, blocks(off+n); i < end; i += 4 {
 		from, to := max(off, i*blockSize), min(off+n, (i+4)*blockSize)
 		if d.v.f.resident(s.at()+int64(from), int64(to-from)) {
