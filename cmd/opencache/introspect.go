@@ -27,27 +27,32 @@ type zonesView struct {
 
 // A zoneView is a zone of the store.
 type zoneView struct {
-	Name   string     `json:"name"`
-	Purges uint64     `json:"purges"`
-	Bans   int        `json:"bans"` // purges that are remembered and that what is met is compared with
-	Tiers  []tierView `json:"tiers"`
-	Sites  []siteView `json:"sites"` // those that have most, the most first
-	Others int        `json:"sites_left_out"`
+	Name   string `json:"name"`
+	Purges uint64 `json:"purges"`
+	Bans   int    `json:"bans"` // purges that are remembered and that what is met is compared with
+	// Pending are those of the bans that may still hit what was not compared with them.
+	Pending int        `json:"pending"`
+	Tiers   []tierView `json:"tiers"`
+	Sites   []siteView `json:"sites"` // those that have most, the most first
+	Others  int        `json:"sites_left_out"`
 }
 
 // A tierView is a volume of a zone. Counters are since the start.
 type tierView struct {
-	Tier     string            `json:"tier"`
-	Volume   string            `json:"volume,omitempty"` // its directory
-	Objects  int64             `json:"objects"`
-	Segments int64             `json:"segments"`
-	Markers  int64             `json:"markers"`
-	Bytes    int64             `json:"bytes"`    // of what is stored
-	Capacity int64             `json:"capacity"` // bytes that it may take
-	Gauges   map[string]int64  `json:"gauges"`
-	Counters map[string]uint64 `json:"counters"`
-	Lost     map[string]uint64 `json:"lost"`
-	Refused  map[string]uint64 `json:"refused"`
+	Tier     string             `json:"tier"`
+	Volume   string             `json:"volume,omitempty"` // its directory
+	Objects  int64              `json:"objects"`
+	Segments int64              `json:"segments"`
+	Markers  int64              `json:"markers"`
+	Bytes    int64              `json:"bytes"`    // of what is stored
+	Capacity int64              `json:"capacity"` // bytes that it may take
+	Gauges   map[string]float64 `json:"gauges"`
+	Counters map[string]uint64  `json:"counters"`
+	Lost     map[string]uint64  `json:"lost"`
+	Refused  map[string]uint64  `json:"refused"`
+	Reads    map[string]uint64  `json:"reads,omitempty"` // of a volume on disk, by way
+	Fault    string             `json:"fault,omitempty"` // why it was ejected
+	Empty    string             `json:"empty,omitempty"` // why the last start brought nothing back
 }
 
 // A siteView is what a site has in a zone.
@@ -75,7 +80,7 @@ func (a *admin) zones(w http.ResponseWriter, r *http.Request) {
 // zoneView looks at the zone; most bounds its sites.
 func (s *stack) zoneView(most int) zoneView {
 	st := s.zone.Stats()
-	v := zoneView{Name: s.zone.Name(), Purges: st.Purges, Bans: st.Bans}
+	v := zoneView{Name: s.zone.Name(), Purges: st.Purges, Bans: st.Bans, Pending: st.Pending}
 	for _, vol := range volumesOf(v.Name, &st) {
 		v.Tiers = append(v.Tiers, vol.view())
 	}
@@ -102,14 +107,15 @@ func (v *volumeStats) view() tierView {
 	t := tierView{
 		Tier: v.tier.String(), Volume: v.name, Objects: v.stats.Objects, Segments: v.stats.Segments, Markers: v.stats.Markers,
 		Bytes: v.stats.Live, Capacity: v.stats.Capacity,
-		Gauges: map[string]int64{}, Counters: map[string]uint64{}, Lost: map[string]uint64{}, Refused: map[string]uint64{},
+		Gauges: map[string]float64{}, Counters: map[string]uint64{}, Lost: map[string]uint64{}, Refused: map[string]uint64{},
 	}
-	for _, m := range storeMetrics {
-		switch {
-		case m.gauge != nil:
-			t.Gauges[m.name] = m.gauge(v)
-		case m.counter != nil:
-			t.Counters[m.name] = m.counter(v)
+	for i := range storeMetrics {
+		switch value, ok := storeMetrics[i].of(v); {
+		case !ok:
+		case storeMetrics[i].counts():
+			t.Counters[storeMetrics[i].name] = uint64(value)
+		default:
+			t.Gauges[storeMetrics[i].name] = value
 		}
 	}
 	for reason, n := range lost(v) {
@@ -117,6 +123,15 @@ func (v *volumeStats) view() tierView {
 	}
 	for reason, n := range refusals(v) {
 		t.Refused[reason] = n
+	}
+	for way, n := range reads(v) {
+		if t.Reads == nil {
+			t.Reads = map[string]uint64{}
+		}
+		t.Reads[way] = n
+	}
+	if v.disk != nil {
+		t.Fault, t.Empty = v.disk.Fault, v.disk.Recovered.Empty
 	}
 	return t
 }

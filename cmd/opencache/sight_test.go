@@ -30,10 +30,10 @@ func glanceAt(n uint64) *glance {
 	}
 	disk := tierView{
 		Tier: "disk", Volume: "/var/cache/\x1b[31m", Objects: 5000, Bytes: 1 << 30, Capacity: 4 << 30,
-		Gauges: map[string]int64{"ejected": 0}, Counters: map[string]uint64{"read_bytes_total": 2 << 20 * n, "written_bytes_total": 1 << 20 * n, "read_timeouts_total": n},
+		Gauges: map[string]float64{"ejected": 0, "write_amplification_ratio": 1.25}, Counters: map[string]uint64{"read_bytes_total": 2 << 20 * n, "written_bytes_total": 1 << 20 * n, "read_timeouts_total": n},
 	}
 	g.zones = zonesView{[]zoneView{{
-		Name: "default", Purges: 7, Bans: 2, Tiers: []tierView{memory, disk}, Others: 4,
+		Name: "default", Purges: 7, Bans: 9, Pending: 2, Tiers: []tierView{memory, disk}, Others: 4,
 		Sites: []siteView{{Site: "http://a.test", Memory: 60 << 20, Disk: 1 << 30, Limit: 2 << 30}, {Site: "other", Memory: 4 << 20}},
 	}}}
 	g.top = topView{By: "hits", Every: 8, Keys: []telemetry.TopKey{
@@ -54,7 +54,7 @@ clients            42   waiting for another one's fetch 3
 
 zone default: 7 purges, 2 of them pending
 memory                   [##########..........]  50 %      64 MiB of 128 MiB         1000 objects  in 100 KiB/s  lost 5/s
-disk /var/cache/?[31m    [#####...............]  25 %       1 GiB of 4 GiB           5000 objects  in 0 B/s  lost 0/s  read 2 MiB/s  written 1 MiB/s  SLOW
+disk /var/cache/?[31m    [#####...............]  25 %       1 GiB of 4 GiB           5000 objects  in 0 B/s  lost 0/s  out 2 MiB/s  written 1 MiB/s (1.25 times)  SLOW
 
     memory       disk      share      limit  site
     60 MiB      1 GiB          -      2 GiB  http://a.test

@@ -50,7 +50,7 @@ func (s *sight) lines() (out []string) {
 	say("%-10s %10d   waiting for another one's fetch %d", "clients", t.Connections, t.Waiting)
 	for _, z := range s.Zones {
 		say("")
-		say("zone %s: %d purges, %d of them pending", z.Name, z.Purges, z.Bans)
+		say("zone %s: %d purges, %d of them pending", z.Name, z.Purges, z.Pending)
 		for _, tier := range z.Tiers {
 			say("%s", tier.line())
 		}
@@ -100,15 +100,16 @@ func (t *tierNow) health() string {
 	state := "ok"
 	switch {
 	case t.Gauges["ejected"] != 0:
-		state = "EJECTED"
-	case t.Rates["io_errors_total"] > 0:
+		state = "EJECTED: " + printable(t.Fault)
+	case t.Rates["read_errors_total"]+t.Rates["write_errors_total"]+t.Rates["journal_errors_total"] > 0:
 		state = "I/O ERRORS"
 	case t.Rates["damaged_total"] > 0:
-		state = "DAMAGED BLOCKS"
-	case t.Rates["read_timeouts_total"] > 0:
+		state = "DAMAGE"
+	case t.Rates["read_timeouts_total"]+t.Rates["reads_refused_total"] > 0 || t.Gauges["device_calls_stuck"] > 0:
 		state = "SLOW"
 	}
-	return fmt.Sprintf("  read %s  written %s  %s", perSecond(t.Rates["read_bytes_total"]), perSecond(t.Rates["written_bytes_total"]), state)
+	return fmt.Sprintf("  out %s  written %s (%.2f times)  %s", perSecond(t.Rates["read_bytes_total"]+t.Rates["lent_bytes_total"]),
+		perSecond(t.Rates["written_bytes_total"]), t.Gauges["write_amplification_ratio"], state)
 }
 
 // sites tells what sites have, when there is more than one.

@@ -14,6 +14,7 @@ type volumeStats struct {
 	tier  store.Tier
 	name  string // its directory; "": in memory
 	stats store.Stats
+	disk  *store.DiskStats // nil: in memory
 }
 
 // volumesOf are the volumes in a look at a zone.
@@ -26,7 +27,28 @@ type storeMetric struct {
 	name, help string
 	gauge      func(*volumeStats) int64
 	counter    func(*volumeStats) uint64
+	// Of volumes on disk alone.
+	diskGauge   func(*store.DiskStats) float64
+	diskCounter func(*store.DiskStats) uint64
 }
+
+// of is the metric's value of a volume; false where it has none.
+func (m *storeMetric) of(v *volumeStats) (value float64, ok bool) {
+	switch {
+	case m.gauge != nil:
+		return float64(m.gauge(v)), true
+	case m.counter != nil:
+		return float64(m.counter(v)), true
+	case v.disk == nil:
+		return 0, false
+	case m.diskGauge != nil:
+		return m.diskGauge(v.disk), true
+	}
+	return float64(m.diskCounter(v.disk)), true
+}
+
+// counts reports whether the metric only grows.
+func (m *storeMetric) counts() bool { return m.counter != nil || m.diskCounter != nil }
 
 // storeMetrics are shown for each volume, as opencache_store_… with the
 // labels zone, tier and volume, and by /v1/zones.
@@ -52,6 +74,42 @@ var storeMetrics = []storeMetric{
 	{name: "ghost_hits_total", help: "Records that had fallen out not long before they were stored again.", counter: func(v *volumeStats) uint64 { return v.stats.GhostHits }},
 	{name: "slabs_punched_total", help: "Slabs that were given to sockets and punched out before they were used again.", counter: func(v *volumeStats) uint64 { return v.stats.Punched }},
 	{name: "slabs_retired_total", help: "Slabs that were lost because they could not be punched.", counter: func(v *volumeStats) uint64 { return v.stats.Retired }},
+	{name: "read_bytes_total", help: "Bytes read from the file.", diskCounter: func(d *store.DiskStats) uint64 { return d.ReadBytes }},
+	{name: "lent_bytes_total", help: "Bytes of segments that were lent as parts of the file, to be sent from there.", diskCounter: func(d *store.DiskStats) uint64 { return d.LentBytes }},
+	{name: "written_bytes_total", help: "Bytes written: slabs and their directories.", diskCounter: func(d *store.DiskStats) uint64 { return d.Written }},
+	{name: "write_amplification_ratio", help: "Bytes written for each byte of records taken, since the start.", diskGauge: amplification},
+	{name: "read_timeouts_total", help: "Reads that were given up because the device did not answer in time.", diskCounter: func(d *store.DiskStats) uint64 { return d.TimedOut }},
+	{name: "reads_refused_total", help: "Reads that were not tried because too many waited for the device, or too much was lent.", diskCounter: func(d *store.DiskStats) uint64 { return d.Busy }},
+	{name: "device_calls", help: "Calls that wait for the device now: tokens in use.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.Waiting) }},
+	{name: "device_calls_stuck", help: "Calls that wait for the device and that nobody waits for any more.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.Stuck) }},
+	{name: "damaged_total", help: "Records and segments whose checksum was wrong.", diskCounter: func(d *store.DiskStats) uint64 { return d.Damaged }},
+	{name: "read_errors_total", help: "Reads that the device refused.", diskCounter: func(d *store.DiskStats) uint64 { return d.ReadErrors }},
+	{name: "write_errors_total", help: "Writes that the device refused.", diskCounter: func(d *store.DiskStats) uint64 { return d.WriteErrors }},
+	{name: "journal_errors_total", help: "Writes to the journal that failed.", diskCounter: func(d *store.DiskStats) uint64 { return d.JournalErrors }},
+	{name: "ejected", help: "1: the volume was given up; nothing is found in it and nothing taken.", diskGauge: func(d *store.DiskStats) float64 { return one(d.Ejected) }},
+	{name: "stages", help: "Buffers for slabs that are being filled or written.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.Stages) }},
+	{name: "stages_idle", help: "Of these, those that are free.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.StagesIdle) }},
+	{name: "read_buffers_bytes", help: "Bytes of read buffers that are lent.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.BuffersBytes) }},
+	{name: "journal_bytes", help: "Bytes of the journal.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.JournalBytes) }},
+	{name: "journal_rewrites_total", help: "How often the journal was written anew.", diskCounter: func(d *store.DiskStats) uint64 { return d.JournalRewrites }},
+	{name: "recovery_seconds", help: "How long the last start took to read the volume.", diskGauge: func(d *store.DiskStats) float64 { return d.Recovered.Took.Seconds() }},
+	{name: "recovered_objects", help: "Responses that the last start found.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.Recovered.Objects) }},
+	{name: "recovered_segments", help: "Segments that the last start found.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.Recovered.Segments) }},
+	{name: "recovered_bytes", help: "Bytes of what the last start found.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.Recovered.Bytes) }},
+	{name: "recovered_damaged", help: "What the last start found that was not what had been written.", diskGauge: func(d *store.DiskStats) float64 { return float64(d.Recovered.Damaged) }},
+	{name: "recovered_soft", help: "1: all that the last start found is validated before use, since the machine crashed.", diskGauge: func(d *store.DiskStats) float64 { return one(d.Recovered.Soft) }},
+}
+
+// amplification is how many bytes a volume wrote for each that it took.
+func amplification(d *store.DiskStats) float64 {
+	return float64(d.Written) / float64(max(d.AdmittedBytes, 1))
+}
+
+func one(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // lost yields the records that a volume has lost, by reason.
@@ -70,7 +128,16 @@ func refusals(v *volumeStats) iter.Seq2[string, uint64] {
 	s := &v.stats
 	return func(yield func(string, uint64) bool) {
 		_ = yield("too-large", s.RefusedLarge) && yield("quota", s.RefusedQuota) && yield("full", s.RefusedFull) &&
-			yield("purged", s.RefusedPurged) && yield("older", s.RefusedOlder)
+			yield("purged", s.RefusedPurged) && yield("older", s.RefusedOlder) && (v.disk == nil || yield("ejected", v.disk.RefusedDown))
+	}
+}
+
+// reads yields how a volume on disk was read, by way.
+func reads(v *volumeStats) iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		if d := v.disk; d != nil {
+			_ = yield("staging", d.Staged) && yield("page-cache", d.Reads-min(d.Waited, d.Reads)) && yield("device", d.Waited)
+		}
 	}
 }
 
@@ -81,12 +148,13 @@ var volumeLabels = []string{"zone", "tier", "volume"}
 func (s *stack) families() []telemetry.Family {
 	list := make([]telemetry.Family, 0, len(storeMetrics)+8)
 	for _, m := range storeMetrics {
-		list = append(list, telemetry.Family{Name: "store_" + m.name, Help: m.help, Counter: m.counter != nil, Labels: volumeLabels})
+		list = append(list, telemetry.Family{Name: "store_" + m.name, Help: m.help, Counter: m.counts(), Labels: volumeLabels})
 	}
-	withReason := append(volumeLabels[:len(volumeLabels):len(volumeLabels)], "reason")
+	with := func(label string) []string { return append(volumeLabels[:len(volumeLabels):len(volumeLabels)], label) }
 	return append(list,
-		telemetry.Family{Name: "store_lost_total", Help: "Records that left.", Counter: true, Labels: withReason},
-		telemetry.Family{Name: "store_refused_total", Help: "Records that were not taken.", Counter: true, Labels: withReason},
+		telemetry.Family{Name: "store_lost_total", Help: "Records that left.", Counter: true, Labels: with("reason")},
+		telemetry.Family{Name: "store_refused_total", Help: "Records that were not taken.", Counter: true, Labels: with("reason")},
+		telemetry.Family{Name: "store_reads_total", Help: "Reads of a volume on disk: answered from memory that is yet to be written, from the page cache, or by a worker that waits for the device.", Counter: true, Labels: with("way")},
 		telemetry.Family{Name: "store_purges_total", Help: "Purges.", Counter: true, Labels: []string{"zone"}},
 		telemetry.Family{Name: "store_bans", Help: "Purges that are remembered and that what is met is compared with.", Labels: []string{"zone"}},
 		telemetry.Family{Name: "purges_total", Help: "Purges asked for: by what, and how.", Counter: true, Labels: []string{"by", "mode"}},
@@ -101,12 +169,9 @@ func (s *stack) samples(emit telemetry.Emit) {
 	n, st := len(storeMetrics), s.zone.Stats()
 	for _, v := range volumesOf(s.zone.Name(), &st) {
 		labels := []string{v.zone, v.tier.String(), v.name}
-		for i, m := range storeMetrics {
-			switch {
-			case m.gauge != nil:
-				emit(i, float64(m.gauge(&v)), labels...)
-			case m.counter != nil:
-				emit(i, float64(m.counter(&v)), labels...)
+		for i := range storeMetrics {
+			if value, ok := storeMetrics[i].of(&v); ok {
+				emit(i, value, labels...)
 			}
 		}
 		for reason, count := range lost(&v) {
@@ -115,10 +180,13 @@ func (s *stack) samples(emit telemetry.Emit) {
 		for reason, count := range refusals(&v) {
 			emit(n+1, float64(count), append(labels, reason)...)
 		}
+		for way, count := range reads(&v) {
+			emit(n+2, float64(count), append(labels, way)...)
+		}
 	}
-	emit(n+2, float64(st.Purges), s.zone.Name())
-	emit(n+3, float64(st.Bans), s.zone.Name())
-	s.purgeSamples(n+4, emit, &st)
+	emit(n+3, float64(st.Purges), s.zone.Name())
+	emit(n+4, float64(st.Bans), s.zone.Name())
+	s.purgeSamples(n+5, emit, &st)
 }
 
 // purgeSamples emits what families shows of purges, from family n on.
