@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -61,6 +62,9 @@ func (d *Disk) restore(h *slot, list []foundListing) {
 	copy(s.sums[:], h.sums)
 	s.virgin = false
 	for i := range list {
+		if i%warmed == 0 {
+			d.index.warm(list[i:min(i+warmed, len(list))])
+		}
 		l := &list[i]
 		// It was fetched before everything that this process fetches, so its birth
 		// need not be known: 0.
@@ -70,6 +74,21 @@ func (d *Disk) restore(h *slot, list []foundListing) {
 		}
 		d.restoreRecord(&e, l.stamp)
 	}
+}
+
+// warmed is how many listings' buckets are brought into the caches together.
+const warmed = 256
+
+// warm reads the buckets of what is about to be entered. These reads wait for
+// memory all at once; each entering would wait for its own.
+func (x *index) warm(list []foundListing) {
+	var sum uint64
+	for i := range list {
+		a, b := x.buckets(list[i].hash)
+		// Of the second bucket, which is rarely used, the tags.
+		sum += x.words[a].Load() + x.words[a+placeAt].Load() + x.words[a+stateAt].Load() + x.words[a+extraAt].Load() + x.words[b].Load()
+	}
+	runtime.KeepAlive(sum)
 }
 
 func (d *Disk) restoreRecord(e *diskEntry, stamp uint64) {
