@@ -17,6 +17,7 @@ import (
 type realFile struct {
 	fd     int
 	direct atomic.Int32 // a descriptor with O_DIRECT, or -1
+	around bool         // what is written to it leaves the pages in the cache alone, says the kernel
 	always atomic.Bool  // the file system knows no RWF_NOWAIT
 }
 
@@ -36,7 +37,17 @@ func openFile(path string) (*realFile, error) {
 		fd = -1 // buffered, then
 	}
 	r.direct.Store(int32(fd))
+	r.around = fd >= 0 && writesAround(r.fd)
 	return r, nil
+}
+
+// writesAround reports whether direct writes to a file go around the page cache
+// for certain. Some file systems (tmpfs) take the flag and write to the cached
+// pages all the same, which sockets may hold. Kernels before 6.1 do not tell.
+func writesAround(fd int) bool {
+	var st unix.Statx_t
+	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_DIOALIGN, &st)
+	return err == nil && st.Mask&unix.STATX_DIOALIGN != 0 && st.Dio_offset_align > 0 && st.Dio_offset_align <= pageSize
 }
 
 func (r *realFile) descriptor() int { return r.fd }
@@ -88,21 +99,23 @@ func (r *realFile) read(p []byte, off int64) error {
 func (r *realFile) write(p []byte, off int64) error { return writeAll(r.fd, p, off) }
 
 func (r *realFile) writeSlab(p []byte, off int64, exposed bool) error {
-	if fd := int(r.direct.Load()); fd >= 0 {
-		err := writeAll(fd, p, off)
-		if !errors.Is(err, unix.EINVAL) {
-			return err
-		}
-		// It took the flag and does not take the write: from now on buffered.
-		r.direct.Store(-1)
-		unix.Close(fd)
-	}
-	if exposed {
+	fd := int(r.direct.Load())
+	if exposed && (fd < 0 || !r.around) {
 		if err := r.replacePages(off, int64(len(p))); err != nil {
 			return err
 		}
 	}
-	return r.write(p, off)
+	if fd < 0 {
+		return r.write(p, off)
+	}
+	err := writeAll(fd, p, off)
+	if !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	// It took the flag and does not take the write: from now on buffered.
+	r.direct.Store(-1)
+	unix.Close(fd)
+	return r.writeSlab(p, off, exposed)
 }
 
 // replacePages takes the pages of n bytes at off out of the page cache and
