@@ -249,7 +249,7 @@ func (r *reply) Span(s wire.Span) error {
 	switch {
 	case s.Mem == nil && (s.N <= copyMax || r.frame == frameChunks) && !piped(s):
 		return r.load(s)
-	case s.N > copyMax:
+	case s.Mem == nil, s.N > copyMax:
 		return r.ship(s)
 	}
 	err := r.copy(s.Mem)

@@ -23,7 +23,12 @@ func TestSplice(t *testing.T) {
 	}
 	defer func() { _, _ = unix.Close(fds[0]), unix.Close(fds[1]) }()
 	pipe := &wire.Pipe{R: fds[0], W: fds[1], Size: 64 << 10}
-	piece := bytes.Repeat([]byte("0123456789abcdef"), 2<<10)
+	for _, size := range []int{32 << 10, copyMax, 1 << 10} {
+		testSplice(t, pipe, bytes.Repeat([]byte("0123456789abcdef"), size/16))
+	}
+}
+
+func testSplice(t *testing.T, pipe *wire.Pipe, piece []byte) {
 	const pieces = 200
 	var refused bool
 	s := &Server{Handler: handlerFunc(func(r *wire.Request, p *wire.Reply) {
