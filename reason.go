@@ -62,6 +62,7 @@ const (
 	WhyQueryUntyped      Reason = "query-without-type"
 	WhyQueryTooLong      Reason = "query-too-long"
 	WhyTooManyTags       Reason = "too-many-tags"
+	WhyTooFewUses        Reason = "min-uses"
 	WhyTooManyVariants   Reason = "too-many-variants"
 	WhyLoopDetected      Reason = "loop"
 	WhyPartialContent    Reason = "partial-content"

@@ -20,7 +20,7 @@ func TestReasonsHaveConstants(t *testing.T) {
 		WhyOriginBusy, WhyClientGone, WhyOriginStatus, WhyLockTimedOut, WhyWasHitForMiss, WhyTooLarge, WhyStagingFull,
 		WhyStoreFull, WhyQuotaReached, WhyRequestContent, WhyContentInGet, WhyTunnelAsked, WhyPolicyBypass,
 		WhySegmentGone, WhyNotShareable, WhySoftPurged, WhyInternal, WhyQueryUntyped, WhyQueryTooLong,
-		WhyTooManyTags, WhyTooManyVariants, WhyLoopDetected, WhyPartialContent, WhyRefreshLimit, WhyRefreshResting,
+		WhyTooManyTags, WhyTooFewUses, WhyTooManyVariants, WhyLoopDetected, WhyPartialContent, WhyRefreshLimit, WhyRefreshResting,
 		WhyContentChanged,
 	} {
 		if known[r] {

@@ -13,6 +13,7 @@ import (
 	"opencache/internal/edge"
 	"opencache/internal/engine"
 	"opencache/internal/rfc9111"
+	"opencache/internal/store"
 )
 
 // serveOptions are what a cache in front of an origin is made of; serve and
@@ -47,6 +48,7 @@ type serveOptions struct {
 	StaleIfError       time.Duration `default:"24h" group:"Caching" help:"How long past its freshness an answer may stand in for an origin that fails, when nothing forbids it; 0s is not at all (default ${default})."`
 	IgnoreNoVarySearch bool          `name:"ignore-no-vary-search" group:"Caching" help:"Have answers answer for their own URL alone, whatever their No-Vary-Search says of query parameters."`
 	MaxVariants        int           `default:"64" group:"Caching" placeholder:"N" help:"Stored answers of one URL that Vary keeps apart; beyond it the oldest falls (default ${default})."`
+	MinUses            int           `default:"1" group:"Caching" placeholder:"N" help:"Requests for a URL before its answer is stored, 1 to 15; the first ones are handed through (default ${default})."`
 	MaxQuery           size          `default:"64K" group:"Caching" placeholder:"SIZE" help:"Longest content of a QUERY that is cached; longer ones are handed through, and with 0 all are (default ${default})."`
 	LockTimeout        time.Duration `default:"15s" group:"Caching" help:"How long a request waits for another one's fetch before it asks the origin itself (default ${default})."`
 	LockAge            time.Duration `default:"5s" group:"Caching" help:"How long a fetch may make no progress before another is started (default ${default})."`
@@ -118,6 +120,8 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--memory: %d bytes: expected at least %s", o.Memory, smallestMemory)
 	case o.MeanObject != 0 && o.MeanObject < smallestMean:
 		return fmt.Errorf("--mean-object: %s: expected at least %s", o.MeanObject, smallestMean)
+	case o.MinUses < 0 || o.MinUses > store.MaxUses:
+		return fmt.Errorf("--min-uses: %d: expected 1 to %d", o.MinUses, store.MaxUses)
 	case o.MaxVariants < 1 || o.MaxVariants > 4096:
 		return fmt.Errorf("--max-variants: %d: expected 1 to 4096", o.MaxVariants)
 	case o.MaxConns < 1:

@@ -102,7 +102,7 @@ func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge
 		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
 		Policy: engine.Policy{
 			Rules: o.rules(), Targets: o.targets(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
-			MaxQuery: o.maxQuery(), MaxVariants: o.MaxVariants, IgnoreNoVarySearch: o.IgnoreNoVarySearch,
+			MaxQuery: o.maxQuery(), MaxVariants: o.MaxVariants, MinUses: o.MinUses, IgnoreNoVarySearch: o.IgnoreNoVarySearch,
 			TagFields: o.TagFields.names(), PassTags: o.PassTags,
 			EarlyHints: o.EarlyHints, PassHead: o.PassHead, PassRange: o.PassRange,
 			FetchWhole: o.ColdRange == "whole", ReadAhead: o.readAhead(),

@@ -43,6 +43,7 @@ func TestUsage(t *testing.T) {
 		{"", "serve --grace 10 " + origin, `--grace: expected duration but got "10"`},
 		{"", "serve --grace 0s " + origin, `--grace: 0s: expected more than nothing, like 30s`},
 		{"", "serve --log-level loud " + origin, `--log-level must be one of "debug","info","warn","error" but got "loud"`},
+		{"", "serve --min-uses 16 " + origin, `--min-uses: 16: expected 1 to 15`},
 		{"", "serve --mean-object 10 " + origin, `--mean-object: 10: expected at least 64`},
 		{"", "simulate --generate zipf --mean-object 10", `--mean-object: 10: expected at least 64`},
 		{"", "serve --max-conns 0 " + origin, `--max-conns: 0: expected 1 or more`},

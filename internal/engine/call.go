@@ -39,6 +39,7 @@ type call struct {
 	validated Forward // why it was validated
 	spare     *old    // what may stand in for an error
 	hinted    bool    // the client has had its hint
+	counted   bool    // among the uses of its URL
 
 	search search
 	query  question // a QUERY's content
@@ -109,7 +110,7 @@ func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 // take prepares c for r.
 func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.origin, c.primary, c.since = r, p, t.Policy, t.Key, t.Origin, t.Hash, t.Since
-	c.hinted, c.search.on, c.search.exact = false, false, false
+	c.hinted, c.counted, c.search.on, c.search.exact = false, false, false, false
 	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
 	if c.since.IsZero() {
 		c.since = c.e.now()
@@ -224,8 +225,23 @@ func (c *call) turn() bool {
 		c.pass(c.out.Forward, Reason(rfc9111.WhyRangeRequest))
 		return true
 	}
+	if c.tooFewUses() {
+		c.pass(c.out.Forward, TooFewUses)
+		return true
+	}
 	c.want = c.usual()
 	return c.collapse(nil)
+}
+
+// tooFewUses counts the request, once, when nothing is stored for its URL, and
+// reports whether the policy wants more before it stores anything. Nobody is
+// made to wait for an answer that is not to be kept.
+func (c *call) tooFewUses() bool {
+	if c.pol.MinUses <= 1 || c.counted || c.out.Forward != ForURIMiss {
+		return false
+	}
+	c.counted = true
+	return c.e.store.Uses(c.primary) < min(c.pol.MinUses, store.MaxUses)
 }
 
 // judge decides over the stored response that lookup found.

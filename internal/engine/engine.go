@@ -88,6 +88,10 @@ type Policy struct {
 	// MaxVariants bounds the stored responses of one URL that Vary keeps
 	// apart, up to 4,096; beyond it the oldest falls. 0: 64.
 	MaxVariants int
+	// MinUses is how often a URL must be asked for before its response is
+	// stored, up to store.MaxUses; 0 and 1: at once. Requests before that are
+	// handed through, each by itself. Counts are forgotten in time (store.Zone.Uses).
+	MinUses int
 	// RefreshRest is how long no background refresh of a response is tried
 	// again after one has failed; 0: 2 s.
 	RefreshRest time.Duration

@@ -90,6 +90,7 @@ const (
 	RefreshResting
 	TooManyTags
 	ContentChanged
+	TooFewUses
 
 	// NumReasons is the number of these; they are consecutive.
 	NumReasons int = iota
@@ -105,6 +106,7 @@ var reasons = [NumReasons]string{
 	"refresh-limit", "refresh-resting",
 	"too-many-tags",
 	"content-changed",
+	"min-uses",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

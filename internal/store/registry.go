@@ -16,6 +16,7 @@ type registry struct {
 	purges
 	interned interned
 	sites    siteTable
+	uses     uses
 	k0, k1   uint64 // the secret of Hash
 
 	// tiers are what purges are applied to, in the order in which they are
