@@ -68,7 +68,9 @@ func (e *Engine) groups(p *Policy, origin []byte, lines [][]byte) (tags []uint64
 func (c *call) invalidate(groups []uint64, key []byte) (all []uint64, purges int) {
 	var at call
 	at.e, at.r, at.pol, at.key, at.primary, at.now = c.e, c.r, c.pol, key, c.e.store.Hash(key), c.e.now()
-	at.eachChosen(func(*store.Entry) { groups = groupsIn(c.e.store.AppendTags(groups, at.at, at.atKey)) })
+	tell := func(*store.Entry) { groups = groupsIn(c.e.store.AppendTags(groups, at.at, at.atKey)) }
+	at.eachChosen(tell)
+	at.eachEquivalent(tell)
 	_, purges = c.e.purge(key, false)
 	return groups, purges
 }

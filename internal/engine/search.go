@@ -119,6 +119,26 @@ func (c *call) lookupSearch(now int64) store.Kind {
 	return store.Nothing
 }
 
+// eachEquivalent is eachChosen where the URL is found by No-Vary-Search.
+func (c *call) eachEquivalent(visit func(*store.Entry)) {
+	if !c.e.searches.seen.Load() {
+		return
+	}
+	s := &c.search
+	own, ownHash := c.key, c.primary
+	path, query := splitKey(own)
+	s.buf = append(append(s.buf[:0], path...), searchMark...)
+	base := c.e.store.Hash(s.buf)
+	if marker, ok := c.e.marker(base, s.buf); ok {
+		for n := range marker.NumSets {
+			if c.placeSearch(base, len(path), &marker, n, query) {
+				c.eachChosen(visit)
+			}
+		}
+	}
+	c.key, c.primary = own, ownHash
+}
+
 // placeSearch makes key and primary of the call those of set n of the marker.
 func (c *call) placeSearch(base store.Hash, path int, marker *store.Entry, n int, query []byte) bool {
 	s := &c.search
