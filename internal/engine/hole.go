@@ -64,7 +64,7 @@ func (f *fetch) register(head *storedHead) (version uint64, rec store.Record, ma
 	var there storedHead
 	if now.Kind == store.Object && now.Born <= f.seq && there.read(now.Meta) == nil && !there.facts.Partial() {
 		there.sized(now.Size)
-		if sameContent(&there, head) && there.covers(head) && there.facts.Status == 200 {
+		if sameContent(&there, head) && there.covers(head) && there.facts.Status == 200 && f.tagged.within(e.store.AppendTags(nil, rec.Hash, rec.Key)) {
 			_ = e.store.Freshen(rec.Hash, rec.Key, now.Version, rec.Meta, f.seq) // one that is younger stays
 			return now.Version, rec, false
 		}
@@ -137,6 +137,12 @@ func (f *fetch) freshens(resp *wire.Response, answer *storedHead) bool {
 	}
 	if resp.Status == 200 { // no update of what is stored (RFC 9111, 3.2 and 3.4): only its bytes are of use
 		f.head, f.full = *was, nil
+		return true
+	}
+	if !f.tagged.within(f.e.store.AppendTags(nil, f.old.hash, f.old.key)) {
+		// A purge by the tag that it lacks would miss the record. The bytes are
+		// the same, so whoever is being answered gets them.
+		f.forget()
 		return true
 	}
 	_ = f.e.store.Freshen(f.old.hash, f.old.key, f.old.version, f.head.appendMeta(nil), f.seq) // one that is gone is not missed
