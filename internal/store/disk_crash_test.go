@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -208,4 +209,37 @@ func TestDiskKilled(t *testing.T) {
 		t.Error("nothing came back")
 	}
 	t.Logf("%d kills, %d records came back", len(c.points), back)
+}
+
+// TestDiskSoftArrival: a record that a soft purge hit before it came, by its key
+// or on its way from another tier, is still to be validated after a kill.
+func TestDiskSoftArrival(t *testing.T) {
+	folder := &crashFolder{heapFolder: newHeapFolder()}
+	d := openTestDisk(t, func(o *DiskOptions) { o.folder = folder })
+	put := diskRecord(d, 1)
+	d.registry.Purge(Purge{Key: put.Key, Soft: true})
+	if err := d.Put(put); err != nil {
+		t.Fatal(err)
+	}
+	carried := diskRecord(d, 2)
+	h, err := carried.header()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fixed [headerSize]byte
+	h.encode(&fixed)
+	rec := slices.Concat(fixed[:], carried.Key, carried.Meta, appendTags(nil, carried.Tags), carried.Body[0])
+	if err := d.admit(&carry{hash: carried.Hash, rec: rec, soft: true, checked: d.Seq()}, true); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, d)
+	again := openTestDisk(t, func(o *DiskOptions) { o.folder = folder.copied() })
+	for n := 1; n <= 2; n++ {
+		var e Entry
+		again.Lookup(again.Hash(diskKey(n)), diskKey(n), 0, &e)
+		if e.Kind != Object || !e.Soft {
+			t.Errorf("object %d: got kind %d, soft %v, want %d, true", n, e.Kind, e.Soft, Object)
+		}
+		e.Release()
+	}
 }

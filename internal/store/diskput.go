@@ -180,8 +180,19 @@ func (d *Disk) enter(a *arrival) error {
 		d.accounts.add(a.account, -n)
 		return err
 	}
+	d.keepSoft(&e)
 	d.admitted(n)
 	return nil
+}
+
+// keepSoft notes of a record that arrives that it is to be validated, which its
+// listing does not say. The claim on it is still held: so the journal has it
+// before the device has the record.
+func (d *Disk) keepSoft(e *diskEntry) {
+	if e.soft {
+		c := e.cell()
+		d.tell(d.softened(&c))
+	}
 }
 
 // judge sets in e what purges and the old entry say of an arrival, or refuses it.
@@ -361,6 +372,7 @@ func (d *Disk) replace(r *Record, h *header, was *diskCell) error {
 		d.expel(r.Hash, was.place, Purged)
 	}
 	if err == nil {
+		d.keepSoft(&e)
 		d.admitted(n)
 	}
 	return err

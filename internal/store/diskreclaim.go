@@ -325,11 +325,7 @@ func (d *Disk) forwardRoom(n int) (c diskClaim, ok bool) {
 // dropped while it was copied. From the small queue it starts anew; in the main
 // queue a round costs it one hit.
 func (d *Disk) move(s *diskSlab, v *survivor, to *diskClaim, e *diskEntry) {
-	if e.soft {
-		// What it says of the copy is void if the copy does not come to be.
-		c := e.cell()
-		d.tell(d.softened(&c))
-	}
+	d.keepSoft(e) // void if the copy does not come to be
 	var c diskCell
 	mu := d.index.lock(v.l.hash)
 	if !d.index.findLocked(v.l.hash, &c.cell) || c.place != v.c.place {
