@@ -377,9 +377,39 @@ func TestDiskFlipsLive(t *testing.T) {
 	}
 }
 
+// TestDiskHungSoon: few clients find out for all.
+func TestDiskHungSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, f := faultyDisk(t, func(o *DiskOptions) { o.Idle = time.Hour })
+		for i := range 100 {
+			putDisk(t, d, i)
+		}
+		settle(t, d)
+		f.noNow.Store(true)
+		hang := make(chan struct{})
+		f.setRead(func([]byte, int64) error { <-hang; return nil })
+		start := time.Now()
+		for i := range 100 {
+			if lookDisk(t, d, i) {
+				t.Error("got an answer from a device that hangs")
+			}
+		}
+		if got, want := time.Since(start), defaultReads/8*time.Second; got != want {
+			t.Errorf("a hundred reads, one after the other, took %v, want %v", got, want)
+		}
+		close(hang)
+		synctest.Wait()
+		for i := range 100 {
+			if !lookDisk(t, d, i) {
+				t.Errorf("object %d: gone after the device woke up", i)
+			}
+		}
+	})
+}
+
 // TestDiskHungReads: the device answers no read. What is on stages goes on
-// being served; who reads waits a second, and nobody waits once all tokens are
-// taken. When the device wakes up nothing is left of it.
+// being served; who reads waits a second, and nobody waits once some have done
+// so in vain. When the device wakes up nothing is left of it.
 func TestDiskHungReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, f := faultyDisk(t, func(o *DiskOptions) { o.Idle = time.Hour })
@@ -411,7 +441,7 @@ func TestDiskHungReads(t *testing.T) {
 			<-done
 		}
 		st := d.Stats()
-		if st.Stuck != defaultReads || st.Waiting != defaultReads || st.TimedOut != defaultReads || st.Busy != 100+2-defaultReads {
+		if st.Stuck != defaultReads || st.Waiting != defaultReads || st.TimedOut != defaultReads || st.Busy != 100+2-defaultReads { // who came at once took all tokens
 			t.Errorf("got %d stuck, %d waiting, %d timed out, %d busy", st.Stuck, st.Waiting, st.TimedOut, st.Busy)
 		}
 		start = time.Now()
@@ -422,7 +452,7 @@ func TestDiskHungReads(t *testing.T) {
 		}
 		putDisk(t, d, 501)
 		if got := time.Since(start); got != 0 {
-			t.Errorf("with all tokens stuck: misses and hits took %v, want none", got)
+			t.Errorf("with calls stuck: misses and hits took %v, want none", got)
 		}
 		close(hang)
 		synctest.Wait()

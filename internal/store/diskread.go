@@ -124,13 +124,18 @@ func (t *tokens) try() bool {
 	}
 }
 
-// take waits a moment for a token, and not at all when all are stuck.
+// hung reports whether the device keeps calls that were given up: an eighth of
+// the tokens says that it answers nobody. Who came with each of the others would
+// wait as long to learn that. It is tried again when it answers one of those.
+func (t *tokens) hung() bool { return int(t.stuck.Load()) >= max(cap(t.free)/8, 1) }
+
+// take waits a moment for a token, and not at all when the device hangs.
 func (t *tokens) take() bool {
+	if t.hung() {
+		return false
+	}
 	if t.try() {
 		return true
-	}
-	if int(t.stuck.Load()) >= cap(t.free) {
-		return false
 	}
 	timer := time.NewTimer(t.wait)
 	defer timer.Stop()
