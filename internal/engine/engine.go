@@ -216,6 +216,10 @@ func New(o Options) *Engine {
 	if e.staging.max <= 0 {
 		e.staging.max = 64 << 20
 	}
+	if o.Store.Recovers() { // what purges would have to look for, then, is not known
+		e.queries.Store(true)
+		e.searches.begin(o.Store, o.Store.Seq())
+	}
 	e.flights.init()
 	e.pipes.init()
 	e.buffers.New = func() any { b := make([]byte, blockSize); return &b }

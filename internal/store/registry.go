@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 
 	"github.com/dchest/siphash"
@@ -66,6 +67,12 @@ func newRegistry(seed [32]byte) *registry {
 	r.sites.known.Store(noSites())
 	r.hard, r.soft = new(recent), new(recent)
 	return r
+}
+
+// Recovers reports whether there may be what another process has stored: a
+// volume on disk.
+func (r *registry) Recovers() bool {
+	return slices.ContainsFunc(r.tiers, func(t tier) bool { _, disk := t.(*Disk); return disk })
 }
 
 // Hash returns the hash of a full key.

@@ -31,7 +31,9 @@ var _ wire.Exchanger = (*origin)(nil)
 func tagName(tag int) string { return "tag-" + strconv.Itoa(tag) }
 
 // tagsOf are the tags of response n.
-func (o *origin) tagsOf(n int) (first, second int) { return n % o.tags, (n/7 + n%13*o.tags/13) % o.tags }
+func (o *origin) tagsOf(n int) (first, second int) {
+	return n % o.tags, (n/7 + n%13*o.tags/13) % o.tags
+}
 
 // purged has n answered in that edition from now on.
 func (o *origin) purged(n int, edition int64) { o.editions.Store(n, edition) }
@@ -244,4 +246,3 @@ func (l *load) read() (c cost) {
 	}
 	return c
 }
-
