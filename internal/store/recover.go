@@ -164,7 +164,7 @@ func (v *volume) knows(k *markFact) bool {
 	c := cell{place: k.place, state: k.state, extra: k.extra}
 	mk := c.unmarker()
 	for _, s := range mk.Sets[:mk.NumSets] {
-		if _, ok := v.back.interned[s]; !ok {
+		if _, ok := v.back.interned[s]; !ok && s != 0 { // 0 is no list: a marker that is there for its generation
 			return false
 		}
 	}
