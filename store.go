@@ -17,7 +17,8 @@ import (
 const defaultSize = 64 << 20
 
 // A Store keeps responses for Handlers and Transports, any number of them. The zero Store
-// keeps 64 MiB of them in memory, from its first use on. A Store must not be
+// keeps 64 MiB of them in memory, from its first use on; Memory and Disk make
+// others. A Store must not be
 // copied.
 type Store struct {
 	// Now is the clock by which responses age, for tests; waits go by the
@@ -50,16 +51,38 @@ func Memory(size int64) (*Store, error) {
 	if size == 0 {
 		size = defaultSize
 	}
+	return openStore(store.ZoneOptions{Memory: size})
+}
+
+// Disk returns a Store of size bytes of the disk that dir is on, taken at
+// once: files in dir, which is made if it is not there, and is for this Store
+// alone. The least is 8 MiB. What is stored is there again when a later process
+// opens the same folder with the same size, and makes its Handlers and
+// Transports in the same order; so is what was purged gone. The index is in
+// memory: about 50 bytes for each 8 KiB of size, and 100 MiB of buffers at
+// most. It needs Linux. A folder that another process has open, or whose files
+// are of another size or version, is an error and stays as it is. The caller
+// closes it.
+func Disk(dir string, size int64) (*Store, error) { return DiskWithMemory(dir, size, 0) }
+
+// DiskWithMemory returns a Store as Disk does, with memory bytes of memory over
+// it: what is asked for often is answered from there. 0 is none, the least is 4
+// MiB, and 16 MiB when size is 256 MiB or more.
+func DiskWithMemory(dir string, size, memory int64) (*Store, error) {
+	return openStore(store.ZoneOptions{Memory: memory, Disks: []store.DiskOptions{{Dir: dir, Size: size}}})
+}
+
+func openStore(o store.ZoneOptions) (*Store, error) {
 	s := new(Store)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.openLocked(store.ZoneOptions{Memory: size}); err != nil {
+	if err := s.openLocked(o); err != nil {
 		return nil, fmt.Errorf("opencache: %w", err)
 	}
 	return s, nil
 }
 
-// Close frees the memory. It ends what is fetched for the store, which
+// Close frees the memory, and closes the files of Disk in good order. It ends what is fetched for the store, which
 // cuts the requests short that wait for it and the Bodies that are being read,
 // and waits for all requests under way and the handlers that answer them: shut
 // the server down first. Handlers and Transports go on without the store. Only the first call does anything.
@@ -91,7 +114,7 @@ func (s *Store) openLocked(o store.ZoneOptions) error {
 	if err != nil {
 		return err
 	}
-	// A quarter of the memory for what is being fetched.
+	// A quarter of the memory for what is being fetched; where there is none, 64 MiB.
 	s.cache = &cache{volume: volume, engine: engine.New(engine.Options{Store: volume, Staging: o.Memory / 4, Now: s.Now})}
 	s.cache.ctx, s.cache.cancel = context.WithCancel(context.Background())
 	s.cleanup = runtime.AddCleanup(s, func(c *cache) { _ = c.close() }, s.cache) // nobody is left to tell

@@ -16,17 +16,22 @@ const (
 )
 
 // limitHeap tells the garbage collector how much memory is left for the heap
-// beside a store of so many bytes, so that it works harder before the kernel
-// ends the process: the machine's or the container's memory, less the store
-// (which is mapped outside the heap), less a tenth. GOMEMLIMIT, when set, has
+// beside a store of so many bytes and what that needs to find and move them
+// (indexes, and of disks the buffers), so that it works harder before the
+// kernel ends the process: the machine's or the container's memory, less both
+// (which are mapped outside the heap), less a tenth. GOMEMLIMIT, when set, has
 // the last word. It is an error when the store alone does not fit.
-func limitHeap(store size, log *slog.Logger) error {
+func limitHeap(store, beside size, log *slog.Logger) error {
 	total := memoryHere(os.ReadFile)
 	if total == 0 {
 		return nil // not known on this system
 	}
-	left := total - int64(store) - total/headroom
-	if int64(store) >= total {
+	left := total - int64(store) - int64(beside) - total/headroom
+	switch {
+	case int64(store) < total && int64(store+beside) >= total:
+		return fmt.Errorf("--disk, --disk-mean-object: indexes and buffers of %dM beside --memory %s: expected less than the %dM that this machine or container has; larger means and smaller disks need less",
+			beside>>20, store, total>>20)
+	case int64(store) >= total:
 		return fmt.Errorf("--memory: %s: expected less than the %dM that this machine or container has", store, total>>20)
 	}
 	if left < smallestHeap {
@@ -36,7 +41,7 @@ func limitHeap(store size, log *slog.Logger) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(left)
 	}
-	log.Debug("memory", "machine_mib", total>>20, "store_mib", int64(store)>>20, "heap_limit_mib", debug.SetMemoryLimit(-1)>>20)
+	log.Debug("memory", "machine_mib", total>>20, "store_mib", int64(store)>>20, "beside_mib", int64(beside)>>20, "heap_limit_mib", debug.SetMemoryLimit(-1)>>20)
 	return nil
 }
 

@@ -20,7 +20,7 @@ import (
 // demo share them. Defaults are in the tags, so that --help shows them.
 type serveOptions struct {
 	Origin     originURL `placeholder:"URL" help:"Where answers come from: http[s]://host[:port][/base]."`
-	Memory     size      `default:"256M" placeholder:"SIZE" help:"Memory for stored responses; K, M, G, T are powers of 1024 (default ${default})."`
+	Memory     size      `default:"256M" placeholder:"SIZE" help:"Memory for stored responses; K, M, G, T are powers of 1024; 0 is none, with --disk (default ${default})."`
 	MeanObject size      `default:"2K" placeholder:"SIZE" help:"Mean size of stored responses, heads included: the index of the memory is made for it and takes about 80 bytes for each that fits. When they are smaller, memory lies idle (default ${default})."`
 	Via        string    `default:"opencache" placeholder:"NAME" help:"This cache's name in Via, Cache-Status and Proxy-Status (default ${default})."`
 	CDNID      string    `name:"cdn-id" placeholder:"ID" help:"This deployment's id in CDN-Loop, the same for all its caches: a host name or a pseudonym (default one made at random at each start)."`
@@ -67,7 +67,8 @@ type serveOptions struct {
 	OriginQueueTimeout time.Duration `default:"10s" group:"Limits" help:"How long a request waits for one before it is answered 503 (default ${default})."`
 	Grace              time.Duration `default:"30s" group:"Limits" help:"For answers under way when stopping (default ${default})."`
 
-	Socket listenOptions `embed:""`
+	diskOptions `embed:""`
+	Socket      listenOptions `embed:""`
 
 	Admin          string `group:"Operation" placeholder:"ADDR" help:"Address of the administration interface, or off (default ${adminDefault}, or none when that is taken)."`
 	AdminTokenFile string `group:"Operation" placeholder:"FILE" help:"File with the token that administration asks of clients that are not on this machine."`
@@ -108,6 +109,7 @@ func (o *serveOptions) check() error {
 		"idle-timeout": o.IdleTimeout, "body-timeout": o.BodyTimeout, "write-timeout": o.WriteTimeout,
 		"origin-dial-timeout": o.OriginDialTimeout, "origin-head-timeout": o.OriginHeadTimeout,
 		"origin-body-timeout": o.OriginBodyTimeout, "grace": o.Grace, "origin-queue-timeout": o.OriginQueueTimeout,
+		"disk-timeout": o.DiskTimeout,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("--%s: %s: expected more than nothing, like 30s", name, d)
@@ -116,8 +118,6 @@ func (o *serveOptions) check() error {
 	switch {
 	case o.StaleIfError < 0:
 		return fmt.Errorf("--stale-if-error: %s: expected 0s or more", o.StaleIfError)
-	case o.Memory < smallestMemory:
-		return fmt.Errorf("--memory: %d bytes: expected at least %s", o.Memory, smallestMemory)
 	case o.MeanObject != 0 && o.MeanObject < smallestMean:
 		return fmt.Errorf("--mean-object: %s: expected at least %s", o.MeanObject, smallestMean)
 	case o.MinUses < 0 || o.MinUses > store.MaxUses:
@@ -134,6 +134,9 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--via: %q: expected a name of letters, digits and -._", o.Via)
 	case o.CDNID != "" && !engine.ValidCDNID(o.CDNID):
 		return fmt.Errorf("--cdn-id: %q: expected a host name, with or without a port, or a token", o.CDNID)
+	}
+	if err := o.checkStore(); err != nil {
+		return err
 	}
 	if err := o.Socket.check(); err != nil {
 		return err

@@ -54,7 +54,7 @@ func newProcess(o *serveOptions, public net.Listener, log *slog.Logger) (p *proc
 			_ = public.Close()
 		}
 	}()
-	if err := limitHeap(o.Memory, log); err != nil {
+	if err := limitHeap(o.Memory, o.besideMemory(log), log); err != nil {
 		return nil, usageError{err}
 	}
 	adminListener, err := listenAdmin(o.Admin, log)

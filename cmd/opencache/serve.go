@@ -40,6 +40,9 @@ func (c *serveCmd) Run() error {
 	}
 	p.keys = keys
 	started := []any{"listen", public.Addr().String(), "origin", string(o.Origin), "memory", o.Memory.String(), "version", version}
+	if len(o.Disk) > 0 {
+		started = append(started, "disk", o.Disk.String())
+	}
 	if p.admin != nil {
 		started = append(started, "admin", p.admin.Addr().String())
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"net"
@@ -60,8 +59,8 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.upstream.MaxConns, s.upstream.Dial, s.upstream.Now = o.OriginMaxConns, o.dial, o.now
 
-	if s.zone, err = store.Open(store.ZoneOptions{Name: zoneName, SiteShare: o.SiteShare.others(), SiteLimit: o.SiteLimit.others(), Memory: int64(o.Memory), MeanObject: int64(o.MeanObject), Heap: o.heap}); err != nil {
-		return nil, fmt.Errorf("--memory %s: %w", o.Memory, err)
+	if s.zone, err = openZone(o, log); err != nil {
+		return nil, err
 	}
 	if err := s.shareSites(o); err != nil {
 		return nil, errors.Join(err, s.zone.Close())

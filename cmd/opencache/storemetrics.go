@@ -19,7 +19,15 @@ type volumeStats struct {
 
 // volumesOf are the volumes in a look at a zone.
 func volumesOf(zone string, st *store.ZoneStats) []volumeStats {
-	return []volumeStats{{zone: zone, tier: store.InMemory, stats: st.Memory}}
+	var list []volumeStats
+	if st.Memory.Capacity > 0 {
+		list = append(list, volumeStats{zone: zone, tier: store.InMemory, stats: st.Memory})
+	}
+	for i := range st.Disks {
+		d := &st.Disks[i]
+		list = append(list, volumeStats{zone: zone, tier: store.OnDisk, name: d.Dir, stats: d.Stats, disk: d})
+	}
+	return list
 }
 
 // A storeMetric is a number that volumes have: a gauge or a counter.

@@ -12,6 +12,7 @@ type layout struct {
 	shards      int
 	per         uint64 // buckets in a shard
 	ghosts      int64
+	remembered  int64 // bytes
 	listings    int64 // entries of a directory
 }
 
@@ -24,9 +25,16 @@ const (
 func layoutOf(slabs, size, mean int64) layout {
 	objects := max(slabs*size/mean, 1)
 	l := layout{slabs: slabs, size: size, ghosts: (objects + ways) &^ (ways - 1)}
+	l.remembered = slabs * size * 9 / 10
 	l.shards, l.per = indexShape(objects + objects/4)
 	l.listings = min(max(4*size/mean, 64), size/unit/4)
 	return l
+}
+
+// remember has the ghost remember what more would fit in so many bytes.
+func (l *layout) remember(bytes, records int64) {
+	l.remembered += bytes * 9 / 10
+	l.ghosts += records &^ (ways - 1)
 }
 
 func (l *layout) indexBytes() int64 { return int64(l.shards) * int64(l.per) * bucketWords * 8 }
@@ -57,5 +65,5 @@ func (l *layout) cut(b []byte) (index, ghost, []byte) {
 	x := newIndex(words, l.shards, l.per)
 	b = b[l.indexBytes():]
 	slots := unsafe.Slice((*atomic.Uint32)(unsafe.Pointer(unsafe.SliceData(b))), l.ghosts)
-	return x, newGhost(slots, l.slabs*l.size*9/10), b[l.ghostBytes():]
+	return x, newGhost(slots, l.remembered), b[l.ghostBytes():]
 }

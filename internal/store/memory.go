@@ -40,6 +40,9 @@ type Options struct {
 	// Poison overwrites slabs as soon as they are free, so that whoever reads
 	// without a pin is found out.
 	Poison bool
+
+	slab     int                            // slabs are at least so large
+	remember struct{ bytes, records int64 } // by the ghost, beside what fits here
 }
 
 // A Memory is a volume in memory. Its methods may be called by any number of
@@ -58,6 +61,7 @@ type Memory struct {
 
 	listings []byte // all directories, one behind the other
 	poison   bool
+	offers   *offers // told what was copied forward; nil: there is no disk
 
 	reclaiming sync.Mutex // held while slabs are emptied, above all other locks
 	trimming   sync.Mutex // held while a site makes room for itself, above the index's
@@ -78,13 +82,10 @@ func newMemory(o *Options, r *registry) (*Memory, error) {
 	if o.MeanObject == 0 {
 		o.MeanObject = memoryMean
 	}
-	size := int64(smallSlab)
-	if o.Size >= largeVolume {
-		size = largeSlab
-	}
-	if o.Size < minSlabs*smallSlab || o.MeanObject < 0 {
+	size := max(slabOf(o.Size), int64(o.slab))
+	if o.Size < minSlabs*size || o.MeanObject < 0 {
 		return nil, fmt.Errorf("memory volume of %d bytes with objects of %d: at least %d bytes, objects not negative",
-			o.Size, o.MeanObject, minSlabs*smallSlab)
+			o.Size, o.MeanObject, minSlabs*size)
 	}
 	m := &Memory{
 		registry: r, poison: o.Poison, accounts: new(accounts),
@@ -98,10 +99,19 @@ func newMemory(o *Options, r *registry) (*Memory, error) {
 	return m, nil
 }
 
+// slabOf is the bytes of a slab in a volume of size bytes.
+func slabOf(size int64) int64 {
+	if size >= largeVolume {
+		return largeSlab
+	}
+	return smallSlab
+}
+
 // allocate lays the volume out.
 func (m *Memory) allocate(o *Options, size int64) (err error) {
 	n := o.Size / size
 	l := layoutOf(n, size, o.MeanObject)
+	l.remember(o.remember.bytes, o.remember.records)
 	if m.slabMemory, err = mapMemory("opencache-slabs", n*size, o.Heap); err != nil {
 		return err
 	}
@@ -150,6 +160,8 @@ func (m *Memory) Close() error {
 
 // SegmentSize is Zone.SegmentSize.
 func (m *Memory) SegmentSize() int { return min(SegmentSize, m.space.size) }
+
+func (m *Memory) capacity() int64 { return int64(len(m.slabMemory.b)) }
 
 func (m *Memory) directory(slab int) directory {
 	n := m.space.listings * directorySize

@@ -267,10 +267,14 @@ func (r *registry) purgeLocked(p *Purge, seq Seq) int {
 	case p.All:
 		d.site, d.count = 0, nil
 		r.banLocked(d)
-		if p.Soft {
-			return r.objectsLocked()
+		doubles := 0
+		if r.doubles != nil {
+			doubles = r.doubles()
 		}
-		return r.clearLocked()
+		if p.Soft {
+			return max(r.objectsLocked()-doubles, 0)
+		}
+		return max(r.clearLocked()-doubles, 0)
 	case len(p.Key) > 0:
 		return r.purgeKeyLocked(p, seq)
 	case len(p.Prefix) > 0:

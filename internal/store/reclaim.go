@@ -211,6 +211,9 @@ func (m *Memory) forward(s *slab, l *listing, was *cell) (opened bool) {
 	to.s.live.Add(int64(aligned(l.n)))
 	m.counts.forwarded.Add(1)
 	m.counts.forwardedBytes.Add(uint64(l.n))
+	if m.offers != nil {
+		m.offers.add(l.hash)
+	}
 	return to.fresh
 }
 

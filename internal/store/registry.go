@@ -23,6 +23,8 @@ type registry struct {
 	// tiers are what purges are applied to, in the order in which they are
 	// looked up. Set before the first call.
 	tiers []tier
+	// doubles counts the objects that are in two tiers; nil: there are none.
+	doubles func() int
 	// keepers are told what must outlive the process. Set before the first call.
 	keepers []keeper
 

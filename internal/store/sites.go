@@ -115,13 +115,3 @@ func (s *accounts) above(a uint16) bool {
 	share := acc.share.Load()
 	return share > 0 && acc.live.Load() > share
 }
-
-// SetShare is Zone.SetShare.
-func (m *Memory) SetShare(site uint64, share, limit int64) error {
-	a, _, err := m.openAccount(site, nil)
-	if err != nil {
-		return err
-	}
-	m.accounts.set(a, share, limit)
-	return nil
-}

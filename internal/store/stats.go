@@ -54,6 +54,35 @@ type Stats struct {
 	RefusedPurged, RefusedOlder                   uint64
 }
 
+// add adds o's numbers to st's. SlabSize is the larger one.
+func (st *Stats) add(o *Stats) {
+	for _, p := range []struct{ to, from *int64 }{
+		{&st.Objects, &o.Objects}, {&st.Segments, &o.Segments}, {&st.Markers, &o.Markers},
+		{&st.Live, &o.Live}, {&st.Capacity, &o.Capacity}, {&st.Resident, &o.Resident}, {&st.Overhead, &o.Overhead},
+		{&st.Pins, &o.Pins}, {&st.IndexEntries, &o.IndexEntries},
+	} {
+		*p.to += *p.from
+	}
+	for _, p := range []struct{ to, from *int }{
+		{&st.Slabs, &o.Slabs}, {&st.Free, &o.Free}, {&st.Open, &o.Open}, {&st.Sealed, &o.Sealed}, {&st.Small, &o.Small},
+		{&st.Aside, &o.Aside}, {&st.Lent, &o.Lent}, {&st.Exposed, &o.Exposed},
+	} {
+		*p.to += *p.from
+	}
+	for _, p := range []struct{ to, from *uint64 }{
+		{&st.Retired, &o.Retired}, {&st.Punched, &o.Punched}, {&st.Admitted, &o.Admitted}, {&st.AdmittedBytes, &o.AdmittedBytes},
+		{&st.Forwarded, &o.Forwarded}, {&st.ForwardedBytes, &o.ForwardedBytes}, {&st.GhostHits, &o.GhostHits},
+		{&st.RefusedLarge, &o.RefusedLarge}, {&st.RefusedQuota, &o.RefusedQuota}, {&st.RefusedFull, &o.RefusedFull},
+		{&st.RefusedPurged, &o.RefusedPurged}, {&st.RefusedOlder, &o.RefusedOlder},
+	} {
+		*p.to += *p.from
+	}
+	for i, n := range o.Lost {
+		st.Lost[i] += n
+	}
+	st.SlabSize = max(st.SlabSize, o.SlabSize)
+}
+
 // counts are the parts of Stats that are counted.
 type counts struct {
 	objects, segments, markers  atomic.Int64

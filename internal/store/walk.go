@@ -51,7 +51,13 @@ type Look struct {
 // what a disk does not give in time, may be or not. The zone is used on: no
 // lock is held.
 func (z *Zone) Walk(from Cursor, look Look, visit func(*Listed) bool) (next Cursor, more bool) {
-	volumes := []walked{z.memory}
+	var volumes []walked
+	if z.memory != nil {
+		volumes = append(volumes, z.memory)
+	}
+	for _, d := range z.disks {
+		volumes = append(volumes, d)
+	}
 	n, at := int(from>>walkShift), int(from&(1<<walkShift-1))
 	for ; n >= 0 && n < len(volumes); n, at = n+1, 0 {
 		v := volumes[n]

@@ -16,7 +16,8 @@ func budget(t *testing.T, v Volume) {
 		churn(t, v, fmt.Sprint("budget", round), st.Capacity/2)
 		version := v.Version()
 		for n := range 3 {
-			if err := v.PutSegment(version, n, 0, [][]byte{make([]byte, v.SegmentSize())}); err != nil {
+			put := func() error { return v.PutSegment(version, n, 0, [][]byte{make([]byte, v.SegmentSize())}) }
+			if err := patiently(v, put); err != nil {
 				t.Fatalf("round %d: segment %d: %v", round, n, err)
 			}
 		}
@@ -78,7 +79,7 @@ func pinned(t *testing.T, v Volume) {
 		large = append(large, s)
 	}
 	churn(t, v, "around", 4*capacity)
-	if total(v).Aside == 0 {
+	if total(v).Aside == 0 && len(v.Stats().Disks) == 0 { // what a disk lends of records is copies
 		t.Errorf("got no slab set aside, want those that are pinned")
 	}
 	for n := range lent {

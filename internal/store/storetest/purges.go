@@ -88,7 +88,8 @@ func purgeCounts(t *testing.T, v Volume) {
 		for _, soft := range []bool{false, true} {
 			v.Purge(store.Purge{All: true})
 			for n := range 1000 {
-				if err := v.Put((item{key: fmt.Sprint("k", n), version: 1, size: 10}).tagged(v, "x", fmt.Sprint(n%10))); err != nil {
+				r := item{key: fmt.Sprint("k", n), version: 1, size: 10}.tagged(v, "x", fmt.Sprint(n%10))
+				if err := patiently(v, func() error { return v.Put(r) }); err != nil {
 					t.Fatal(err)
 				}
 			}

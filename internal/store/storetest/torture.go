@@ -144,7 +144,7 @@ func purgeWins(t *testing.T, v Volume) {
 					return
 				default:
 				}
-				if err := v.Put(i.record(v, x)); err != nil && !errors.Is(err, store.ErrPurged) && !errors.Is(err, store.ErrOlder) {
+				if err := v.Put(i.record(v, x)); err != nil && !errors.Is(err, store.ErrPurged) && !errors.Is(err, store.ErrOlder) && !errors.Is(err, store.ErrFull) {
 					t.Errorf("Put: %v", err)
 				}
 			}
@@ -194,7 +194,7 @@ func neverMissed(t *testing.T, v Volume) {
 	}
 	for n := range 8 {
 		for step := range 20 {
-			churn(t, v, fmt.Sprint("hot", n, step), total(v).Capacity/20)
+			strangers(t, v, fmt.Sprint("hot", n, step), total(v).Capacity/20)
 			hot.has(t, v) // so that it was hit however the others are scheduled
 		}
 	}
