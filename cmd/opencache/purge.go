@@ -131,7 +131,7 @@ type purgeCmd struct {
 	Zone    string   `env:"-" placeholder:"NAME" help:"All of this zone; the only one is called default."`
 	Soft    bool     `env:"-" help:"Keep what is hit, to be validated before its next use."`
 
-	Wait   time.Duration `default:"2s" help:"For the count of what was hit; the purge itself is in force at once (default ${default})."`
+	Wait   time.Duration `default:"2s" env:"-" help:"For the count of what was hit; the purge itself is in force at once (default ${default})."`
 	Output string        `short:"o" default:"text" enum:"text,json" help:"Form: text, json (default ${default})."`
 
 	To adminOptions `embed:""`
