@@ -33,8 +33,14 @@ type zoneView struct {
 	// Pending are those of the bans that may still hit what was not compared with them.
 	Pending int        `json:"pending"`
 	Tiers   []tierView `json:"tiers"`
-	Sites   []siteView `json:"sites"` // those that have most, the most first
-	Others  int        `json:"sites_left_out"`
+	// Between memory and disk: what was copied up, what the disk took of what
+	// it was offered and did not take, and what too many were waiting for.
+	Promoted      uint64     `json:"promoted"`
+	Offered       uint64     `json:"offered"`
+	OffersRefused uint64     `json:"offers_refused"`
+	OffersDropped uint64     `json:"offers_dropped"`
+	Sites         []siteView `json:"sites"` // those that have most, the most first
+	Others        int        `json:"sites_left_out"`
 }
 
 // A tierView is a volume of a zone. Counters are since the start.
@@ -80,13 +86,14 @@ func (a *admin) zones(w http.ResponseWriter, r *http.Request) {
 // zoneView looks at the zone; most bounds its sites.
 func (s *stack) zoneView(most int) zoneView {
 	st := s.zone.Stats()
-	v := zoneView{Name: s.zone.Name(), Purges: st.Purges, Bans: st.Bans, Pending: st.Pending}
+	v := zoneView{Name: s.zone.Name(), Purges: st.Purges, Bans: st.Bans, Pending: st.Pending, Promoted: st.Promoted,
+		Offered: st.Offered, OffersRefused: st.Unwanted, OffersDropped: st.Unasked}
 	for _, vol := range volumesOf(v.Name, &st) {
 		v.Tiers = append(v.Tiers, vol.view())
 	}
 	for n, site := range s.zone.Sites() {
 		one := siteView{
-			Site: cmp.Or(site.Name, "unnamed"), Memory: site.Memory, Bytes: site.Memory, Share: site.Share, Limit: site.Limit,
+			Site: cmp.Or(site.Name, "unnamed"), Memory: site.Memory, Disk: site.Disk, Bytes: site.Memory + site.Disk, Share: site.Share, Limit: site.Limit,
 		}
 		if n == 0 {
 			one.Site = "other"

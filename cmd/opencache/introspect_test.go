@@ -9,12 +9,19 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
 // filled is an administration of a cache that a few responses went through.
 func filled(t *testing.T, n int) *admin {
+	t.Helper()
+	return filledOf(t, n, nil)
+}
+
+// filledOf is filled with some of it on disk.
+func filledOf(t *testing.T, n int, disks diskSizes) *admin {
 	t.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -23,6 +30,7 @@ func filled(t *testing.T, n int) *admin {
 	t.Cleanup(origin.Close)
 	o := serveOptions{
 		Origin: originURL(origin.URL), Memory: smallestMemory, MaxConns: 10, MaxVariants: 1, Via: "test", PreserveHost: true,
+		diskOptions:    diskOptions{Disk: disks, DiskTimeout: time.Second},
 		OriginMaxConns: 10, SiteLimit: siteSizes{{"", 4 << 20}, {"a.test", 2 << 20}},
 	}
 	s, err := newStack(&o, slog.New(slog.DiscardHandler))
@@ -152,9 +160,77 @@ func TestIntrospectionIsStrict(t *testing.T) {
 	}
 }
 
-// What the program shows passes the linter of metrics, for every tier.
+// A zone of memory over two disks tells of each of its volumes.
+func TestZonesOfDisks(t *testing.T) {
+	dirs := diskSizes{{t.TempDir(), 16 << 20}, {t.TempDir(), 16 << 20}}
+	a := filledOf(t, 20, dirs)
+	var v zonesView
+	if status, text := askAdmin(t, a, "/v1/zones", &v); status != 200 || len(v.Zones) != 1 || len(v.Zones[0].Tiers) != 3 {
+		t.Fatalf("got %d %s", status, text)
+	}
+	z := v.Zones[0]
+	var objects int64
+	names := map[string]bool{}
+	for i, tier := range z.Tiers {
+		if want := []string{"memory", "disk", "disk"}[i]; tier.Tier != want || tier.Capacity == 0 || tier.Fault != "" || (len(tier.Reads) == 3) != (want == "disk") {
+			t.Errorf("volume %d: got %+v, want a %s", i, tier, want)
+		}
+		if i > 0 {
+			objects += tier.Objects
+			names[tier.Volume] = true
+			if _, ok := tier.Gauges["recovery_seconds"]; !ok || tier.Gauges["ejected"] != 0 || tier.Gauges["journal_bytes"] == 0 {
+				t.Errorf("%s: got %v", tier.Volume, tier.Gauges)
+			}
+		}
+	}
+	if objects != 20 || !names[dirs[0].Dir] || !names[dirs[1].Dir] { // they have room that was never used
+		t.Errorf("got %d objects on %v, want 20 on both disks", objects, names)
+	}
+	for _, s := range z.Sites {
+		if strings.HasPrefix(s.Site, "http://") && (s.Memory < 10_000 || s.Disk < 10_000 || s.Bytes != s.Memory+s.Disk) {
+			t.Errorf("got %+v, want 10 responses in each tier", s)
+		}
+	}
+	for tier, want := range map[string]int{"memory": 20, "disk": 20} {
+		met, cursor := map[string]bool{}, ""
+		for more := true; more; more = cursor != "" {
+			var v entriesView
+			askAdmin(t, a, "/v1/entries?limit=7&tier="+tier+"&cursor="+cursor, &v)
+			for _, e := range v.Entries {
+				met[e.Key] = true
+				if e.Tier != tier || e.Size != 1000 || e.TTL < 55 {
+					t.Errorf("%s: got %+v", tier, e)
+				}
+			}
+			cursor = v.Cursor
+		}
+		if len(met) != want {
+			t.Errorf("%s: met %d, want %d", tier, len(met), want)
+		}
+	}
+	lintMetrics(t, a)
+}
+
+// What the program shows passes the linter of metrics.
 func TestStoreMetricsLint(t *testing.T) {
-	a := filled(t, 5)
+	text := lintMetrics(t, filled(t, 5))
+	for _, line := range []string{
+		`opencache_store_objects{tier="memory",volume="",zone="default"} 5`,
+		`opencache_store_admitted_total{tier="memory",volume="",zone="default"} 5`,
+		`opencache_store_refused_total{reason="quota",tier="memory",volume="",zone="default"} 0`,
+		`opencache_store_lost_total{reason="over-limit",tier="memory",volume="",zone="default"} 0`,
+		`opencache_store_purges_total{zone="default"} 0`,
+		`opencache_store_offered_total{outcome="dropped",zone="default"} 0`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+}
+
+// lintMetrics returns what a's cache shows, every metric of the store among it.
+func lintMetrics(t *testing.T, a *admin) string {
+	t.Helper()
 	var b bytes.Buffer
 	if err := a.stack.metrics.WriteText(&b); err != nil {
 		t.Fatal(err)
@@ -167,15 +243,12 @@ func TestStoreMetricsLint(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	for _, line := range []string{
-		`opencache_store_objects{tier="memory",volume="",zone="default"} 5`,
-		`opencache_store_admitted_total{tier="memory",volume="",zone="default"} 5`,
-		`opencache_store_refused_total{reason="quota",tier="memory",volume="",zone="default"} 0`,
-		`opencache_store_lost_total{reason="over-limit",tier="memory",volume="",zone="default"} 0`,
-		`opencache_store_purges_total{zone="default"} 0`,
-	} {
-		if !strings.Contains(text, line+"\n") {
-			t.Errorf("no line %q", line)
+	st := a.stack.zone.Stats()
+	for i := range storeMetrics {
+		name := "opencache_store_" + storeMetrics[i].name
+		if _, ok := storeMetrics[i].of(&volumeStats{}); (ok || len(st.Disks) > 0) && !strings.Contains(text, name+"{") {
+			t.Errorf("no %s", name)
 		}
 	}
+	return text
 }

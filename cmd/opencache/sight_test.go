@@ -54,7 +54,8 @@ clients            42   waiting for another one's fetch 3
 
 zone default: 7 purges, 2 of them pending
 memory                   [##########..........]  50 %      64 MiB of 128 MiB         1000 objects  in 100 KiB/s  lost 5/s
-disk /var/cache/?[31m    [#####...............]  25 %       1 GiB of 4 GiB           5000 objects  in 0 B/s  lost 0/s  out 2 MiB/s  written 1 MiB/s (1.25 times)  SLOW
+disk /var/cache/?[31m    [#####...............]  25 %       1 GiB of 4 GiB           5000 objects  in 0 B/s  lost 0/s
+                         out 2 MiB/s  written 1 MiB/s (1.25 times)  SLOW
 
     memory       disk      share      limit  site
     60 MiB      1 GiB          -      2 GiB  http://a.test

@@ -53,6 +53,9 @@ func (s *sight) lines() (out []string) {
 		say("zone %s: %d purges, %d of them pending", z.Name, z.Purges, z.Pending)
 		for _, tier := range z.Tiers {
 			say("%s", tier.line())
+			if tier.Tier != "memory" {
+				say("%24s %s", "", tier.health())
+			}
 		}
 		out = append(out, z.sites()...)
 	}
@@ -87,16 +90,13 @@ func (t *tierNow) line() string {
 	if t.Volume != "" {
 		name += " " + printable(t.Volume)
 	}
-	return fmt.Sprintf("%-24s %s %3.0f %%  %10s of %-10s %9d objects  in %s  lost %.0f/s%s", name, meter(t.filled()), 100*t.filled(),
+	return fmt.Sprintf("%-24s %s %3.0f %%  %10s of %-10s %9d objects  in %s  lost %.0f/s", name, meter(t.filled()), 100*t.filled(),
 		humanBytes(uint64(max(t.Bytes, 0))), humanBytes(uint64(max(t.Capacity, 0))), t.Objects,
-		perSecond(t.Rates["admitted_bytes_total"]), t.Rates["lost"], t.health())
+		perSecond(t.Rates["admitted_bytes_total"]), t.Rates["lost"])
 }
 
 // health is what a disk does, and what is wrong with it.
 func (t *tierNow) health() string {
-	if t.Tier == "memory" {
-		return ""
-	}
 	state := "ok"
 	switch {
 	case t.Gauges["ejected"] != 0:
@@ -108,7 +108,7 @@ func (t *tierNow) health() string {
 	case t.Rates["read_timeouts_total"]+t.Rates["reads_refused_total"] > 0 || t.Gauges["device_calls_stuck"] > 0:
 		state = "SLOW"
 	}
-	return fmt.Sprintf("  out %s  written %s (%.2f times)  %s", perSecond(t.Rates["read_bytes_total"]+t.Rates["lent_bytes_total"]),
+	return fmt.Sprintf("out %s  written %s (%.2f times)  %s", perSecond(t.Rates["read_bytes_total"]+t.Rates["lent_bytes_total"]),
 		perSecond(t.Rates["written_bytes_total"]), t.Gauges["write_amplification_ratio"], state)
 }
 

@@ -18,9 +18,8 @@ type volumeStats struct {
 }
 
 // volumesOf are the volumes in a look at a zone.
-func volumesOf(zone string, st *store.ZoneStats) []volumeStats {
-	var list []volumeStats
-	if st.Memory.Capacity > 0 {
+func volumesOf(zone string, st *store.ZoneStats) (list []volumeStats) {
+	if st.Memory.Capacity > 0 || len(st.Disks) == 0 {
 		list = append(list, volumeStats{zone: zone, tier: store.InMemory, stats: st.Memory})
 	}
 	for i := range st.Disks {
@@ -168,6 +167,8 @@ func (s *stack) families() []telemetry.Family {
 		telemetry.Family{Name: "purges_total", Help: "Purges asked for: by what, and how.", Counter: true, Labels: []string{"by", "mode"}},
 		telemetry.Family{Name: "purges_pending", Help: "Remembered purges that may be met by what was not yet compared with them.", Labels: []string{"zone"}},
 		telemetry.Family{Name: "purge_sweeps_total", Help: "Walks over all that is stored in memory, behind remembered purges.", Counter: true, Labels: []string{"zone"}},
+		telemetry.Family{Name: "store_promoted_total", Help: "Responses copied from disk to memory because they were hit.", Counter: true, Labels: []string{"zone"}},
+		telemetry.Family{Name: "store_offered_total", Help: "What memory offered to disk, by what became of it.", Counter: true, Labels: []string{"zone", "outcome"}},
 		telemetry.Family{Name: "too_many_tags_total", Help: "Responses not stored because they had more tags than are kept.", Counter: true},
 	)
 }
@@ -197,7 +198,8 @@ func (s *stack) samples(emit telemetry.Emit) {
 	s.purgeSamples(n+5, emit, &st)
 }
 
-// purgeSamples emits what families shows of purges, from family n on.
+// purgeSamples emits what families shows of purges and of what goes between
+// tiers, from family n on.
 func (s *stack) purgeSamples(n int, emit telemetry.Emit, st *store.ZoneStats) {
 	for kind := range engine.NumPurgeKinds {
 		counts := &s.engine.Stats.Purges[kind]
@@ -206,5 +208,9 @@ func (s *stack) purgeSamples(n int, emit telemetry.Emit, st *store.ZoneStats) {
 	}
 	emit(n+1, float64(st.Pending), s.zone.Name())
 	emit(n+2, float64(st.Sweeps), s.zone.Name())
-	emit(n+3, float64(s.engine.Stats.TooTagged.Load()))
+	emit(n+3, float64(st.Promoted), s.zone.Name())
+	emit(n+4, float64(st.Offered), s.zone.Name(), "taken")
+	emit(n+4, float64(st.Unwanted), s.zone.Name(), "refused")
+	emit(n+4, float64(st.Unasked), s.zone.Name(), "dropped")
+	emit(n+5, float64(s.engine.Stats.TooTagged.Load()))
 }
