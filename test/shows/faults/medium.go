@@ -207,7 +207,7 @@ func (n *node) Write(ctx context.Context, f fs.FileHandle, data []byte, off int6
 	if e != 0 {
 		return 0, e
 	}
-	if short && len(data) > 4096 {
+	if short && len(data) >= 8192 {
 		data = data[:len(data)/2&^4095]
 	}
 	return f.(fs.FileWriter).Write(ctx, data, off)
