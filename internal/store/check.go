@@ -230,7 +230,7 @@ func (c *check) repair() error {
 	if n := len(c.unsound); n > 0 {
 		c.repaired("%d records dropped", n)
 	}
-	was := v.back.bytes
+	was := journalHeader + v.back.bytes + v.back.lost
 	if err := v.mend(); err != nil {
 		return err
 	}
@@ -289,7 +289,7 @@ func (c *check) report() *VolumeReport {
 	r.Created, r.Opens, r.Clean = time.Unix(s.created, 0).UTC(), s.opens, s.clean
 	r.Objects, r.Segments, r.Live, r.Soft, r.Dead, r.Markers = f.objects, f.segments, f.bytes, f.softened, f.dead, f.marks
 	r.Bans, r.Lists = len(v.back.bans.list), len(v.back.interned)
-	r.Journal, r.JournalEntries, r.JournalState = v.back.bytes+v.back.lost, v.back.entries, v.back.wound.String()
+	r.Journal, r.JournalEntries, r.JournalState = journalHeader+v.back.bytes+v.back.lost, v.back.entries, v.back.wound.String()
 	r.Verified = c.verified
 	for n, site := range c.sites {
 		if site.Name = string(v.back.sites[n].name); n == 0 || site.Name == "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -322,4 +323,49 @@ func TestGeometry(t *testing.T) {
 			t.Errorf("%d bytes of %d: got %+v, want an error", test[0], test[1], g)
 		}
 	}
+}
+
+// FuzzJournal: whatever stands in a journal, what it comes to is bounded by it,
+// and written anew it comes to the same.
+func FuzzJournal(f *testing.F) {
+	var all []byte
+	for _, e := range entries() {
+		all = e.append(all, 5)
+	}
+	f.Add(all)
+	f.Add(all[:len(all)-3])
+	f.Add(append(bytes.Clone(all[:40]), all...))
+	f.Add(append(make([]byte, 4096), all...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		// Entries whose checksum alone is wrong are let through.
+		for at := 0; at+entryHeader <= len(b); at += entryAlign {
+			if end := at + entryHeader + int(binary.LittleEndian.Uint32(b[at+4:])&entryMost); end <= len(b) && end-at < 2000 {
+				b = sealed(b, at, at+4, end, 5)
+				at = (end - 1) &^ (entryAlign - 1)
+			}
+		}
+		r, again := newReplay(), newReplay()
+		r.read(b, 5)
+		if r.bytes+r.lost > int64(len(b)) || r.entries > len(b)/entryHeader {
+			t.Fatalf("got %d entries, %d bytes and %d lost of %d", r.entries, r.bytes, r.lost, len(b))
+		}
+		if r.wound == whole && r.lost > 0 || r.wound != whole && r.lost == 0 {
+			t.Fatalf("got %v with %d bytes lost", r.wound, r.lost)
+		}
+		again.read(r.facts(nil, 6, math.MinInt64), 6) // before anything expires
+		for h, k := range r.marks {
+			if k.place == 0 {
+				delete(r.marks, h)
+			}
+		}
+		if again.wound != whole || again.seq != r.seq || again.cleared != r.cleared || len(again.bans.list) != len(r.bans.list) ||
+			!reflect.DeepEqual(again.marks, r.marks) || !reflect.DeepEqual(again.interned, r.interned) || !reflect.DeepEqual(again.sites, r.sites) {
+			t.Errorf("got %+v, want %+v", again, r)
+		}
+		for n, l := range r.dead {
+			if got := again.dead[n]; got == nil || got.generation != l.generation || !reflect.DeepEqual(got.listings(), l.listings()) {
+				t.Errorf("slab %d: got %+v, want %+v", n, got, l)
+			}
+		}
+	})
 }

@@ -71,7 +71,7 @@ type replay struct {
 	stamp    uint64 // the newest seen
 
 	entries int
-	bytes   int64 // of the journal, up to where it is good
+	bytes   int64 // of these
 	lost    int64 // bytes that could not be read
 	wound   wound
 }
@@ -164,6 +164,7 @@ func (r *replay) read(b []byte, seed uint32) {
 		if n := e.decode(b[at:], seed); n > 0 {
 			r.apply(&e)
 			at += n
+			r.bytes += int64(n)
 			continue
 		}
 		next := resync(b, at, seed)
@@ -175,7 +176,6 @@ func (r *replay) read(b []byte, seed uint32) {
 		r.wound = max(r.wound, holed)
 		at = next
 	}
-	r.bytes += int64(at)
 }
 
 // resync returns where the next entry behind at begins, or the end of b.

@@ -42,18 +42,6 @@ func smallVolume(dir string) volumeOptions {
 // TestRefusals: what is no volume, or not the one that is asked for, is named
 // with what was found and what is expected, and not a byte of it changes.
 func TestRefusals(t *testing.T) {
-	patch := func(off int64, p string) func(t *testing.T, dir string) {
-		return func(t *testing.T, dir string) {
-			f, err := os.OpenFile(filepath.Join(dir, volumeName), os.O_RDWR, 0)
-			if err == nil {
-				_, err = f.WriteAt([]byte(p), off)
-				f.Close()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	resuper := func(change func(b []byte, s *superblock)) func(t *testing.T, dir string) {
 		return func(t *testing.T, dir string) {
 			b, err := os.ReadFile(filepath.Join(dir, volumeName))
@@ -90,8 +78,8 @@ func TestRefusals(t *testing.T) {
 			}
 		}, volumeOptions{}, []string{"it is no volume of opencache"}},
 		{"a damaged superblock", func(t *testing.T, dir string) {
-			patch(100, "x")(t, dir)
-			patch(superSize+100, "x")(t, dir)
+			flip(t, dir, volumeName, 100)
+			flip(t, dir, volumeName, superSize+100)
 		}, volumeOptions{}, []string{"its superblock is damaged in both copies", "it is left as it is"}},
 		{"a later version", resuper(func(b []byte, s *superblock) {
 			for i := range superCopies {
@@ -157,14 +145,7 @@ func TestOneCopyOfTheSuperblock(t *testing.T) {
 		if err := mustVolume(t, smallVolume(dir)).shut(true); err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.OpenFile(filepath.Join(dir, volumeName), os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteAt([]byte("torn"), int64(i*superSize+50)); err != nil {
-			t.Fatal(err)
-		}
-		f.Close()
+		flip(t, dir, volumeName, int64(i*superSize+50))
 		v := mustVolume(t, smallVolume(dir))
 		if v.found.superCopies != 1 {
 			t.Errorf("copy %d torn: got %d good, want 1", i, v.found.superCopies)
