@@ -10,12 +10,49 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"opencache"
 )
+
+// What a program has fetched is there when it runs the next time.
+func ExampleDisk() {
+	server := api()
+	defer server.Close()
+	dir, err := os.MkdirTemp("", "opencache-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	for range 2 { // runs of a program
+		store, err := opencache.Disk(dir, 16<<20)
+		if err != nil {
+			log.Fatal(err)
+		}
+		client := &http.Client{Transport: &opencache.Transport{Policy: opencache.Policy{Store: store}}}
+		resp, err := client.Get(server.URL + "/users/7")
+		if err != nil {
+			log.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			log.Fatal(err)
+		}
+		outcome, _ := opencache.OutcomeOf(resp)
+		fmt.Println(outcome.Status)
+		if err := store.Close(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// MISS
+	// HIT
+}
 
 // api is a server that says for how long its answers hold.
 func api() *httptest.Server {

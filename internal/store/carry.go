@@ -124,11 +124,10 @@ func (m *Memory) younger(h Hash, key []byte, born Seq) bool {
 	return m.index.findLocked(h, &c) && c.kind() != kindSegment && m.bornLocked(&c, key) > born
 }
 
-// place tells whether an object is under h, and where.
-func (m *Memory) place(h Hash) (at uint64, ok bool) {
+// contains reports whether a record or a segment is under h.
+func (m *Memory) contains(h Hash) bool {
 	var c cell
-	ok = m.index.load(h, &c) && c.stored()
-	return c.place, ok
+	return m.index.load(h, &c) && c.stored()
 }
 
 // drop takes whatever is under h out of the index.

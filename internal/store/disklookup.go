@@ -295,13 +295,10 @@ func (d *Disk) holds(h Hash, place uint64) bool {
 	return d.index.load(h, &c.cell) && c.place == place
 }
 
-// place returns where the object under h is.
-func (d *Disk) place(h Hash) (place uint64, ok bool) {
+// contains reports whether a record or a segment is under h.
+func (d *Disk) contains(h Hash) bool {
 	var c diskCell
-	if d.down() || !d.index.load(h, &c.cell) || c.kind() != Object {
-		return 0, false
-	}
-	return c.place, true
+	return !d.down() && d.index.load(h, &c.cell) && c.stored()
 }
 
 // marker returns the marker under h.

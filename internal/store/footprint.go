@@ -36,5 +36,5 @@ func (o *ZoneOptions) Overhead() (bytes int64) {
 func (o *DiskOptions) overhead(g *geometry) int64 {
 	l := layoutOf(int64(g.slabs), int64(g.slab), g.mean)
 	l.listings = 0 // directories are on the device
-	return l.bytes() + int64(o.Stages)*int64(g.slab+g.slotSize()) + o.Lend
+	return l.bytes() + int64(o.Stages)*int64(g.slab) + pageSize + o.Lend
 }

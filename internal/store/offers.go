@@ -59,7 +59,7 @@ func (z *Zone) offer(h Hash) {
 	mu := z.lock(h)
 	defer mu.Unlock()
 	d := z.disk(h)
-	if _, ok := d.place(h); ok {
+	if d.contains(h) {
 		d.touch(h)
 		return
 	}

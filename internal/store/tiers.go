@@ -162,8 +162,7 @@ func (z *Zone) putSegmentInTiers(version uint64, n int, site uint64, pieces [][]
 	mu := z.lock(h)
 	defer mu.Unlock()
 	d, account := z.disk(h), z.account(site)
-	_, onDisk := d.place(h)
-	if _, ok := z.memory.place(h); ok || onDisk {
+	if d.contains(h) || z.memory.contains(h) {
 		return nil
 	}
 	main := z.memory.popular(h, account)
@@ -177,20 +176,20 @@ func (z *Zone) putSegmentInTiers(version uint64, n int, site uint64, pieces [][]
 // the disk with the lock held.
 func (z *Zone) freshenInTiers(h Hash, key []byte, version uint64, meta []byte, validated Seq) error {
 	d := z.disk(h)
-	if _, ok := z.memory.place(h); !ok {
+	if !z.memory.contains(h) {
 		var e Entry
 		z.lookupDisk(h, key, 0, &e)
 		e.Release()
 	}
 	mu := z.lock(h)
 	defer mu.Unlock()
-	if _, ok := z.memory.place(h); !ok {
+	if !z.memory.contains(h) {
 		return d.Freshen(h, key, version, meta, validated) // memory had no room for it
 	}
 	if err := z.memory.Freshen(h, key, version, meta, validated); err != nil {
 		return err
 	}
-	if _, ok := d.place(h); ok {
+	if d.contains(h) {
 		z.copyLocked(d, h, false)
 	}
 	return nil
@@ -253,7 +252,7 @@ func (z *Zone) doubles() (n int) {
 		if c.kind() != Object || !l.decode(m.directory(c.slab()).at(c.listing()), m.space.size) {
 			return
 		}
-		if _, ok := z.disk(l.hash).place(l.hash); ok {
+		if z.disk(l.hash).contains(l.hash) {
 			n++
 		}
 	})

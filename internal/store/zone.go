@@ -173,7 +173,7 @@ func (z *Zone) Has(version uint64, n int) bool {
 // AppendTags appends the tags of the object that is under key.
 func (z *Zone) AppendTags(dst []uint64, h Hash, key []byte) []uint64 {
 	if z.memory != nil {
-		if _, ok := z.memory.place(h); ok || z.disks == nil {
+		if z.disks == nil || z.memory.contains(h) {
 			return z.memory.AppendTags(dst, h, key)
 		}
 	}
