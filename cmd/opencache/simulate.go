@@ -26,6 +26,8 @@ type simulateCmd struct {
 
 	Sizes      []size   `default:"64M,256M,1G" placeholder:"SIZE" help:"Caches to try, 4M or larger (default ${default})."`
 	Policies   []string `placeholder:"NAME" help:"Policies to try: ${policies} (default all)."`
+	Disk       size     `placeholder:"SIZE" help:"Play opencache+disk, too: each size as memory over a disk of so many bytes (default none)."`
+	DiskDir    string   `placeholder:"DIR" help:"Where such disks lie while they are played (default where temporary files do)."`
 	MeanObject size     `default:"2K" placeholder:"SIZE" help:"As of serve: mean size of what is stored, for which opencache's index is made (default ${default})."`
 	Warmup     int64    `placeholder:"N" help:"Requests to play before hits are counted (default none)."`
 	Plot       string   `placeholder:"FILE" help:"Draw the hit ratios over the sizes, as SVG."`
@@ -76,6 +78,9 @@ func (c *simulateCmd) check() error {
 		if !slices.Contains(lab.Names(), name) {
 			return fmt.Errorf("--policies: %q: expected some of %s", name, strings.Join(lab.Names(), ", "))
 		}
+		if name == lab.Tiered && c.Disk == 0 {
+			return fmt.Errorf("--policies: %s without --disk: expected the size of one", name)
+		}
 	}
 	switch total := memoryHere(os.ReadFile); {
 	case c.Trace == "" && c.Generate == "":
@@ -95,7 +100,7 @@ func (c *simulateCmd) check() error {
 }
 
 func (c *simulateCmd) options(progress func(int64)) lab.Options {
-	o := lab.Options{Policies: c.Policies, MeanObject: int64(c.MeanObject), Warmup: c.Warmup, Progress: progress}
+	o := lab.Options{Policies: c.Policies, Disk: int64(c.Disk), Dir: c.DiskDir, MeanObject: int64(c.MeanObject), Warmup: c.Warmup, Progress: progress}
 	for _, s := range c.Sizes {
 		o.Sizes = append(o.Sizes, int64(s))
 	}
@@ -201,13 +206,16 @@ func printReport(w io.Writer, r *lab.Report) error {
 	}
 	_, _ = fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "size\tpolicy\thit %\tbyte hit %\tcopied\trefused\t")
+	_, _ = fmt.Fprintln(t, "size\tpolicy\thit %\tbyte hit %\tcopied\trefused\twritten\t")
 	for _, p := range r.Results {
-		copied, refused := "", ""
+		copied, refused, written := "", "", ""
 		if p.Admitted > 0 {
 			copied, refused = fmt.Sprintf("%.2f", float64(p.Copied)/float64(p.Admitted)), fmt.Sprint(p.Refused)
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%.2f\t%.2f\t%s\t%s\t\n", size(p.Size), p.Policy, 100*p.HitRatio, 100*p.ByteHitRatio, copied, refused)
+		if p.DiskAdmitted > 0 {
+			written = fmt.Sprintf("%.2f", float64(p.DiskWritten)/float64(p.DiskAdmitted))
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%.2f\t%.2f\t%s\t%s\t%s\t\n", size(p.Size), p.Policy, 100*p.HitRatio, 100*p.ByteHitRatio, copied, refused, written)
 	}
 	return t.Flush()
 }

@@ -58,6 +58,7 @@ func TestUsage(t *testing.T) {
 		{"", "serve --log-level loud " + origin, `--log-level must be one of "debug","info","warn","error" but got "loud"`},
 		{"", "serve --min-uses 16 " + origin, `--min-uses: 16: expected 1 to 15`},
 		{"", "serve --mean-object 10 " + origin, `--mean-object: 10: expected at least 64`},
+		{"", "simulate --generate zipf --policies opencache+disk", `--policies: opencache+disk without --disk: expected the size of one`},
 		{"", "simulate --generate zipf --mean-object 10", `--mean-object: 10: expected at least 64`},
 		{"", "serve --max-conns 0 " + origin, `--max-conns: 0: expected 1 or more`},
 		{"", "serve --max-variants 5000 " + origin, `--max-variants: 5000: expected 1 to 4096`},
@@ -92,7 +93,7 @@ func TestUsage(t *testing.T) {
 		{"", "simulate --generate pareto", `--generate: generator "pareto": expected one of zipf, wonders, scan, shift, cdn`},
 		{"", "simulate --generate zipf --sizes 4M,1M", `--sizes: 1M: expected at least 4M`},
 		{"", "simulate --generate zipf --sizes 900T", `--sizes: 900T together, and each is memory: expected less than the `},
-		{"", "simulate --generate zipf --policies arc", `--policies: "arc": expected some of lru, s3-fifo, w-tinylfu, opencache`},
+		{"", "simulate --generate zipf --policies arc", `--policies: "arc": expected some of lru, s3-fifo, w-tinylfu, opencache, opencache+disk`},
 		{"OPENCACHE_ADMIN=off", "healthcheck", `healthcheck: administration is off: expected a URL`},
 	} {
 		var env []string

@@ -60,7 +60,12 @@ type Options struct {
 	Sizes []int64
 	// Policies are names of Names; nil: all.
 	Policies []string
-	// MeanObject is the store's (store.Options.MeanObject); 0: its default.
+	// Disk is the bytes of the disk that lies under the memory of the policy
+	// Tiered; 0: that policy does not play.
+	Disk int64
+	// Dir is where such disks make folders of their own, removed in the end.
+	Dir string
+	// MeanObject is the store's (store.ZoneOptions.MeanObject); 0: its default.
 	MeanObject int64
 	// Warmup is how many requests are played before hits are counted.
 	Warmup int64
@@ -87,16 +92,22 @@ type Result struct {
 	HitRatio     float64 `json:"hit_ratio"`      // of the requests
 	ByteHitRatio float64 `json:"byte_hit_ratio"` // of the bytes
 
-	// Of the store alone.
+	// Of the store alone; the first three of memory.
 	Admitted int64 `json:"admitted_bytes,omitempty"`
 	Copied   int64 `json:"copied_bytes,omitempty"` // forward, when slabs were emptied
-	Refused  int64 `json:"refused,omitempty"`      // requests whose object it did not take
+	Refused  int64 `json:"refused,omitempty"`      // objects and segments that it did not take
+
+	// Of Tiered alone.
+	DiskAdmitted int64 `json:"disk_admitted_bytes,omitempty"`
+	DiskWritten  int64 `json:"disk_written_bytes,omitempty"`
+	DiskPassed   int64 `json:"disk_passed,omitempty"` // records not offered to the disk because too many were waiting
 }
 
 // A play is one policy at one size.
 type play struct {
 	Result
 
+	most   int64 // weight of the largest object that is stored
 	policy Policy
 }
 
@@ -141,18 +152,27 @@ func (o *Options) plays() (plays []*play, err error) {
 			return plays, fmt.Errorf("size of %d bytes: expected at least %d", size, Smallest)
 		}
 		for _, m := range makers {
-			if o.Policies != nil && !slices.Contains(o.Policies, m.name) {
+			if o.Policies != nil && !slices.Contains(o.Policies, m.name) || m.name == Tiered && o.Disk == 0 {
 				continue
+			}
+			// As in the engine, one object does not take more than half.
+			most := size / 2
+			if m.name == Tiered {
+				most = max(size, o.Disk) / 2
 			}
 			p, err := m.make(size, o)
 			if err != nil {
 				return plays, fmt.Errorf("%s of %d bytes: %w", m.name, size, err)
 			}
-			plays = append(plays, &play{Result: Result{Size: size, Policy: m.name}, policy: p})
+			plays = append(plays, &play{Result: Result{Size: size, Policy: m.name}, most: most, policy: p})
 		}
 	}
 	return plays, nil
 }
+
+// Tiered is the name of the store with memory over disk; a size is that of its
+// memory. It plays when there is a disk.
+const Tiered = "opencache+disk"
 
 // A maker makes policies of a name.
 type maker struct {
@@ -165,6 +185,7 @@ var makers = []maker{
 	{"s3-fifo", func(size int64, _ *Options) (Policy, error) { return newItemwise(size), nil }},
 	{"w-tinylfu", func(size int64, _ *Options) (Policy, error) { return newTinyLFU(size) }},
 	{"opencache", func(size int64, o *Options) (Policy, error) { return newVolume(size, o.MeanObject) }},
+	{Tiered, func(size int64, o *Options) (Policy, error) { return newTiered(size, o) }},
 }
 
 // Names are the policies that there are, in the order of reports.
@@ -204,8 +225,7 @@ func playAll(plays []*play, requests []Request, warm int) {
 
 func (p *play) play(requests []Request, warm int) {
 	for i, r := range requests {
-		// As in the engine, one object does not take more than half.
-		if weight(r.Size) > p.Size/2 {
+		if weight(r.Size) > p.most {
 			continue
 		}
 		there, hit := p.policy.Request(r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"testing"
 
 	"opencache/internal/store"
@@ -51,10 +52,14 @@ func TestPolicies(t *testing.T) {
 				trace = append(trace, Request{key, each})
 			}
 		}
-		trace = append(trace, Request{100, 3 << 20}, Request{100, 3 << 20}) // above half of the cache
-		got := playTrace(t, &trace, Options{Sizes: []int64{Smallest}, Policies: []string{name}})
+		trace = append(trace, Request{100, 9 << 20}, Request{100, 9 << 20}) // above half of the cache
+		dir := t.TempDir()
+		got := playTrace(t, &trace, Options{Sizes: []int64{Smallest}, Policies: []string{name}, Disk: 16 << 20, Dir: dir})
+		if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
+			t.Errorf("%s: left %v, %v", name, left, err)
+		}
 		r := got.Results[0]
-		if got.Requests != 32 || got.Counted != 32 || got.Bytes != 30*each+6<<20 || r.Hits != 20 || r.HitBytes != 20*each {
+		if got.Requests != 32 || got.Counted != 32 || got.Bytes != 30*each+18<<20 || r.Hits != 20 || r.HitBytes != 20*each {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
@@ -85,6 +90,23 @@ func TestSegments(t *testing.T) {
 	}
 	if err := v.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Memory over a disk keeps what memory alone does not, and says what it wrote.
+func TestTiered(t *testing.T) {
+	var trace list
+	for range 2 {
+		for key := range uint64(1000) {
+			trace = append(trace, Request{key, 10 << 10})
+		}
+	}
+	got := playTrace(t, &trace, Options{
+		Sizes: []int64{Smallest}, Policies: []string{"opencache", Tiered}, Disk: 32 << 20, Dir: t.TempDir(), Warmup: 1000,
+	})
+	memory, tiered := got.Results[0], got.Results[1]
+	if memory.Hits > 500 || tiered.Hits < 900 || memory.DiskWritten != 0 || tiered.DiskWritten == 0 || tiered.DiskAdmitted < 1000*10<<10 {
+		t.Errorf("got %+v without a disk, %+v with one", memory, tiered)
 	}
 }
 

@@ -3,6 +3,9 @@ package lab
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"os"
+	"time"
 
 	"opencache/internal/store"
 )
@@ -16,12 +19,35 @@ type volume struct {
 	zone    *store.Zone
 	content []byte // of every object
 	refused int64
+	dir     string // of the disk, removed by Close; "": none
 }
 
 var _ Policy = (*volume)(nil)
 
 func newVolume(size, mean int64) (*volume, error) {
-	z, err := store.Open(store.ZoneOptions{Memory: size, MeanObject: mean, Seed: [32]byte{1}})
+	return openVolume(store.ZoneOptions{Memory: size, MeanObject: mean, Seed: [32]byte{1}})
+}
+
+// newTiered is memory of size bytes over a disk. Requests come faster than any
+// disk writes, so that they wait for it where a cache would not store.
+func newTiered(size int64, o *Options) (*volume, error) {
+	dir, err := os.MkdirTemp(o.Dir, "opencache-simulate")
+	if err != nil {
+		return nil, err
+	}
+	v, err := openVolume(store.ZoneOptions{
+		Memory: size, MeanObject: o.MeanObject, Seed: [32]byte{1},
+		Disks: []store.DiskOptions{{Dir: dir, Size: o.Disk, PutWait: time.Minute}},
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	v.dir = dir
+	return v, nil
+}
+
+func openVolume(o store.ZoneOptions) (*volume, error) {
+	z, err := store.Open(o)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +115,20 @@ func (v *volume) taken(err error) {
 
 // tell fills in what the store alone knows.
 func (v *volume) tell(r *Result) {
-	st := v.zone.Stats().Memory
-	r.Admitted, r.Copied, r.Refused = int64(st.AdmittedBytes), int64(st.ForwardedBytes), v.refused
+	st := v.zone.Stats()
+	r.Admitted, r.Copied, r.Refused = int64(st.Memory.AdmittedBytes), int64(st.Memory.ForwardedBytes), v.refused
+	for i := range st.Disks {
+		r.DiskAdmitted += int64(st.Disks[i].AdmittedBytes)
+		r.DiskWritten += int64(st.Disks[i].Written)
+		r.DiskPassed = int64(st.Unasked)
+	}
 }
 
 // Close is Policy's.
-func (v *volume) Close() error { return v.zone.Close() }
+func (v *volume) Close() error {
+	err := v.zone.Close()
+	if v.dir != "" {
+		err = errors.Join(err, os.RemoveAll(v.dir))
+	}
+	return err
+}

@@ -2,7 +2,7 @@
 // several sizes, prints a table for docs/simulator.md, and ends with 1 when the
 // store's hit ratio is not within the bounds of the design: at most half a
 // point below S3-FIFO item by item, one below 256 MiB, and not below
-// W-TinyLFU.
+// W-TinyLFU; or when a disk writes more than 1.5 bytes for one that it admits.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "policies:", err)
 		os.Exit(2)
 	}
-	if missed > 0 {
+	more, err := tiers(*requests, *kind)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "policies:", err)
+		os.Exit(2)
+	}
+	if missed += more; missed > 0 {
 		fmt.Printf("\n%d bounds missed\n", missed)
 		os.Exit(1)
 	}
@@ -55,7 +61,7 @@ func main() {
 // table prints a row for each trace of a kind and size, and returns how many
 // bounds are missed.
 func table(requests int64, sizes []string, kind string) (missed int, err error) {
-	o := lab.Options{Warmup: requests * 3 / 10}
+	var o lab.Options
 	for _, text := range sizes {
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
@@ -63,25 +69,74 @@ func table(requests int64, sizes []string, kind string) (missed int, err error) 
 		}
 		o.Sizes = append(o.Sizes, n<<20)
 	}
-	names := lab.Names()
+	names := slices.DeleteFunc(lab.Names(), func(name string) bool { return name == lab.Tiered })
 	fmt.Printf("| trace | MiB | %s | to S3-FIFO | to W-TinyLFU | bytes, %[1]s | copied |\n", strings.Join(names, " | "))
 	fmt.Println("|" + strings.Repeat(" --- |", 2*len(names)+5))
 	for _, trace := range traces {
 		if !strings.HasPrefix(trace.spec, kind) {
 			continue
 		}
-		g, err := lab.ParseGenerator(trace.spec)
+		o.MeanObject = trace.mean
+		results, err := play(trace.spec, requests, o)
 		if err != nil {
 			return missed, err
 		}
-		g.Requests, o.MeanObject = requests, trace.mean
-		report, err := lab.Run(context.Background(), g, o)
-		if err != nil {
-			return missed, fmt.Errorf("%s: %w", trace.spec, err)
-		}
 		for at := range o.Sizes {
-			missed += row(trace.spec, report.Results[at*len(names):][:len(names)])
+			missed += row(trace.spec, results[at*len(names):][:len(names)])
 		}
+	}
+	return missed, nil
+}
+
+// play plays a trace of so many requests; three tenths warm up.
+func play(spec string, requests int64, o lab.Options) ([]lab.Result, error) {
+	g, err := lab.ParseGenerator(spec)
+	if err != nil {
+		return nil, err
+	}
+	g.Requests, o.Warmup = requests, requests*3/10
+	report, err := lab.Run(context.Background(), g, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", spec, err)
+	}
+	return report.Results, nil
+}
+
+// What a disk is played with.
+const (
+	diskMemory    = 64 << 20
+	diskSize      = 1 << 30
+	amplification = 1.5
+	staged        = 16 * 2 << 20 // what may be written before it counts
+)
+
+// tiers prints what memory over a disk hits, beside S3-FIFO of the disk's size,
+// and how often the disk writes a byte that it admits. It returns how many
+// bounds are missed.
+func tiers(requests int64, kind string) (missed int, err error) {
+	fmt.Println("\n| trace | memory | with 1 GiB of disk | S3-FIFO of 1 GiB | bytes, memory | with disk | S3-FIFO | written of admitted |")
+	fmt.Println("|" + strings.Repeat(" --- |", 8))
+	for _, spec := range []string{"zipf:alpha=0.9", "wonders", "scan", "shift", "cdn"} {
+		if !strings.HasPrefix(spec, kind) {
+			continue
+		}
+		own, err := play(spec, requests, lab.Options{Sizes: []int64{diskMemory}, Policies: []string{"opencache", lab.Tiered}, Disk: diskSize})
+		if err != nil {
+			return missed, err
+		}
+		other, err := play(spec, requests, lab.Options{Sizes: []int64{diskSize}, Policies: []string{"s3-fifo"}})
+		if err != nil {
+			return missed, err
+		}
+		memory, tiered, item := own[0], own[1], other[0]
+		written := float64(tiered.DiskWritten) / float64(max(tiered.DiskAdmitted, 1))
+		text := fmt.Sprintf("%.3f", written)
+		if float64(tiered.DiskWritten) > amplification*float64(tiered.DiskAdmitted)+staged {
+			text = "**" + text + "**"
+			missed++
+		}
+		fmt.Printf("| %s | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %s |\n", spec, 100*memory.HitRatio, 100*tiered.HitRatio, 100*item.HitRatio,
+			100*memory.ByteHitRatio, 100*tiered.ByteHitRatio, 100*item.ByteHitRatio, text)
 	}
 	return missed, nil
 }
