@@ -12,8 +12,8 @@ bounded 600 bin/show-kill -bin bin/opencache -rounds "${ROUNDS:-50}" ${SEED:+-se
 bounded 600 go test ./internal/store -run '^$' -bench '^BenchmarkRecovery$' -benchtime 1x |
   awk '/^BenchmarkRecovery/ {
     for (i = 3; i < NF; i += 2) v[$(i + 1)] = $i
-    split($1, name, "/")
-    printf "recovery of 10 GiB, %s KiB, %s: %.2f s for %d records, %d MiB of directories read, no body\n", name[3], name[4] ~ /true/ ? "from the device" : "from the page cache",
+    split($1, name, "/"); sub("mean=", "", name[3])
+    printf "recovery of 10 GiB, records of %s, %s: %.2f s for %d records, %d MiB of directories read, no body\n", name[3], name[4] ~ /true/ ? "from the device" : "from the page cache",
       v["s/recovery"], v["records"], v["MiB/directories"]
     n++
   }
