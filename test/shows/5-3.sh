@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What is served while the disk fails: a table for each fault (faults/), and
-# for a clock that steps back. 5-3.sh FAULT… shows these; 5-3.sh -list has them.
+# for a clock that steps back. 5-3.sh FAULT… shows these: clock, and those that
+# 5-3.sh -list names.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/real/lib.sh

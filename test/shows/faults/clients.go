@@ -187,12 +187,9 @@ func (s *stage) repeat(ctx context.Context, t *tally, set []*object, seed int, p
 }
 
 // mayCut reports whether an answer with o may end visibly early when some of it
-// is lost while it is under way: without a strong validator the rest can not be
-// asked for, and what lies in one segment is in hand before the head goes out.
-func (s *stage) mayCut(o *object) bool { return !o.tagged && o.n > segment }
-
-// segment is the size of segments of a volume below 256 MiB.
-const segment = 512 << 10
+// is lost while it is under way: without a strong validator the rest of what is
+// longer than a record can not be asked for.
+func (s *stage) mayCut(o *object) bool { return !o.tagged && o.n > 64<<10 }
 
 // judge prints what a phase served and notes what is wrong with it.
 func (s *stage) judge(phase string, l *look) {

@@ -39,7 +39,7 @@ func mount(back, dir string) (*medium, error) {
 	root.RootNode = first
 	none := time.Duration(0)
 	server, err := fs.Mount(dir, first, &fs.Options{
-		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "faults", Name: "faults", MaxWrite: 1 << 20, AllowOther: true},
+		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "faults", Name: "faults", MaxWrite: 512 << 10, AllowOther: true},
 		AttrTimeout:  &none, EntryTimeout: &none,
 	})
 	if err != nil {
