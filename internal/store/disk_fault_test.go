@@ -3,13 +3,14 @@ package store
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"opencache/internal/wire"
 )
 
 // A faultyFolder has a faulty file for the volume.
@@ -537,35 +538,52 @@ func TestDiskHungWrites(t *testing.T) {
 	})
 }
 
-// TestDiskSlowReaders: stages that are still lent are no harm until there are
-// too many of them.
+// TestDiskSlowReaders: stages that are still lent do no harm: before there are
+// too many, copies are lent.
 func TestDiskSlowReaders(t *testing.T) {
 	d := openTestDisk(t, nil)
-	var lent []Entry
-	for i := 0; int(d.stages.loans()) < d.o.Stages/2; i++ {
-		putDisk(t, d, i)
-		var e Entry
-		d.Lookup(d.Hash(diskKey(i)), diskKey(i), 0, &e)
-		if e.Kind == Object {
-			lent = append(lent, e)
+	var lent []wire.Span
+	for n := range 2 * d.o.Stages {
+		content := diskBody(n, d.SegmentSize()-100)
+		if err := d.PutSegment(1, n, 0, [][]byte{content}); err != nil {
+			t.Fatal(err)
 		}
-		for j := range 20 {
-			putDisk(t, d, 10000+100*i+j)
+		if s, ok := d.Segment(1, n, 0, len(content)); ok {
+			lent = append(lent, s)
 		}
 	}
 	for i := range 1000 {
 		putDisk(t, d, 50000+i)
 	}
-	for i := range lent {
-		if e := &lent[i]; !bytes.Equal(e.Body.Mem, diskBody(int(e.Version-1), int(e.Size))) {
-			t.Errorf("object %d: its bytes changed while it was lent", e.Version-1)
+	var asked [3]int
+	for n, s := range lent {
+		asked[s.Owner.Pressure()]++
+		if !bytes.Equal(s.Mem, diskBody(n, d.SegmentSize()-100)) {
+			t.Errorf("segment %d: its bytes changed while it was lent", n)
 		}
+		s.Release()
 	}
-	asked := fmt.Sprint(lent[0].Body.Owner.Pressure())
-	for i := range lent {
-		lent[i].Release()
+	if len(lent) != 2*d.o.Stages || asked[wire.Leave]+asked[wire.Yield] == 0 {
+		t.Errorf("got %d lent, asked to keep, leave, yield: %v; want some to leave", len(lent), asked)
 	}
-	if asked == "0" {
-		t.Error("got pressure Keep for a stage whose slab is written, want Leave or Yield")
-	}
+}
+
+// TestDiskLentStages: when borrowers have all stages, a Put does not wait for
+// them.
+func TestDiskLentStages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openTestDisk(t, nil)
+		var lent []*stage
+		for b := d.stages.take(0, 0); b != nil; b = d.stages.take(0, 0) {
+			lent = append(lent, b)
+		}
+		start := time.Now()
+		if err := d.Put(diskRecord(d, 1)); !errors.Is(err, ErrFull) || time.Since(start) != 0 {
+			t.Errorf("Put: got %v after %v, want ErrFull at once", err, time.Since(start))
+		}
+		for _, b := range lent {
+			b.Release()
+		}
+		putDisk(t, d, 1)
+	})
 }

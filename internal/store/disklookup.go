@@ -203,9 +203,12 @@ func (d *Disk) cut(s *diskSlab, off, n int) (wire.Span, error) {
 		return wire.Span{}, fmt.Errorf("slab %d: %d bytes at %d: %w", s.n, n, off, errDamage)
 	}
 	if b := s.staged(); b != nil {
-		s.Release()
-		d.device.staged.Add(1)
-		return b.span(off, n), nil
+		span, err := d.lend(b, off, n)
+		if err == nil {
+			s.Release()
+			d.device.staged.Add(1)
+		}
+		return span, err
 	}
 	if d.o.VerifyAlways || d.v.f.descriptor() < 0 {
 		span, err := d.copied(s, off, n)
@@ -223,6 +226,23 @@ func (d *Disk) cut(s *diskSlab, off, n int) (wire.Span, error) {
 	}
 	d.device.lentBytes.Add(uint64(n))
 	return s.span(off, n), nil
+}
+
+// lend returns n bytes at off of a stage that was borrowed: the loan, or once a
+// third of the stages is in use a copy. So those that slow readers keep leave
+// enough for what comes.
+func (d *Disk) lend(b *stage, off, n int) (wire.Span, error) {
+	if int(d.stages.idle.Load()) > len(d.stages.every)*2/3 {
+		return b.span(off, n), nil
+	}
+	defer b.Release()
+	to := d.buffers.take(n)
+	if to == nil {
+		d.device.busy.Add(1)
+		return wire.Span{}, errBusy
+	}
+	copy(to.p, b.mem[off:])
+	return wire.Span{Mem: to.p, N: n, Owner: to}, nil
 }
 
 // Mark is Zone.Mark.

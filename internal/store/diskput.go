@@ -67,44 +67,45 @@ func (d *Disk) claim(main bool, n, keep int) (diskClaim, bool) {
 }
 
 // room claims n bytes of a queue. When there is none it waits for the writer
-// and the reclaimer as long as the options say, and no longer than the
-// reclaimer has hope.
+// and the reclaimer as long as the options say, and no longer than there is hope.
 func (d *Disk) room(main bool, n int) (diskClaim, error) {
 	if d.down() {
 		return diskClaim{}, ErrDown
 	}
-	freed := d.freed.next()
 	c, ok := d.claim(main, n, reserve)
-	if ok || d.o.PutWait <= 0 {
-		return c, full(ok)
+	if ok {
+		return c, nil
+	}
+	if d.o.PutWait <= 0 {
+		return c, ErrFull
 	}
 	timer := time.NewTimer(d.o.PutWait)
 	defer timer.Stop()
-	first := d.reclaimer.passes.Load()
-	for !d.down() {
-		d.nudge(d.wake)
-		select {
-		case <-freed:
-		case <-timer.C:
-			return diskClaim{}, ErrFull
-		}
-		freed = d.freed.next()
+	for passes := d.reclaimer.passes.Load(); d.hope(passes); {
+		freed := d.freed.next()
 		if c, ok = d.claim(main, n, reserve); ok {
 			return c, nil
 		}
-		// The pass that was under way may have begun before the claim failed.
-		if d.reclaimer.hopeless.Load() && d.reclaimer.passes.Load() >= first+2 {
-			return diskClaim{}, ErrFull
+		if !d.hope(passes) {
+			break
+		}
+		select {
+		case <-freed:
+		case <-timer.C:
+			return c, ErrFull
 		}
 	}
-	return diskClaim{}, ErrDown
+	return c, ErrFull
 }
 
-func full(ok bool) error {
-	if ok {
-		return nil
+// hope reports whether there may soon be room where there was none when the
+// reclaimer had made so many passes: the pass then under way may have been too
+// early.
+func (d *Disk) hope(passes uint64) bool {
+	if d.stages.idle.Load() <= reserve {
+		return d.space.settling() // else borrowers have them all
 	}
-	return ErrFull
+	return !d.down() && !(d.reclaimer.hopeless.Load() && d.reclaimer.passes.Load() >= passes+2)
 }
 
 // An arrival is a record on its way into the volume.

@@ -241,15 +241,19 @@ func (d *Disk) record(s *diskSlab, c *diskCell) (rec []byte, owner wire.Owner, e
 	if n <= sumSize || off+n > d.space.size {
 		return nil, nil, errDamage
 	}
-	if b := s.staged(); b != nil {
-		s.Release()
-		d.device.staged.Add(1)
-		return b.mem[off : off+n-sumSize], b, nil
-	}
 	b := d.buffers.take(n)
 	if b == nil {
 		d.device.busy.Add(1)
 		return nil, nil, errBusy
+	}
+	if from := s.staged(); from != nil {
+		// Copied, as it would be from the page cache: a stage that is lent cannot be
+		// filled again, and there are few.
+		copy(b.p, from.mem[off:])
+		from.Release()
+		s.Release()
+		d.device.staged.Add(1)
+		return b.p[:n-sumSize], b, nil
 	}
 	if err := d.load(s, b, s.at()+int64(off), time.Time{}); err != nil {
 		b.Release()

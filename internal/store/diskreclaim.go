@@ -48,13 +48,17 @@ func (d *Disk) refill() {
 		for s := d.space.ruin(); s != nil; s = d.space.ruin() {
 			d.clearRuin(&d.slabs[s.n])
 		}
-		more := !d.down()
+		more, before := !d.down(), d.space.numFree()
 		for more && d.space.numFree() < d.space.wantedFree && !d.quitting() {
 			more = d.reclaim()
 		}
-		d.reclaimer.hopeless.Store(!more && !d.space.settling())
+		hopeless := !more && !d.space.settling()
+		d.reclaimer.hopeless.Store(hopeless)
 		d.reclaimer.passes.Add(1)
-		d.freed.tell()
+		// Who waits is woken for news only: else each would wake the other on and on.
+		if hopeless || d.space.numFree() > before {
+			d.freed.tell()
+		}
 	}
 }
 
