@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"internal/script", "cmd/opencache"},
 	// What measures and shows the program from outside.
 	{"test/bench/child", "test/bench/crowd", "test/bench/origin", "test/bench/steady", "test/bench/idle",
-		"test/conformance/library", "test/desync", "test/model", "test/shows/purge", "test/real/freeports", "test/coverage/rows"},
+		"test/conformance/library", "test/desync", "test/model", "test/shows/purge", "test/shows/seek", "test/real/freeports", "test/coverage/rows"},
 	{"test/bench", "test/shows/stampede", "test/shows/kill", "test/shows/policies", "test/coverage", "test/conformance"},
 }
 

@@ -32,6 +32,10 @@ type crew struct {
 // for itself, and what it gets is not stored.
 const maxCrew = 16
 
+// nearBy is how many segments a reader waits for a fetch that is on its way to
+// what it needs, instead of having that asked for.
+const nearBy = 2
+
 // maxStretch is how many segments a fetch asks for at most: they are looked at
 // one by one.
 const maxStretch = 4096
@@ -67,7 +71,8 @@ func (t *crews) leave(cr *crew) {
 }
 
 // enter adds f, whose head is here, and settles what each fetch brings: f ends
-// where another begins, and who comes towards f's beginning ends there.
+// where another begins, and who comes towards f's beginning ends there. When one
+// has passed that meanwhile, f is not needed.
 func (cr *crew) enter(f *fetch) {
 	cr.mu.Lock()
 	defer cr.mu.Unlock()
@@ -75,11 +80,15 @@ func (cr *crew) enter(f *fetch) {
 		if g == f {
 			continue
 		}
-		if first := g.makeWay(f.part.First); first > f.part.First {
-			f.mu.Lock()
+		first, passed := g.makeWay(f.part.First)
+		f.mu.Lock()
+		switch {
+		case passed:
+			f.last = f.part.First - 1
+		case first > f.part.First:
 			f.last = min(f.last, first-1)
-			f.mu.Unlock()
 		}
+		f.mu.Unlock()
 	}
 	if !slices.Contains(cr.fetches, f) {
 		cr.fetches = append(cr.fetches, f)
@@ -120,10 +129,14 @@ func (cr *crew) stretchLocked(e *Engine, start, last int64) int64 {
 	return last
 }
 
-// begins returns from which byte on f has something for readers.
+// begins returns from which byte on f has something for readers, 0 when it has
+// ended.
 func (f *fetch) begins() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.phase > growing || f.given {
+		return 0
+	}
 	return f.part.First + f.base
 }
 
@@ -135,18 +148,23 @@ func (f *fetch) streams(pos int64) bool {
 	return f.phase == growing && !f.given && f.part.First == 0 && f.last == f.head.facts.Length-1 && f.base <= pos
 }
 
-// makeWay has f end before the byte at pos, when it has not come so far yet. It
-// returns from where on f brings something.
-func (f *fetch) makeWay(pos int64) (first int64) {
+// makeWay has f end before the byte at pos, unless it has passed that already
+// and goes on behind it. It returns from where on f brings something.
+func (f *fetch) makeWay(pos int64) (first int64, passed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	first = f.part.First + f.base
-	if f.part.First+f.length <= pos && pos <= f.last && f.part.First < pos {
-		f.last = pos - 1
-		f.quicken()
-		f.publishLocked() // who waits for more goes to the other
+	switch {
+	case f.phase > growing || f.given:
+		return 0, false
+	case f.part.First >= pos || pos > f.last:
+		return f.part.First + f.base, false
+	case f.part.First+f.length > pos:
+		return f.part.First + f.base, true
 	}
-	return first
+	f.last = pos - 1
+	f.quicken()
+	f.publishLocked() // who waits for more goes to the other
+	return f.part.First + f.base, false
 }
 
 // brings reports whether f has the byte at pos, or will when it has come at
@@ -170,7 +188,7 @@ func (c *call) hire(from, to int64, leader *call) (f *fetch, mine, there bool) {
 	cr, now := sp.crew, e.now()
 	cr.mu.Lock()
 	defer cr.mu.Unlock()
-	near := e.segment
+	near := nearBy * e.segment
 	if cr.plain {
 		near = math.MaxInt64
 	}

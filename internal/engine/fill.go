@@ -59,7 +59,7 @@ func (f *fetch) fill(resp *wire.Response) {
 			f.hand(resp, why)
 			return
 		}
-		if f.length > f.e.maxObject {
+		if f.length > f.e.maxObject && f.crew == nil {
 			f.hand(resp, TooLarge)
 			return
 		}

@@ -23,6 +23,7 @@ type spread struct {
 	crew    *crew  // nil: no hole was met
 	on      *fetch // attached to: it brings what comes next, or soon
 	ahead   int64  // how far behind the range is to be read ahead
+	sent    int64  // bytes of it since the store heard that it is in use
 }
 
 // spreadable reports whether content with that head may be asked for in pieces.
@@ -214,8 +215,9 @@ func (c *call) copySpread(from, to int64) bool {
 			c.abort(ContentChanged, errChanged)
 			return false
 		}
-		n := c.sendSegment(c.spread.version, from, to)
+		n := c.sendStored(from, to)
 		if n > 0 {
+			c.inUse(n)
 			c.lookOut(from+n, to)
 		} else {
 			var ok bool
@@ -232,6 +234,43 @@ func (c *call) copySpread(from, to int64) bool {
 	return true
 }
 
+// sendStored sends what the segment at from holds up to to, and returns how
+// many bytes that were. What the call has had fetched is not asked for again by
+// that: who reads content once is not to have all of it kept.
+func (c *call) sendStored(from, to int64) int64 {
+	if on := c.spread.on; on == nil || !on.brought(from) {
+		return c.sendSegment(c.spread.version, from, to)
+	}
+	seg := c.e.segment
+	off := from % seg
+	if s, ok := c.e.store.Relay(c.spread.version, int(from/seg), int(off), int(min(seg-off, to-from+1))); ok {
+		return c.sendSpan(s)
+	}
+	return 0
+}
+
+// brought reports whether f has brought the byte at pos.
+func (f *fetch) brought(pos int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.part.First <= pos && pos < f.part.First+f.length
+}
+
+// useEvery is how much content is sent between two looks at its record.
+const useEvery = 4 << 20
+
+// inUse has the store know that the record is in use while its content is sent:
+// that takes long, and much else, of this content too, wants to be stored.
+func (c *call) inUse(n int64) {
+	sp := &c.spread
+	if sp.sent += n; sp.sent >= useEvery && sp.old != nil {
+		sp.sent = 0
+		var e store.Entry
+		c.e.store.Lookup(sp.old.hash, sp.old.key, c.e.now().UnixMilli(), &e)
+		e.Release()
+	}
+}
+
 // lookOut has what is missing soon behind from asked for: it is there then when
 // the reader is.
 func (c *call) lookOut(from, to int64) {
@@ -239,7 +278,9 @@ func (c *call) lookOut(from, to int64) {
 		if on.reach(from) {
 			return
 		}
-		c.quit()
+		if !on.brought(from) {
+			c.quit()
+		}
 	}
 	if p, ok := c.holeIn(rfc9111.Part{First: from, Last: to}, c.window()); ok {
 		c.worker(p.First, to)
@@ -255,7 +296,7 @@ func (f *fetch) reach(pos int64) bool {
 		f.reached = at
 		f.quicken()
 	}
-	return f.phase <= growing && pos <= f.last || f.changedLocked() // nobody is to ask again
+	return (f.phase <= growing || f.phase == handed) && pos <= f.last || f.changedLocked() // nobody is to ask again
 }
 
 // worker returns the fetch that brings the byte at from; nil when that is there
@@ -325,6 +366,7 @@ func (c *call) copyHole(from, to int64, joins bool) (n int64, ok bool) {
 		case s.block != nil:
 			n, _ := c.p.Write(s.data[:min(int64(len(s.data)), to-at+1)])
 			at += int64(n)
+			c.inUse(int64(n))
 			c.e.staging.put(s.block)
 			f.reach(at)
 		case s.rest:

@@ -174,6 +174,10 @@ func (d *Disk) Has(version uint64, n int) bool {
 // Segment is Zone.Segment. The bytes are in memory, or in the file and the
 // page cache a moment ago, their blocks compared with their checksums.
 func (d *Disk) Segment(version uint64, n, off, size int) (wire.Span, bool) {
+	return d.relay(version, n, off, size, true)
+}
+
+func (d *Disk) relay(version uint64, n, off, size int, hit bool) (wire.Span, bool) {
 	h := d.segmentHash(version, n)
 	var c diskCell
 	for range lookupTries {
@@ -190,7 +194,9 @@ func (d *Disk) Segment(version uint64, n, off, size int) (wire.Span, bool) {
 			d.mourn(h, c.place, err)
 			return wire.Span{}, false
 		}
-		d.index.touch(&c.cell)
+		if hit {
+			d.index.touch(&c.cell)
+		}
 		return span, true
 	}
 	return wire.Span{}, false

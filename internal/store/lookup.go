@@ -100,6 +100,10 @@ func (e *Entry) Release() {
 
 // Segment is Zone.Segment.
 func (m *Memory) Segment(version uint64, n, off, size int) (wire.Span, bool) {
+	return m.relay(version, n, off, size, true)
+}
+
+func (m *Memory) relay(version uint64, n, off, size int, hit bool) (wire.Span, bool) {
 	var l listing
 	s, c := m.segment(version, n, &l)
 	if s == nil {
@@ -109,7 +113,9 @@ func (m *Memory) Segment(version uint64, n, off, size int) (wire.Span, bool) {
 		s.Release()
 		return wire.Span{}, false
 	}
-	m.index.touch(&c)
+	if hit {
+		m.index.touch(&c)
+	}
 	return s.span(l.off+off, min(size, l.n-off)), true
 }
 

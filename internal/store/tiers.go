@@ -109,13 +109,13 @@ func (z *Zone) promoteMarkerLocked(h Hash) {
 	}
 }
 
-func (z *Zone) segmentOfTiers(version uint64, n, off, size int) (wire.Span, bool) {
+func (z *Zone) segmentOfTiers(version uint64, n, off, size int, hit bool) (wire.Span, bool) {
 	if z.memory != nil {
-		if s, ok := z.memory.Segment(version, n, off, size); ok {
+		if s, ok := z.memory.relay(version, n, off, size, hit); ok {
 			return s, true
 		}
 	}
-	return z.disk(z.segmentHash(version, n)).Segment(version, n, off, size)
+	return z.disk(z.segmentHash(version, n)).relay(version, n, off, size, hit)
 }
 
 func (z *Zone) hasInTiers(version uint64, n int) bool {

@@ -156,9 +156,17 @@ func (z *Zone) Lookup(h Hash, key []byte, now int64, e *Entry) {
 // segment ends before. False: the segment is not there, or not so long.
 func (z *Zone) Segment(version uint64, n, off, size int) (wire.Span, bool) {
 	if z.disks != nil {
-		return z.segmentOfTiers(version, n, off, size)
+		return z.segmentOfTiers(version, n, off, size, true)
 	}
 	return z.memory.Segment(version, n, off, size)
+}
+
+// Relay is Segment for whoever has had it stored for himself: that is no hit.
+func (z *Zone) Relay(version uint64, n, off, size int) (wire.Span, bool) {
+	if z.disks != nil {
+		return z.segmentOfTiers(version, n, off, size, false)
+	}
+	return z.memory.relay(version, n, off, size, false)
 }
 
 // Has reports whether segment n of the content named by version is stored. It
