@@ -15,6 +15,7 @@ import (
 type diskSize struct {
 	Dir  string
 	Size size
+	low  size // what stays of it when it is full and room is made; 0: nearly all
 }
 
 // diskSizes are folders that stored responses are spread over.
@@ -95,7 +96,7 @@ func (o *serveOptions) zone(log *slog.Logger) store.ZoneOptions {
 	}
 	for _, d := range o.Disk {
 		z.Disks = append(z.Disks, store.DiskOptions{
-			Dir: d.Dir, Size: int64(d.Size), MeanObject: int64(o.DiskMean), VerifyAlways: o.DiskVerify == "always", ReadTimeout: o.DiskTimeout,
+			Dir: d.Dir, Size: int64(d.Size), Low: int64(d.low), MeanObject: int64(o.DiskMean), VerifyAlways: o.DiskVerify == "always", ReadTimeout: o.DiskTimeout,
 			Ejected: func(dir string, err error) {
 				log.Error("a disk is out of use until the next start: what is there is fetched again", "dir", dir, "err", err)
 			},

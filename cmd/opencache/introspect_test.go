@@ -162,7 +162,7 @@ func TestIntrospectionIsStrict(t *testing.T) {
 
 // A zone of memory over two disks tells of each of its volumes.
 func TestZonesOfDisks(t *testing.T) {
-	dirs := diskSizes{{t.TempDir(), 16 << 20}, {t.TempDir(), 16 << 20}}
+	dirs := diskSizes{{Dir: t.TempDir(), Size: 16 << 20}, {Dir: t.TempDir(), Size: 16 << 20}}
 	a := filledOf(t, 20, dirs)
 	var v zonesView
 	if status, text := askAdmin(t, a, "/v1/zones", &v); status != 200 || len(v.Zones) != 1 || len(v.Zones[0].Tiers) != 3 {

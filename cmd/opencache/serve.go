@@ -12,13 +12,17 @@ type serveCmd struct {
 	Listen string  `placeholder:"ADDR" help:"Address for clients: host:port or unix:/path (default 127.0.0.1:8080)."`
 	Port   *uint16 `placeholder:"N" help:"The same as --listen 127.0.0.1:N, and stronger; 0 is any free port."`
 
-	TLS     tlsOptions   `embed:""`
-	Options serveOptions `embed:""`
+	TLS     tlsOptions    `embed:""`
+	Options serveOptions  `embed:""`
+	Mirror  mirrorOptions `embed:""`
 }
 
 // Run serves until a signal stops it. The origin need not be there yet.
 func (c *serveCmd) Run() error {
 	o := &c.Options
+	if err := c.Mirror.apply(c); err != nil {
+		return usageError{err}
+	}
 	if o.Origin == "" {
 		return usageError{errors.New("--origin is missing: expected http[s]://host[:port][/base]")}
 	}

@@ -19,6 +19,9 @@ type DiskOptions struct {
 	// Size is the bytes of the volume's file, preallocated: slabs of 2 MiB, or
 	// 512 KiB when Size is below 256 MiB, and their directories.
 	Size int64
+	// Low is how many bytes stay in use, about, when the volume is full and room
+	// is made; 0, or less than half of Size or more than Size: nearly all.
+	Low int64
 	// MeanObject is the mean bytes of a record: key, head and content; 0: 8 KiB.
 	// It sizes the index, of about 45 bytes of memory a record, which takes a
 	// quarter more records than fit at that mean.
@@ -121,6 +124,7 @@ type Disk struct {
 	counts counts
 	device deviceCounts
 
+	cleaned  int    // how many slabs are freed when room is made
 	tables   memory // index, ghosts
 	slabs    []diskSlab
 	space    space
@@ -191,6 +195,10 @@ func (d *Disk) layOut() {
 		wantedFree: max(min(reserve+2+n/64, 16), min(reserve+2, n/4)),
 		free:       make([]*slab, 0, n),
 		stage:      d.openStage,
+	}
+	d.cleaned = d.space.wantedFree
+	if low := d.o.Low; low >= d.o.Size/2 && low < d.o.Size {
+		d.cleaned = max(d.cleaned, int((d.o.Size-low)/int64(size)))
 	}
 	for i := range d.slabs {
 		s := &d.slabs[i]

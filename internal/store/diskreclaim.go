@@ -49,7 +49,11 @@ func (d *Disk) refill() {
 			d.clearRuin(&d.slabs[s.n])
 		}
 		more, before := !d.down(), d.space.numFree()
-		for more && d.space.numFree() < d.space.wantedFree && !d.quitting() {
+		goal := d.space.wantedFree
+		if before < goal {
+			goal = d.cleaned
+		}
+		for more && d.space.numFree() < goal && !d.quitting() {
 			more = d.reclaim()
 		}
 		hopeless := !more && !d.space.settling()
