@@ -209,7 +209,7 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 	}
 	// What another request fetched was not generated for this one, either (RFC
 	// 9111, 5.1).
-	if c.out.Status.FromStore() || c.out.Collapsed || h.facts.AgeValue > 0 {
+	if c.out.Status.FromStore() || c.out.Collapsed || c.spread.aged || h.facts.AgeValue > 0 {
 		c.out.Age = rfc9111.CurrentAge(&h.facts, c.now.UnixMilli())
 		p.Fields = append(p.Fields, "Age: "...)
 		p.Fields = strconv.AppendInt(p.Fields, c.out.Age, 10)

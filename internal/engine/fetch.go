@@ -137,6 +137,7 @@ type fetch struct {
 	last, goal   int64 // the last byte that f brings, and that it brings without readers
 	keepsOn      bool  // it needs no readers
 	spreading    bool  // it is to be spread, so that its size does not matter
+	asWas        bool  // its head is that of the record, as that was
 	window       int64 // how far f is ahead of its fastest reader; 0: as fast as it comes
 	firstSegment int64 // number of the segment that part begins with
 

@@ -137,6 +137,9 @@ func (f *fetch) freshens(resp *wire.Response, answer *storedHead) bool {
 	}
 	if resp.Status == 200 { // no update of what is stored (RFC 9111, 3.2 and 3.4): only its bytes are of use
 		f.head, f.full = *was, nil
+		f.mu.Lock()
+		f.asWas = true
+		f.mu.Unlock()
 		return true
 	}
 	if !f.tagged.within(f.e.store.AppendTags(nil, f.old.hash, f.old.key)) {

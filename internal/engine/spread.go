@@ -23,6 +23,7 @@ type spread struct {
 	crew    *crew  // nil: no hole was met
 	on      *fetch // attached to: it brings what comes next, or soon
 	ahead   int64  // how far behind the range is to be read ahead
+	aged    bool   // the head of the answer is an earlier response's though it is no hit
 	sent    int64  // bytes of it since the store heard that it is in use
 }
 
@@ -136,6 +137,7 @@ func (c *call) fillHole(f *fetch, p phase, v rfc9111.Verdict, mine bool) bool {
 	f.mu.Lock()
 	c.out.Upstream = f.upstream
 	why, err, anyone, stored, head := f.why, f.err, f.anyone, f.stored, f.headForLocked(c)
+	c.spread.aged = f.asWas
 	f.mu.Unlock()
 	switch {
 	case p == growing, p == done, p == handed && anyone:
