@@ -67,7 +67,7 @@ func (c *call) segments() want {
 	seg, p := c.e.segment, c.ask.FirstRange()
 	switch {
 	case p.Last > math.MaxInt64-2*seg:
-		p.Last = math.MaxInt64
+		p = rfc9111.Part{First: max(p.First, 0), Last: math.MaxInt64} // so many bytes of the end are all
 	case p.First < 0:
 		p.Last += seg - 1 // a border of segments is in it, or the first byte
 	default:

@@ -88,6 +88,8 @@ func TestSeekColdForms(t *testing.T) {
 		{fmt.Sprintf("bytes=-%d", 2*seg), fmt.Sprintf("-%d", 3*seg-1)},
 		{"bytes=0-99999999", fmt.Sprintf("0-%d", 99999999+seg-1-99999999%seg)},
 		{"bytes=5-9223372036854775807", "0-"},
+		{"bytes=-9223372036854775807", "0-"},
+		{"bytes=-99999999999999999999", "0-"},
 		{"bytes=9223372036854775000-", fmt.Sprintf("%d-", int64(9223372036854775000)/seg*seg)},
 	} {
 		play(t, func(t *testing.T) {
