@@ -35,6 +35,12 @@ func (f *fetch) fill(resp *wire.Response) {
 			return
 		}
 		n, err := resp.Body.Read(b.buf[at:])
+		if f.exact && f.length+int64(n) > f.size { // nobody is to see what is behind the end
+			closeBody(resp)
+			f.distrust()
+			f.fail(OriginBroken, errPart)
+			return
+		}
 		if n > 0 {
 			f.grow(b, n)
 		}
@@ -47,12 +53,6 @@ func (f *fetch) fill(resp *wire.Response) {
 		case err != nil:
 			closeBody(resp)
 			f.fail(reasonOf(err), err)
-			return
-		}
-		if f.exact && f.length > f.size {
-			closeBody(resp)
-			f.distrust()
-			f.fail(OriginBroken, errPart)
 			return
 		}
 		if why := f.storeSegments(); why != 0 {

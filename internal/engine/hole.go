@@ -120,6 +120,7 @@ func (f *fetch) receiveHole(resp *wire.Response, asked, answered time.Time) {
 	if resp.Status == 206 {
 		f.crew.enter(f)
 	}
+	f.exact = true
 	f.grows(p.Size())
 	f.fill(resp)
 }

@@ -422,6 +422,37 @@ func TestHoleRefused(t *testing.T) {
 	}
 }
 
+// TestHoleLonger: what comes behind the end that Content-Range says is seen by
+// nobody and stored nowhere, wherever that end is.
+func TestHoleLonger(t *testing.T) {
+	for _, n := range []int{100, seg - 100, seg, seg + 100} {
+		for _, more := range []int{1, 60 << 10, 2 * seg} {
+			play(t, func(t *testing.T) {
+				g, content := newSpread(t, 8)
+				defer g.close()
+				g.quiet("/x", bytesOf(0, seg-1)).want(t, 206, "MISS", content[:seg])
+				inner, broken := g.origin.answer, true
+				g.origin.answer = func(k int, r *wire.Request) (*wire.Response, error) {
+					if !broken || !r.Has(wire.IfRange) {
+						return inner(k, r)
+					}
+					broken = false
+					head := fmt.Sprintf("206 x\r\nTransfer-Encoding: chunked\r\nContent-Range: bytes %d-%d/%d\r\nETag: \"1\"", seg, seg+n-1, len(content)) + fresh
+					return streamed(head, strings.NewReader(content[seg:seg+n]+strings.Repeat("#", more))), nil
+				}
+				s := g.quiet("/x", bytesOf(100, 3*seg-1))
+				if got := s.body.String(); s.reply.Status != 502 && !strings.HasPrefix(content[100:], got) {
+					t.Errorf("%d and %d more: %d bytes that are not the content's (%+v)", n, more, len(got), s.out)
+				}
+				synctest.Wait()
+				if s := g.quiet("/x", bytesOf(100, 3*seg-1)); s.body.String() != content[100:3*seg] {
+					t.Errorf("%d and %d more, then again: %d bytes (%+v)", n, more, s.body.Len(), s.out)
+				}
+			})
+		}
+	}
+}
+
 // TestRangesIgnored: an origin that ignores ranges is streamed once, and
 // segmented as it passes: the client gets its range, later ones are hits.
 func TestRangesIgnored(t *testing.T) {
