@@ -22,6 +22,7 @@ import (
 type crew struct {
 	version uint64 // of the content
 	users   int    // calls and fetches; guarded by crews.mu
+	dropped bool   // its record is not to be put back; guarded by crews.mu
 
 	mu      sync.Mutex // guards the fields below; taken before a fetch's
 	fetches []*fetch
@@ -68,6 +69,30 @@ func (t *crews) leave(cr *crew) {
 	if cr.users--; cr.users == 0 {
 		delete(t.m, cr.version)
 	}
+}
+
+// drop removes the record of a version because of what it is. A fetch of that
+// content does not put it back.
+func (e *Engine) drop(h store.Hash, key []byte, version uint64) {
+	mu := e.combining.of(h)
+	mu.Lock()
+	defer mu.Unlock()
+	e.crews.noteDropped(version)
+	e.store.Remove(h, key)
+}
+
+func (t *crews) noteDropped(version uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if cr := t.m[version]; cr != nil {
+		cr.dropped = true
+	}
+}
+
+func (t *crews) wasDropped(cr *crew) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return cr.dropped
 }
 
 // enter adds f, whose head is here, and settles what each fetch brings: f ends

@@ -329,7 +329,7 @@ func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 			return true
 		}
 		if !covers || why != rfc9111.OK && !ofRequest(Reason(why)) {
-			f.e.store.Remove(f.old.hash, f.old.key) // what it has become must not be kept, or not there (RFC 9111, 4.3.4)
+			f.e.drop(f.old.hash, f.old.key, f.old.version) // what it has become must not be kept, or not there (RFC 9111, 4.3.4)
 		}
 	}
 	f.old = nil

@@ -85,7 +85,7 @@ func (c *call) update(resp *wire.Response, fits func(stored, fresh *rfc9111.Fact
 				version = e.Version
 			}
 		default:
-			c.e.store.Remove(c.at, c.atKey)
+			c.e.drop(c.at, c.atKey, e.Version)
 		}
 	})
 	return version

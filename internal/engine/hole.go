@@ -162,7 +162,7 @@ func (f *fetch) forget() {
 	}
 	var now store.Entry
 	if f.e.storedUnder(o, &now) {
-		f.e.store.Remove(o.hash, o.key)
+		f.e.drop(o.hash, o.key, o.version)
 	}
 	now.Release()
 }
@@ -242,7 +242,7 @@ func (f *fetch) restore() {
 	var now store.Entry
 	f.e.store.Lookup(f.made.hash, f.made.key, f.e.now().UnixMilli(), &now)
 	defer now.Release()
-	if now.Kind != store.Nothing || !f.mine {
+	if now.Kind != store.Nothing || !f.mine || f.e.crews.wasDropped(f.crew) {
 		return
 	}
 	rec := f.record()

@@ -131,7 +131,7 @@ func (f *fetch) vary() Reason {
 func (f *fetch) refuse(resp *wire.Response, why Reason) {
 	if why != OriginStatus && !ofRequest(why) && !f.rangeOnly(resp, why) {
 		if f.old != nil {
-			f.e.store.Remove(f.old.hash, f.old.key)
+			f.e.drop(f.old.hash, f.old.key, f.old.version)
 		}
 		f.markMiss()
 	} else {

@@ -365,6 +365,45 @@ func TestChangedBetween(t *testing.T) {
 	}
 }
 
+// TestDroppedStays: what a fetch of a hole, or a HEAD, found to be out of date
+// is not put back by the fetch that made it.
+func TestDroppedStays(t *testing.T) {
+	for _, by := range []string{"GET", "HEAD"} {
+		play(t, func(t *testing.T) {
+			g, content := newSpread(t, 10)
+			defer g.close()
+			g.pol.PassHead = true
+			two := strings.Repeat("two ", 2*seg)
+			hold := make(chan struct{})
+			inner := g.origin.answer
+			g.origin.answer = func(n int, r *wire.Request) (*wire.Response, error) {
+				resp, err := inner(n, r)
+				if b, ok := resp.Body.(*body); ok && n == 1 {
+					b.r = io.MultiReader(io.LimitReader(b.r, 2*seg), &held{b.r, hold})
+				}
+				return resp, err
+			}
+			gone := newSink()
+			gone.gate = func(int) error { return errGone }
+			g.run(gone, "GET", "/x")
+			g.quiet("/x", bytesOf(5*seg, 5*seg+9)).want(t, 206, "MISS", content[5*seg:5*seg+10])
+			g.set(object{two, `"2"`, fresh})
+			if by == "GET" {
+				if s := g.quiet("/x", bytesOf(5*seg, 7*seg+9)); s.out.Why != ContentChanged {
+					t.Errorf("got %+v", s.out)
+				}
+			} else {
+				g.ask("HEAD", "/x", "Cache-Control: no-cache")
+			}
+			close(hold)
+			synctest.Wait()
+			if s := g.quiet("/x", bytesOf(0, 9)); s.body.String() != two[:10] {
+				t.Errorf("%s: got %q (%+v)", by, s.body.String(), s.out)
+			}
+		})
+	}
+}
+
 // TestHoleRefused: what is no answer to the question for a hole is not stored,
 // and never goes out as content of it.
 func TestHoleRefused(t *testing.T) {
