@@ -81,8 +81,12 @@ func (f *fetch) register(head *storedHead) (version uint64, rec store.Record, ma
 // ranges, and f goes on as its one stream.
 func (f *fetch) receiveHole(resp *wire.Response, asked, answered time.Time) {
 	defer closeIfPanics(resp)
-	if serverFailed(resp.Status) {
-		f.refuse(resp, OriginStatus) // what is stored stays
+	switch { // what is stored stays
+	case serverFailed(resp.Status):
+		f.refuse(resp, OriginStatus)
+		return
+	case ofClient(resp.Status):
+		f.refuse(resp, NotShareable)
 		return
 	}
 	var answer storedHead
@@ -123,6 +127,12 @@ func (f *fetch) receiveHole(resp *wire.Response, asked, answered time.Time) {
 	f.exact = true
 	f.grows(p.Size())
 	f.fill(resp)
+}
+
+// ofClient reports that a status says something of the request, and nothing of
+// the content: another client may fare better.
+func ofClient(status int) bool {
+	return status/100 == 4 && status != 404 && status != 410 && status != 416
 }
 
 // freshens updates the record by the head of a response with the same content.

@@ -147,7 +147,7 @@ func (f *fetch) unconditional() {
 // rangeOnly reports whether the response says nothing about requests for
 // anything but the range that was asked for.
 func (f *fetch) rangeOnly(resp *wire.Response, why Reason) bool {
-	return (f.want.kind == theRange || f.want.kind == theSegments || f.want.kind == theHole) && (resp.Status == 416 || resp.Status == 206 && (why == PartialContent || why == TooLarge)) ||
+	return f.want.kind == theHole || (f.want.kind == theRange || f.want.kind == theSegments) && (resp.Status == 416 || resp.Status == 206 && (why == PartialContent || why == TooLarge)) ||
 		why == TooLarge && f.old != nil && f.old.head.facts.Partial()
 }
 

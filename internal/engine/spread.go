@@ -371,6 +371,9 @@ func (c *call) copyHole(from, to int64, joins bool) (n int64, ok bool) {
 			c.inUse(int64(n))
 			c.e.staging.put(s.block)
 			f.reach(at)
+		case s.rest && f.refused(): // it may be another client that the origin refuses
+			c.quitEnded(f)
+			return at - from, true
 		case s.rest:
 			last := min(to, f.part.Last)
 			return last - from + 1, c.takeHole(f, off, last-f.part.First)
@@ -428,6 +431,13 @@ func (c *call) takeHole(f *fetch, from, to int64) bool {
 		return false
 	}
 	return c.takeRest(f, from, to)
+}
+
+// refused reports that the origin has refused the request that f was made for.
+func (f *fetch) refused() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.anyone && f.why == NotShareable
 }
 
 // enlist makes the call one of the crew. It reports false when the record is

@@ -492,6 +492,44 @@ func TestHoleLonger(t *testing.T) {
 	}
 }
 
+// TestHoleForbidden: a client that the origin refuses the missing bytes to
+// drops nothing, and no other client's answer is cut for it.
+func TestHoleForbidden(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 429, 431} {
+		play(t, func(t *testing.T) {
+			g, content := newSpread(t, 8)
+			defer g.close()
+			g.quiet("/x", bytesOf(0, 2*seg-1)).want(t, 206, "MISS", content[:2*seg])
+			hold := make(chan struct{})
+			inner := g.origin.answer
+			g.origin.answer = func(n int, r *wire.Request) (*wire.Response, error) {
+				if r.Has(wire.Cookie) {
+					<-hold
+					return respond(fmt.Sprintf("%d x", status), "no"), nil
+				}
+				return inner(n, r)
+			}
+			bad, good, near := make(chan *sink), make(chan *sink), make(chan *sink)
+			go func() { bad <- g.get("/x", bytesOf(2*seg, 2*seg+9), "Cookie: bad") }()
+			synctest.Wait()
+			go func() { good <- g.get("/x", bytesOf(0, 3*seg-1)) }()
+			go func() { near <- g.get("/x", bytesOf(2*seg, 2*seg+19)) }()
+			synctest.Wait()
+			close(hold)
+			(<-bad).want(t, status, "MISS", "no")
+			(<-good).want(t, 206, "HIT", content[:3*seg]) // the hole is far
+			(<-near).want(t, 206, "MISS", content[2*seg:2*seg+20])
+			g.quiet("/x", bytesOf(0, 9)).want(t, 206, "HIT", content[:10])
+			if s := g.quiet("/x", bytesOf(0, 5*seg), "Cookie: bad"); !s.aborted || !strings.HasPrefix(content, s.body.String()) {
+				t.Errorf("%d: %d bytes, aborted %t (%+v)", status, s.body.Len(), s.aborted, s.out)
+			}
+			if n := g.e.StagingInUse(); n != 0 {
+				t.Errorf("%d bytes of staging in use", n)
+			}
+		})
+	}
+}
+
 // TestRangesIgnored: an origin that ignores ranges is streamed once, and
 // segmented as it passes: the client gets its range, later ones are hits.
 func TestRangesIgnored(t *testing.T) {
