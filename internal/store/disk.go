@@ -145,6 +145,8 @@ type Disk struct {
 	quit      chan struct{}
 	reclaimed chan struct{} // closed when the reclaimer has stopped
 	written   chan struct{} // closed when the writer has stopped
+	gone      chan struct{} // closed when files and memory are given up
+	verdict   error         // of that; constant from then on
 	workers   sync.WaitGroup
 	closing   sync.Once
 	freed     notice // a stage is idle, or the reclaimer has looked for free slabs
@@ -165,7 +167,7 @@ func newDisk(r *registry, o DiskOptions, v *volume) (*Disk, error) {
 	d := &Disk{
 		registry: r, o: o, v: v, accounts: new(accounts),
 		ticks: make(chan struct{}, 1), wake: make(chan struct{}, 1), quit: make(chan struct{}),
-		reclaimed: make(chan struct{}), written: make(chan struct{}),
+		reclaimed: make(chan struct{}), written: make(chan struct{}), gone: make(chan struct{}),
 		tokens: newTokens(o.Reads, o.TokenTimeout),
 	}
 	d.buffers.most, d.buffers.poison = o.Lend, o.Poison
@@ -310,17 +312,23 @@ func (d *Disk) Close() error {
 	if n := d.pins(); n != 0 {
 		return fmt.Errorf("volume %s: %d spans are still lent", d.o.Dir, n)
 	}
-	if d.closed.Swap(true) {
-		return nil
+	if !d.closed.Swap(true) {
+		go func() {
+			d.verdict = d.shut()
+			close(d.gone)
+		}()
 	}
-	err := d.v.shut(!d.down())
-	if e := d.stages.bytes.close(); err == nil {
-		err = e
+	select {
+	case <-d.gone:
+		return d.verdict
+	case <-timer.C:
+		return fmt.Errorf("volume %s: the device does not answer", d.o.Dir)
 	}
-	if e := d.tables.close(); err == nil {
-		err = e
-	}
-	if err != nil {
+}
+
+// shut gives up files and memory.
+func (d *Disk) shut() error {
+	if err := errors.Join(d.v.shut(!d.down()), d.stages.bytes.close(), d.tables.close()); err != nil {
 		return fmt.Errorf("volume %s: %w", d.o.Dir, err)
 	}
 	return nil

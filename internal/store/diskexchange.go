@@ -112,12 +112,10 @@ func (d *Disk) takeBack(h Hash, entries []entry) {
 	}
 }
 
-// tell writes to the journal. When it cannot, it has seen to it that nothing
+// tell writes to the journal, that of an ejected volume too: at the next start
+// its device may answer again. When it cannot, it has seen to it that nothing
 // comes back of which it does not know; or it says errUnsafe.
 func (d *Disk) tell(entries ...entry) {
-	if d.down() {
-		return
-	}
 	if err := d.v.journal.append(entries...); err != nil {
 		d.device.journalErrors.Add(1)
 		if errors.Is(err, errUnsafe) {

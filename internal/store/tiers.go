@@ -191,6 +191,8 @@ func (z *Zone) freshenInTiers(h Hash, key []byte, version uint64, meta []byte, v
 	}
 	if d.contains(h) {
 		z.copyLocked(d, h, false)
+	} else {
+		d.drop(h, Superseded) // an ejected disk still has it at the next start
 	}
 	return nil
 }
