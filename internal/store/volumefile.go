@@ -282,6 +282,9 @@ func (v *volume) shut(clean bool) error {
 	var err error
 	if v.journal != nil {
 		err = v.journal.close()
+		if errors.Is(err, errUnsafe) {
+			err = errors.Join(err, v.forget()) // the device may answer again
+		}
 		err = errors.Join(err, v.f.sync())
 		v.mu.Lock()
 		v.super.clean = clean && err == nil && !v.super.empty

@@ -331,6 +331,29 @@ func TestJournalThatFails(t *testing.T) {
 	}
 }
 
+// TestForgottenAtLast: when neither journal nor superblock could be written, and
+// the device answers again by the end, the next start is empty.
+func TestForgottenAtLast(t *testing.T) {
+	o := volumeOptions{dir: "heap", size: minVolume, mean: 8 << 10, folder: newHeapFolder(), boot: "b1"}
+	v := mustVolume(t, o)
+	journal, super := &faultyFile{file: v.journal.f}, &faultyFile{file: v.f}
+	v.journal.f, v.f = journal, super
+	for _, f := range []*faultyFile{journal, super} {
+		f.setWrite(func([]byte, int64) error { return syscall.EIO })
+	}
+	if err := v.journal.append(entry{kind: entrySeq, ban: ban{seq: 1}}); !errors.Is(err, errUnsafe) {
+		t.Errorf("got %v, want %v", err, errUnsafe)
+	}
+	journal.setWrite(nil)
+	super.setWrite(nil)
+	_ = v.shut(false)
+	v = mustVolume(t, o)
+	defer stop(t, v)
+	if !v.found.nothing {
+		t.Error("something comes back, want nothing")
+	}
+}
+
 // TestJournalThatHangs: an append does not wait longer than it is told, and
 // when the device answers again the next start is empty.
 func TestJournalThatHangs(t *testing.T) {
