@@ -337,10 +337,10 @@ func (d *Disk) marker(h Hash) (mk Marker, ok bool) {
 }
 
 // younger reports whether what is under h came after born, so that Put would
-// say ErrOlder.
+// say ErrOlder. Without a key any object counts.
 func (d *Disk) younger(h Hash, key []byte, born Seq) bool {
 	var c diskCell
-	return d.index.load(h, &c.cell) && c.holds(key) && c.born() > born
+	return d.index.load(h, &c.cell) && (key == nil || c.holds(key)) && c.born() > born
 }
 
 // touch counts a hit elsewhere as one of the object under h.

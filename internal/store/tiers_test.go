@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"testing"
@@ -266,5 +267,23 @@ func TestOverhead(t *testing.T) {
 		if err := z.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestOlderMarker: a marker does not replace a younger object that only the
+// disk has.
+func TestOlderMarker(t *testing.T) {
+	z := newTiers(t, 8<<20, nil)
+	born := z.Seq()
+	z.Purge(Purge{Key: []byte("another")})
+	h := z.store(t, "x", 100)
+	for _, k := range []Kind{HitForMiss, Variants} {
+		z.ForgetMemory()
+		if err := z.Mark(h, Marker{Kind: k, Born: born}); !errors.Is(err, ErrOlder) {
+			t.Errorf("kind %d: got %v, want %v", k, err, ErrOlder)
+		}
+	}
+	if !z.found(t, "x", 100) {
+		t.Error("the object is gone")
 	}
 }
