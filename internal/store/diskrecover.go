@@ -13,6 +13,19 @@ import (
 // makes it a tier of r: what it remembers of purges, sites and lists of fields
 // is r's then, and its secret. The caller closes it. An error has words.
 func openDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
+	d, err := readDisk(r, o, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.begin(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// readDisk is openDisk up to where the volume counts as one that is in use.
+// The caller calls begin or abandon.
+func readDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
 	o.defaults()
 	begun := time.Now()
 	v, err := openVolume(volumeOptions{dir: o.Dir, size: o.Size, mean: o.MeanObject, stripe: id, folder: o.folder, wait: o.JournalTimeout})
@@ -24,15 +37,27 @@ func openDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
 		return nil, errors.Join(err, v.shut(false))
 	}
 	if err := d.recover(); err != nil {
-		err = fmt.Errorf("disk volume in %s: %w", o.Dir, err)
-		return nil, errors.Join(err, d.tables.close(), d.stages.bytes.close(), v.shut(false))
+		return nil, errors.Join(fmt.Errorf("disk volume in %s: %w", o.Dir, err), d.abandon())
 	}
 	d.recovered = v.recovery()
 	d.recovered.Took = time.Since(begun)
-	r.tiers = append(r.tiers, d)
-	r.keepers = append(r.keepers, d)
-	d.start()
 	return d, nil
+}
+
+// begin has the volume in use, or abandons it.
+func (d *Disk) begin() error {
+	if err := d.v.begin(); err != nil {
+		return errors.Join(err, d.abandon())
+	}
+	d.tiers = append(d.tiers, d)
+	d.keepers = append(d.keepers, d)
+	d.start()
+	return nil
+}
+
+// abandon gives up a volume that is not in use, and leaves it as it is.
+func (d *Disk) abandon() error {
+	return errors.Join(d.tables.close(), d.stages.bytes.close(), d.v.shut(false))
 }
 
 // recover brings back what is on the device: directories and journal; bodies
@@ -49,7 +74,7 @@ func (d *Disk) recover() error {
 	d.registry.restore(v.back)
 	d.stamp.Store(v.back.stamp)
 	d.arrange()
-	return v.begin()
+	return nil
 }
 
 // restore takes in the slab whose slot is h, with the listings that come back.

@@ -15,8 +15,8 @@ func (z *Zone) OpenSite(name []byte) uint64 {
 	if k := z.sites.known.Load(); k.names[k.numbers[site]] != "" {
 		return site
 	}
-	if _, opened, err := z.openAccount(site, name); opened && err == nil {
-		_ = z.SetShare(site, z.siteShare, z.siteLimit) // it has an account
+	if n, opened, err := z.openAccount(site, name); opened && err == nil {
+		z.setShare(n, z.siteShare, z.siteLimit)
 	}
 	return site
 }

@@ -60,7 +60,9 @@ func Open(o ZoneOptions) (*Zone, error) {
 			z.join()
 		}
 	}
-	z.setShare(0, o.SiteShare, o.SiteLimit)
+	for n := range z.sites.known.Load().sites { // those that a disk brought back have an account already
+		z.setShare(uint16(n), o.SiteShare, o.SiteLimit)
+	}
 	return z, nil
 }
 
@@ -87,16 +89,27 @@ func (z *Zone) openDisks(o *ZoneOptions) error {
 	if err != nil {
 		return &DiskError{err}
 	}
-	byStripe := make([]*Disk, len(disks))
+	read := make([]*Disk, len(disks)) // by stripe
 	for i := range disks {
-		d, err := openDisk(z.registry, disks[i], ids[i])
-		if err != nil {
-			return &DiskError{err}
+		if read[ids[i].i], err = readDisk(z.registry, disks[i], ids[i]); err != nil {
+			break
 		}
-		byStripe[ids[i].i] = d
-		z.disks = append(z.disks, d) // for Close, should the next one fail
 	}
-	z.disks = byStripe
+	// Only when all are there: a stripe that is not in use while others are
+	// comes back empty.
+	for _, d := range read {
+		switch {
+		case err == nil:
+			if err = d.begin(); err == nil {
+				z.disks = append(z.disks, d)
+			}
+		case d != nil:
+			err = errors.Join(err, d.abandon())
+		}
+	}
+	if err != nil {
+		return &DiskError{err}
+	}
 	return nil
 }
 
