@@ -52,6 +52,7 @@ type call struct {
 
 	scratch []byte
 	tag     []byte // validator of the content being sent in segments
+	size    int64  // its complete length; below 0: not known
 	spread  spread
 	multi   *multipart            // of an answer with several ranges
 	want    want                  // what a fetch is to ask for

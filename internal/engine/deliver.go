@@ -59,6 +59,7 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 		_ = c.p.Span(body) // carries the pin; the Reply keeps the error
 	default:
 		version, tag := ent.Version, c.head.strongValidator()
+		c.size = ent.Size
 		if tag != nil { // in the store's memory, which is about to be released
 			c.tag = append(c.tag[:0], tag...)
 			tag = c.tag

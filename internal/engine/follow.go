@@ -90,6 +90,7 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	}
 	f.mu.Lock()
 	size, stored, head := f.size, f.stored, f.headForLocked(c)
+	c.size = size
 	reach := f.length + f.ahead
 	pulls := f.ahead > 0 && f.phase == growing && f.leader != c
 	f.mu.Unlock()

@@ -268,7 +268,7 @@ func (c *call) deliverPart(v rfc9111.Verdict) bool {
 	c.out.TTL, c.out.Tier = v.TTL, c.entry.Tier
 	c.startStored(&c.head, v, c.head.facts.Length)
 	have := c.head.runs
-	c.tag = append(c.tag[:0], c.head.strongValidator()...)
+	c.tag, c.size = append(c.tag[:0], c.head.strongValidator()...), c.head.facts.Length
 	c.entry.Release()
 	c.sendPart(nil, have, v.Selection, c.head.facts.Length)
 	return true
@@ -339,7 +339,7 @@ func (c *call) followPart(f *fetch, stale *old, mine bool) bool {
 	}
 	c.tellFetched(f, stale, stored)
 	c.startStored(head, v, length)
-	c.tag = append(c.tag[:0], f.head.strongValidator()...)
+	c.tag, c.size = append(c.tag[:0], f.head.strongValidator()...), length
 	if c.sendPart(f, f.have, v.Selection, length) {
 		f.finishes() // its reader has what it came for
 	}

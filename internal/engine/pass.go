@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"opencache/internal/rfc9111"
 	"opencache/internal/wire"
@@ -279,11 +278,13 @@ func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
 		return nil, err
 	}
 	want := fmt.Sprintf("bytes %d-%d/", from, to)
+	p, length, ok := rfc9111.ParseContentRange(resp.Get(wire.ContentRange))
+	ok = ok && p == rfc9111.Part{First: from, Last: to} && (length == c.size || length == rfc9111.Absent || c.size < 0)
 	got, gotTag := string(resp.Get(wire.ContentRange)), string(resp.Get(wire.ETag))
 	if tag[0] != '"' {
 		gotTag = string(resp.Get(wire.LastModified))
 	}
-	if resp.Status != 206 || resp.Body == nil || gotTag != string(tag) || !strings.HasPrefix(got, want) {
+	if resp.Status != 206 || resp.Body == nil || gotTag != string(tag) || !ok {
 		closeBody(resp)
 		return nil, fmt.Errorf("asked for %s* of %s: status %d, Content-Range %q, validator %q", want, tag, resp.Status, got, gotTag)
 	}

@@ -58,7 +58,7 @@ func (c *call) deliverSpread(v rfc9111.Verdict) bool {
 // takeUp makes s what the call sends. Who goes on where an answer ended has
 // more to come.
 func (c *call) takeUp(s *spread, sel rfc9111.Selection) {
-	c.spread = *s
+	c.spread, c.size = *s, s.length
 	if sel.Parts == 1 && sel.First > 0 && c.e.strides.has(stride{s.version, sel.First}) {
 		c.spread.ahead = c.pol.ahead(c.e)
 	}

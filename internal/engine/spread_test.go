@@ -530,6 +530,22 @@ func TestHoleForbidden(t *testing.T) {
 	}
 }
 
+// TestResumeOtherLength: what a client has to ask for by himself is of no use,
+// either, when the content has another length by now, whatever its tag.
+func TestResumeOtherLength(t *testing.T) {
+	play(t, func(t *testing.T) {
+		g, content := newSpread(t, 8)
+		defer g.close()
+		g.set(object{content, `"1"`, "\r\nCache-Control: public, max-age=60"})
+		g.quiet("/x", bytesOf(0, 3*seg-1)).want(t, 206, "MISS", content[:3*seg])
+		g.set(object{strings.Repeat("#", 9*seg), `"1"`, "\r\nCache-Control: public, max-age=60"})
+		s := g.quiet("/x", "Range: bytes=0-", "Authorization: Basic x") // it fetches alone
+		if got := s.body.String(); !s.aborted || !strings.HasPrefix(content, got) {
+			t.Errorf("got %d bytes, aborted %t (%+v)", len(got), s.aborted, s.out)
+		}
+	})
+}
+
 // TestRangesIgnored: an origin that ignores ranges is streamed once, and
 // segmented as it passes: the client gets its range, later ones are hits.
 func TestRangesIgnored(t *testing.T) {
