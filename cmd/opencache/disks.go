@@ -111,6 +111,26 @@ func (o *serveOptions) besideMemory(log *slog.Logger) size {
 	return size(z.Overhead())
 }
 
+// tellFound says what the disks have brought back from before the start.
+func tellFound(z *store.Zone, log *slog.Logger) {
+	st := z.Stats()
+	for i := range st.Disks {
+		d := &st.Disks[i]
+		r := &d.Recovered
+		l := log.With("dir", d.Dir, "objects", r.Objects, "segments", r.Segments, "bytes", r.Bytes, "damaged", r.Damaged, "took", r.Took)
+		switch {
+		case r.Empty != "":
+			l.Warn("a disk brings nothing back", "why", r.Empty)
+		case r.Soft:
+			l.Warn("a disk was not closed before the machine went down: what it brings back is validated before use")
+		case r.Damaged > 0:
+			l.Warn("a disk brings back what is not damaged")
+		default:
+			l.Info("a disk is open")
+		}
+	}
+}
+
 // openZone opens the store, and says which flag is at fault when it cannot.
 func openZone(o *serveOptions, log *slog.Logger) (*store.Zone, error) {
 	z, err := store.Open(o.zone(log))

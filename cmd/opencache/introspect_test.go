@@ -208,7 +208,14 @@ func TestZonesOfDisks(t *testing.T) {
 			t.Errorf("%s: met %d, want %d", tier, len(met), want)
 		}
 	}
-	lintMetrics(t, a)
+	st := a.stack.zone.Stats()
+	disk := st.Disk()
+	text := lintMetrics(t, a)
+	for tier, live := range map[string]int64{"memory": st.Memory.Live, "disk": disk.Live} {
+		if line := fmt.Sprintf("opencache_cache_bytes{tier=%q} %d\n", tier, live); live == 0 || !strings.Contains(text, line) {
+			t.Errorf("no line %q", line)
+		}
+	}
 }
 
 // What the program shows passes the linter of metrics.

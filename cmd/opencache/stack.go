@@ -62,6 +62,7 @@ func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
 	if s.zone, err = openZone(o, log); err != nil {
 		return nil, err
 	}
+	tellFound(s.zone, log)
 	if err := s.shareSites(o); err != nil {
 		return nil, errors.Join(err, s.zone.Close())
 	}
@@ -128,7 +129,7 @@ func (s *stack) source() telemetry.Source {
 	return telemetry.Source{
 		Version: b.Version, Revision: b.Revision,
 		Objects:     func() int64 { return s.stored().Objects },
-		Bytes:       func(yield func(string, int64) bool) { yield("memory", s.stored().Live) },
+		Bytes:       s.bytes,
 		Evictions:   s.evictions(),
 		Waiters:     s.engine.Stats.Waiting.Load,
 		Connections: func() int64 { return int64(s.server.Stats().Open) },
@@ -167,6 +168,16 @@ func (s *stack) upstreamConns(yield func(string, int64) bool) {
 func (s *stack) stored() store.Stats {
 	st := s.zone.Stats()
 	return st.Total()
+}
+
+// bytes yields the bytes that stored responses take, by tier.
+func (s *stack) bytes(yield func(string, int64) bool) {
+	st := s.zone.Stats()
+	if !yield(store.InMemory.String(), st.Memory.Live) || len(st.Disks) == 0 {
+		return
+	}
+	disk := st.Disk()
+	yield(store.OnDisk.String(), disk.Live)
 }
 
 // evictions yields the records that the store lost, by reason.

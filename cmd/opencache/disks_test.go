@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The log says at each start what a disk has brought back, and when it is
+// nothing, why.
+func TestDiskFoundIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct{ lose, want string }{
+		{"", `level=INFO msg="a disk is open" dir=` + dir + ` objects=0 `},
+		{"", `level=INFO msg="a disk is open"`},
+		{"opencache.journal", `level=WARN msg="a disk brings nothing back" dir=` + dir},
+	} {
+		if tt.lose != "" {
+			if err := os.Remove(filepath.Join(dir, tt.lose)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var log bytes.Buffer
+		o := serveOptions{diskOptions: diskOptions{Disk: diskSizes{{Dir: dir, Size: 8 << 20}}, DiskMean: 8 << 10, DiskTimeout: time.Second}}
+		s := slog.New(slog.NewTextHandler(&log, nil))
+		z, err := openZone(&o, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tellFound(z, s)
+		if err := z.Close(); err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(log.String(), tt.want) || strings.Count(log.String(), "\n") != 1 {
+			t.Errorf("without %q: got %q, want %q in it", tt.lose, log.String(), tt.want)
+		}
+	}
+}
