@@ -61,7 +61,7 @@ type purgeReport struct {
 
 type urlFound struct {
 	URL   string `json:"url"`
-	Found bool   `json:"found"`
+	Found *bool  `json:"found"` // nil: it ends in *, and is counted with the rest
 }
 
 // purge answers POST /v1/purge.
@@ -90,8 +90,12 @@ func (a *admin) purge(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	done.Wait(ctx)
 	report := purgeReport{PurgeAnswer: done.Tell(), Soft: o.Soft}
-	for i, found := range done.Found {
-		report.URLs = append(report.URLs, urlFound{o.URLs[i], found})
+	for i := range done.Found {
+		one := urlFound{URL: o.URLs[i]}
+		if !strings.HasSuffix(one.URL, "*") {
+			one.Found = &done.Found[i]
+		}
+		report.URLs = append(report.URLs, one)
 	}
 	tell(w, http.StatusOK, report)
 }
@@ -169,7 +173,7 @@ func (c *purgeCmd) Run() error {
 // text says in words what became of it.
 func (r *purgeReport) text() (s string) {
 	for _, u := range r.URLs {
-		if !u.Found && len(r.URLs) > 1 {
+		if u.Found != nil && !*u.Found && len(r.URLs) > 1 {
 			s += "not there: " + u.URL + "\n"
 		}
 	}

@@ -96,6 +96,7 @@ func TestPurgeKinds(t *testing.T) {
 		{`{"urls":["http://a.test/img/1.jpg"]}`, []int{1}, `"purged":1,"by":"url"`},
 		{`{"urls":["/img/2.png?a=2&v=1","https://B.test:443/./new/../new/1","/none"]}`, []int{2, 3}, `{"url":"/none","found":false}`},
 		{`{"urls":["http://a.test/img/*"],"wait":"5s"}`, []int{1, 2}, `"purged":2`},
+		{`{"urls":["/img/*","/new/1"],"wait":"5s"}`, []int{1, 2, 3}, `{"url":"/img/*","found":null},{"url":"/new/1","found":true}`},
 		{`{"prefix":"/img/2","wait":"5s"}`, []int{2}, `"purged":1,"by":"prefix"`},
 		{`{"tags":["img"],"wait":"5s"}`, []int{1, 2}, `"purged":2,"by":"tag"`},
 		{`{"tags":["1","2.png"],"wait":"5s"}`, []int{2, 3}, `"purged":2`},
@@ -257,16 +258,17 @@ func TestPurgeCommand(t *testing.T) {
 
 func TestPurgeReportText(t *testing.T) {
 	number := func(n int64) *int64 { return &n }
+	yes, no := true, false
 	for _, tt := range []struct {
 		r    purgeReport
 		want string
 	}{
-		{purgeReport{URLs: []urlFound{{"/", true}}}, "in force; how many URLs it hits is not counted yet"},
+		{purgeReport{URLs: []urlFound{{"/", &yes}}}, "in force; how many URLs it hits is not counted yet"},
 		{func() (r purgeReport) { r.AtLeast = 3; return r }(), "in force; at least 3 responses, not all counted yet"},
 		{func() (r purgeReport) { r.Purged = number(0); return r }(), "purged: nothing was there"},
 		{func() (r purgeReport) { r.Purged, r.Soft = number(2), true; return r }(), "to be validated: 2 responses"},
 		{func() (r purgeReport) {
-			r.Purged, r.URLs = number(1), []urlFound{{"/a", true}, {"/b", false}}
+			r.Purged, r.URLs = number(1), []urlFound{{"/a", &yes}, {"/b", &no}, {"/c*", nil}}
 			return r
 		}(), "not there: /b\npurged: 1 URL\n"},
 	} {
