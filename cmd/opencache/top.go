@@ -156,7 +156,8 @@ func (w *watcher) sight() *sight {
 	s := compare(w.was, w.is)
 	s.Addr = w.cache.addr
 	if w.fault != nil {
-		s.Fault, s.FaultFor = w.fault.Error(), w.now().Sub(w.since).Seconds()
+		s.Time = w.now() // of the line that says so
+		s.Fault, s.FaultFor = w.fault.Error(), s.Time.Sub(w.since).Seconds()
 	}
 	return s
 }

@@ -69,12 +69,17 @@ var errSeen = errors.New("seen enough")
 func TestTopSurvivesRestart(t *testing.T) {
 	c, client := startAway(t)
 	var seen []string
+	var last time.Time
 	out := &stepped{next: func(n int, s *sight) error {
+		defer func() { last = s.Time }()
 		switch {
 		case s.Fault != "":
 			seen = append(seen, "away")
 			if !strings.Contains(s.lines()[0], "NO ANSWER for ") || len(s.Keys) == 0 {
 				t.Errorf("away: got %q and %d keys, want what was last seen", s.lines()[0], len(s.Keys))
+			}
+			if s.Time.Equal(last) {
+				t.Errorf("away: the time is that of the last look that had an answer: %s", last)
 			}
 			c.started.Store(2)
 			c.away.Store(false)
