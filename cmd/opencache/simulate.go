@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,11 +53,18 @@ func (c *simulateCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("simulate: %w", err)
 	}
-	if c.Plot != "" {
+	if err := c.print(report); err != nil {
+		return err
+	}
+	if c.Plot != "" { // behind the rest: a picture that fails takes no result with it
 		if err := c.draw(report); err != nil {
 			return fmt.Errorf("--plot: %w", err)
 		}
 	}
+	return nil
+}
+
+func (c *simulateCmd) print(report *lab.Report) error {
 	if c.Output == "json" {
 		out := json.NewEncoder(os.Stdout)
 		out.SetIndent("", "  ")
@@ -232,7 +240,7 @@ func (c *simulateCmd) draw(r *lab.Report) error {
 		lines[i].Points = append(lines[i].Points, [2]float64{float64(p.Size) / (1 << 20), 100 * p.HitRatio})
 	}
 	for _, l := range lines {
-		slices.SortFunc(l.Points, func(a, b [2]float64) int { return int(a[0] - b[0]) })
+		slices.SortFunc(l.Points, func(a, b [2]float64) int { return cmp.Compare(a[0], b[0]) })
 	}
 	title := c.Generate
 	if title == "" {

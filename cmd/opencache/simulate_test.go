@@ -29,6 +29,11 @@ func TestSimulate(t *testing.T) {
 		t.Errorf("got code %d, %q, %v, a picture %.60q", code, stderr, err, drawn)
 	}
 
+	code, stdout, stderr = run(t, nil, "simulate", "--trace", trace, "--sizes", "4M", "--policies", "lru", "--plot", filepath.Join(dir, "none", "plot.svg"))
+	if code != 1 || !strings.Contains(stdout, " 4M     lru  90.00") || !strings.Contains(stderr, "--plot: ") {
+		t.Errorf("a picture that cannot be drawn: got code %d, %q, %q", code, stdout, stderr)
+	}
+
 	cmd := opencache(t, nil, "simulate", "--trace=-", "--sizes=4M", "--policies=lru,opencache", "--warmup=18", "-o", "json")
 	cmd.Stdin = strings.NewReader(lines)
 	out, err := cmd.Output()
