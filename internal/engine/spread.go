@@ -36,6 +36,11 @@ func (e *Engine) spreadable(h *storedHead, length int64) bool {
 // reports false, with nothing sent, when the request has to look again.
 func (c *call) deliverSpread(v rfc9111.Verdict) bool {
 	ent := &c.entry
+	if c.ask.OnlyIfCached() && c.needsContent(v.Selection) && !c.hasSegments(v) {
+		ent.Release()
+		c.refuse(Reason(rfc9111.WhyOnlyIfCached))
+		return true
+	}
 	c.takeUp(&spread{version: ent.Version, length: ent.Size}, v.Selection)
 	c.tag = append(c.tag[:0], c.head.strongValidator()...)
 	if p, ok := c.firstHole(v.Selection); ok {
@@ -92,12 +97,7 @@ func (c *call) holeIn(p rfc9111.Part, near int64) (hole rfc9111.Part, ok bool) {
 // deliverHole is deliverSpread when a hole is near: it waits for the origin to
 // say that it still has that content.
 func (c *call) deliverHole(v rfc9111.Verdict, hole rfc9111.Part) bool {
-	switch {
-	case c.ask.OnlyIfCached():
-		c.entry.Release()
-		c.refuse(Reason(rfc9111.WhyOnlyIfCached))
-		return true
-	case c.alone():
+	if c.alone() {
 		c.entry.Release()
 		c.pass(ForPartial, 0)
 		return true

@@ -634,6 +634,27 @@ func TestSpreadStale(t *testing.T) {
 	})
 }
 
+// TestSpreadOnlyIfCached: who wants only what is stored has nothing fetched,
+// however far the hole is.
+func TestSpreadOnlyIfCached(t *testing.T) {
+	play(t, func(t *testing.T) {
+		g, content := newSpread(t, 8)
+		defer g.close()
+		const only = "Cache-Control: only-if-cached"
+		g.quiet("/x", bytesOf(0, 3*seg-1)).want(t, 206, "MISS", content[:3*seg])
+		g.saw(segs(0, 2, 8))
+		for _, fields := range [][]string{{only}, {only, fmt.Sprintf("Range: bytes=0-9,%d-", 7*seg)}, {only, bytesOf(0, 4*seg)}} {
+			if s := g.quiet("/x", fields...); s.reply.Status != 504 {
+				t.Errorf("%q: got %d (%+v)", fields, s.reply.Status, s.out)
+			}
+		}
+		g.quiet("/x", only, bytesOf(5, 3*seg-1)).want(t, 206, "HIT", content[5:3*seg])
+		g.quiet("/x", only, fmt.Sprintf("Range: bytes=%d-", len(content))).want(t, 416, "HIT", "")
+		g.quiet("/x", only, `If-None-Match: "1"`).want(t, 304, "HIT", "")
+		g.saw()
+	})
+}
+
 // TestUncacheableRange: a response that is nobody else's gives its client the
 // range that it asked for.
 func TestUncacheableRange(t *testing.T) {
