@@ -492,8 +492,8 @@ func (d *drama) judgeFacts(n int, c comeback) {
 		}
 	}
 	for key, stamp := range want {
-		if c.back.marks[hashOf(key)].stamp != stamp {
-			d.t.Fatalf("after %d deeds: marker of key %d has stamp %d, want %d", n, key, c.back.marks[hashOf(key)].stamp, stamp)
+		if c.back.marks[tagOf(hashOf(key))].stamp != stamp {
+			d.t.Fatalf("after %d deeds: marker of key %d has stamp %d, want %d", n, key, c.back.marks[tagOf(hashOf(key))].stamp, stamp)
 		}
 	}
 	if len(c.back.marks) != len(want) {
@@ -574,7 +574,7 @@ func TestCrashOfTheMachine(t *testing.T) {
 			}
 			c := d.recover(s, "b2")
 			for key, x := range c.keys {
-				if _, marked := c.back.marks[x.hash]; marked || !x.soft {
+				if _, marked := c.back.marks[tagOf(x.hash)]; marked || !x.soft {
 					t.Errorf("seed %d, %d deeds: key %d came back, soft %v, under a marker %v", seed, n, key, x.soft, marked)
 				}
 			}

@@ -60,20 +60,16 @@ func (d *Disk) exchange(h Hash, decide deciding, entered func(stamp uint64)) err
 
 // same reports whether c is still what it was, hits apart.
 func (c *diskCell) same(was *diskCell) bool {
-	return c.place == was.place && (c.stored() || c.state == was.state && c.extra == was.extra)
+	return c.place == was.place && (c.stored() || c.state == was.state && c.expires() == was.expires())
 }
 
-// makeRoomLocked fills old with what a new entry e takes the place of. A marker
-// of variants is not crowded out: the journal could not say of which hash.
+// makeRoomLocked fills old with what a new entry e takes the place of.
 func (d *Disk) makeRoomLocked(h Hash, old, e *diskCell) (there bool, why Loss, err error) {
 	if e.place == 0 {
 		return false, kept, nil
 	}
 	d.index.roomLocked(h, &old.cell)
-	if there = old.tag&^versionMask != 0; there && old.kind() == Variants {
-		return false, kept, ErrFull
-	}
-	return there, Crowded, nil
+	return old.tag&^versionMask != 0, Crowded, nil
 }
 
 // goneLocked returns what the journal has to say before e replaces old. What is
@@ -86,12 +82,16 @@ func (d *Disk) goneLocked(h Hash, old, e *diskCell, there bool) (entries []entry
 			})
 		}
 	}
+	tag := old.tag &^ versionMask
+	if there && old.kind() == Variants && tag != tagOf(h) {
+		entries = append(entries, entry{kind: entryMark, hash: Hash{tag}, stamp: d.stamp.Add(1)}) // crowded out: no more is known of its hash
+	}
 	mark := entry{kind: entryMark, hash: h, stamp: d.stamp.Add(1)}
 	switch {
 	case e.kind() == Variants:
-		mark.place, mark.state, mark.extra = e.place, e.state, e.extra
+		mark.place, mark.state, mark.extra = e.place, e.state, uint64(e.expires())
 		entries = append(entries, mark)
-	case there && old.kind() == Variants:
+	case there && old.kind() == Variants && tag == tagOf(h):
 		entries = append(entries, mark)
 	}
 	return entries

@@ -34,6 +34,7 @@ func (d *Disk) lookup(h Hash, key []byte, now int64, e *Entry) (rec []byte, plac
 			}
 		case Variants, HitForMiss:
 			e.marker(&c.cell, now)
+			d.index.stir(&c.cell)
 			return nil, 0
 		default:
 			return nil, 0
@@ -308,7 +309,7 @@ func (d *Disk) tally(h Hash, generation uint32) (n int, e entry) {
 		to := k.cell()
 		to.at = c.at
 		d.index.setLocked(h, &to)
-		e = entry{kind: entryMark, hash: h, stamp: d.stamp.Add(1), place: to.place, state: to.state, extra: to.extra}
+		e = entry{kind: entryMark, hash: h, stamp: d.stamp.Add(1), place: to.place, state: to.state, extra: uint64(to.expires())}
 	}
 	return k.tally, e
 }

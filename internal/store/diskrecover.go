@@ -68,8 +68,10 @@ func (d *Disk) recover() error {
 	if err := v.slots(d.restore); err != nil {
 		return err
 	}
-	for h, k := range v.back.marks {
-		d.restoreMark(h, cell{place: k.place, state: k.state, extra: k.extra})
+	for tag, k := range v.back.marks {
+		if !d.restoreMark(k.hash, cell{place: k.place, state: k.state, extra: k.extra}) {
+			delete(v.back.marks, tag) // at no later start either
+		}
 	}
 	d.registry.restore(v.back)
 	d.stamp.Store(v.back.stamp)
@@ -139,23 +141,24 @@ func (d *Disk) restoreRecord(e *diskEntry, stamp uint64) {
 }
 
 // restoreMark takes in a marker, unless a record is under its hash: or none
-// but markers are where it would be.
-func (d *Disk) restoreMark(h Hash, k cell) {
+// but markers are where it would be. It reports whether it did.
+func (d *Disk) restoreMark(h Hash, k cell) bool {
 	var old diskCell
 	mu := d.index.lock(h)
 	defer mu.Unlock()
 	if d.index.findLocked(h, &old.cell) {
-		return
+		return false
 	}
 	d.index.roomLocked(h, &old.cell)
 	there := old.tag&^versionMask != 0
 	if there && !old.stored() {
-		return
+		return false
 	}
 	if there {
 		d.v.bury(old.slab(), d.slabs[old.slab()].generation, old.listing())
 	}
 	d.applyLocked(h, &old, &diskCell{k}, there, Crowded)
+	return true
 }
 
 // arrange puts the slabs where they were: those of which something came back

@@ -38,7 +38,8 @@ type entry struct {
 	hash   Hash   // mark; site: its first word
 	text   []byte // intern: the list; site: its name, cut to siteNameMost
 	ban    ban    // ban; seq, clear: its seq
-	// mark: the words of the index entry; place 0: no marker is there any more
+	// mark: the words of the index entry; place 0: no marker is there any more,
+	// of any hash with the tag of this one
 	place, state, extra uint64
 	stamp               uint64 // mark, clear
 	slab                int    // kill, soft

@@ -16,11 +16,11 @@ import (
 //	place  kind 3 | slab 22 | offset/16 17 | slab's sequence 22
 //	       or, of a marker: kind 3 | tally 10 | number of sets 3 | sets 4 × 12
 //	state  checked 32 | … | soft 1 | frequency 2; of a marker: generation 32 | born 32
-//	extra  place in the slab's directory 16 | bytes in the slab 32; of a marker: expiry
+//	extra  place in the slab's directory 16 | bytes in the slab 32; of a marker: heat 2 | expiry 62
 //
 // Writers lock a shard of the index; both buckets of a hash are in one shard.
 // Readers read words atomically and compare the tag before and after. Only the
-// frequency changes without the lock, by compare-and-swap.
+// frequency, and a marker's heat, change without the lock, by compare-and-swap.
 type index struct {
 	words  []atomic.Uint64
 	shards []shard // a power of two
@@ -50,6 +50,7 @@ const (
 	tallyMax = 1<<10 - 1
 	softBit  = 1 << 2
 
+	heatShift = 62
 	kindShift = 61
 	slabShift = 39
 	offShift  = 22
@@ -212,6 +213,9 @@ func (x *index) emptyLocked(bucket int) (at, n int) {
 	return at, n
 }
 
+// coldestLocked finds what is to make room in two full buckets. No slab takes
+// markers along, so those of variants cool down here: one that nobody looked
+// up while its buckets overflowed a few times goes before any record does.
 func (x *index) coldestLocked(a, b int, c *cell) {
 	least := -1
 	var d cell
@@ -221,20 +225,33 @@ func (x *index) coldestLocked(a, b int, c *cell) {
 			if w := d.warmth(); least < 0 || w < least {
 				*c, least = d, w
 			}
+			if d.kind() == Variants && d.heat() > 0 {
+				x.words[i+extraAt].CompareAndSwap(d.extra, d.extra-1<<heatShift)
+			}
 		}
 	}
 }
 
-// warmth orders the entries of a full bucket. The marker of variants is the
-// way to many records, so it goes last.
+// warmth orders the entries of a full bucket.
 func (c *cell) warmth() int {
 	switch c.kind() {
 	case Variants:
-		return freqMax + 2
+		return 2*c.heat() + 1
 	case HitForMiss:
 		return 0
 	}
-	return c.freq() + 1
+	return 2*c.freq() + 2
+}
+
+// heat is the frequency of a marker, expires its expiry.
+func (c *cell) heat() int      { return int(c.extra >> heatShift) }
+func (c *cell) expires() int64 { return int64(c.extra & (1<<heatShift - 1)) }
+
+// stir counts a hit of a marker.
+func (x *index) stir(c *cell) {
+	if c.heat() < freqMax {
+		x.words[c.at+extraAt].CompareAndSwap(c.extra, c.extra+1<<heatShift)
+	}
 }
 
 // setLocked writes the entry at c.at for h. Readers that come by see an odd

@@ -17,6 +17,7 @@ func (m *Memory) Lookup(h Hash, key []byte, now int64, e *Entry) {
 			}
 		case Variants, HitForMiss:
 			e.marker(&c, now)
+			m.index.stir(&c)
 			return
 		default:
 			return
@@ -82,7 +83,7 @@ func (m *Memory) checked(h Hash, was *cell, newest Seq, hard, soft bool) bool {
 }
 
 func (e *Entry) marker(c *cell, now int64) {
-	if expires := int64(c.extra); expires != 0 && now >= expires {
+	if expires := c.expires(); expires != 0 && now >= expires {
 		return
 	}
 	mk := c.unmarker()

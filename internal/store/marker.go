@@ -114,7 +114,11 @@ func (k *Marker) cell() cell {
 	for i, s := range k.Sets[:k.NumSets] {
 		place |= uint64(s) << (12 * i)
 	}
-	return cell{place: place, state: uint64(k.Generation)<<32 | uint64(k.Born), extra: uint64(k.Expires)}
+	expires := uint64(min(k.Expires, 1<<heatShift-1))
+	if k.Expires < 0 {
+		expires = 1 // long ago; 0 is never
+	}
+	return cell{place: place, state: uint64(k.Generation)<<32 | uint64(k.Born), extra: 1<<heatShift | expires}
 }
 
 // unmarker is the marker that c is.
@@ -124,6 +128,6 @@ func (c *cell) unmarker() (k Marker) {
 		k.Sets[i] = Set(c.place >> (12 * i) & (maxSets - 1))
 	}
 	k.tally = int(c.place >> 51 & tallyMax)
-	k.Generation, k.Born, k.Expires = uint32(c.state>>32), Seq(c.state), int64(c.extra)
+	k.Generation, k.Born, k.Expires = uint32(c.state>>32), Seq(c.state), c.expires()
 	return k
 }

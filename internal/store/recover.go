@@ -152,9 +152,9 @@ func (v *volume) listing(slab, at int) (l foundListing, generation uint64, ok bo
 // lost to a younger record, or names a list that is not known.
 func (v *volume) settleMarks(beaten map[Hash]bool) {
 	now := v.o.now().UnixMilli()
-	for h, k := range v.back.marks {
-		if k.place == 0 || k.expired(now) || beaten[h] || !v.knows(&k) {
-			delete(v.back.marks, h)
+	for tag, k := range v.back.marks {
+		if k.place == 0 || k.expired(now) || beaten[k.hash] || !v.knows(&k) {
+			delete(v.back.marks, tag)
 		}
 	}
 	v.found.marks = int64(len(v.back.marks))
@@ -272,9 +272,9 @@ func (p *pass) listings(s *slot, b []byte, l []foundListing, f *findings) ([]fou
 // below reports whether a marker of the same hash is younger than x; else it
 // is beaten.
 func (p *pass) below(x *foundListing, s *slot) bool {
-	k, ok := p.v.back.marks[x.hash]
+	k, ok := p.v.back.marks[tagOf(x.hash)]
 	switch {
-	case !ok:
+	case !ok || k.hash != x.hash:
 		return false
 	case k.stamp > x.stamp:
 		p.v.bury(s.slab, s.generation, x.at)

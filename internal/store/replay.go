@@ -63,10 +63,10 @@ type replay struct {
 	interned map[Set][]byte
 	sites    map[uint16]siteFact
 	bans     bans
-	marks    map[Hash]markFact
-	dead     map[int]*life // by slab: listings that must not come back
-	soft     map[int]*life // by slab: listings to be validated
-	cleared  uint64        // no listing with a stamp up to it comes back
+	marks    map[uint64]markFact // by tag, as in the index
+	dead     map[int]*life       // by slab: listings that must not come back
+	soft     map[int]*life       // by slab: listings to be validated
+	cleared  uint64              // no listing with a stamp up to it comes back
 	seq      Seq
 	stamp    uint64 // the newest seen
 
@@ -83,7 +83,10 @@ type siteFact struct {
 }
 
 // A markFact is the marker under a hash; place 0: none any more.
-type markFact struct{ place, state, extra, stamp uint64 }
+type markFact struct {
+	hash                       Hash
+	place, state, extra, stamp uint64
+}
 
 // A life is a set of listings of one life of a slab.
 type life struct {
@@ -116,7 +119,7 @@ func addTo(lives map[int]*life, e *entry) {
 
 func newReplay() *replay {
 	return &replay{
-		interned: map[Set][]byte{}, sites: map[uint16]siteFact{}, marks: map[Hash]markFact{},
+		interned: map[Set][]byte{}, sites: map[uint16]siteFact{}, marks: map[uint64]markFact{},
 		dead: map[int]*life{}, soft: map[int]*life{},
 	}
 }
@@ -140,8 +143,8 @@ func (r *replay) apply(e *entry) {
 		if e.place != 0 {
 			r.seq = max(r.seq, Seq(e.state))
 		}
-		if e.stamp >= r.marks[e.hash].stamp {
-			r.marks[e.hash] = markFact{e.place, e.state, e.extra, e.stamp}
+		if tag := tagOf(e.hash); e.stamp >= r.marks[tag].stamp {
+			r.marks[tag] = markFact{e.hash, e.place, e.state, e.extra, e.stamp}
 		}
 	case entryKill:
 		addTo(r.dead, e)
@@ -203,9 +206,9 @@ func (r *replay) facts(b []byte, seed uint32, now int64) []byte {
 	for _, d := range r.bans.list {
 		add(entry{kind: entryBan, ban: d})
 	}
-	for h, k := range r.marks {
+	for _, k := range r.marks {
 		if k.place != 0 && !k.expired(now) {
-			add(entry{kind: entryMark, hash: h, place: k.place, state: k.state, extra: k.extra, stamp: k.stamp})
+			add(entry{kind: entryMark, hash: k.hash, place: k.place, state: k.state, extra: k.extra, stamp: k.stamp})
 		}
 	}
 	for n, l := range r.dead {

@@ -227,7 +227,7 @@ func TestJournalWounds(t *testing.T) {
 			for i := range uint64(3) {
 				mk := Marker{Kind: Variants, Generation: 1}
 				c := mk.cell()
-				if err := v.journal.append(entry{kind: entryMark, hash: Hash{i, 1}, stamp: i + 1, place: c.place, state: c.state}); err != nil {
+				if err := v.journal.append(entry{kind: entryMark, hash: hashOf(int(i) + 1), stamp: i + 1, place: c.place, state: c.state}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -269,7 +269,7 @@ func TestCompaction(t *testing.T) {
 	c := mk.cell()
 	var e []entry
 	for i := range 200_000 {
-		e = append(e, entry{kind: entryMark, hash: Hash{uint64(i % 10)}, stamp: uint64(i + 1), place: c.place, state: c.state},
+		e = append(e, entry{kind: entryMark, hash: hashOf(i%10 + 1), stamp: uint64(i + 1), place: c.place, state: c.state},
 			entry{kind: entryKill, slab: i % 4, generation: uint64(i/100_000 + 1), listings: []uint16{uint16(i % 256)}})
 		if len(e) >= 200 {
 			if err := v.journal.append(e...); err != nil {
