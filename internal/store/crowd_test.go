@@ -2,7 +2,10 @@ package store
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -106,4 +109,58 @@ func TestCrowdedMarkers(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestTrimmedWhileReplaced: what makes room for its site is noted as gone before
+// it is: a record that comes under its hash meanwhile is not acknowledged sooner.
+func TestTrimmedWhileReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := &crashFolder{heapFolder: newHeapFolder()}
+		var hold atomic.Bool
+		release := make(chan struct{})
+		d := openTestDisk(t, func(o *DiskOptions) {
+			o.folder = &crashing{folder, func() {
+				if hold.Load() {
+					<-release
+				}
+			}}
+		})
+		const site = 7
+		record := func(key string, size int) *Record {
+			return &Record{
+				Hash: d.Hash([]byte(key)), Key: []byte(key), Site: site, Meta: fmt.Append(nil, size),
+				Body: [][]byte{make([]byte, size)}, Size: int64(size),
+			}
+		}
+		if err := d.SetShare(site, 0, 50000); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Put(record("key", 40000)); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, d)
+		hold.Store(true)
+		var wg sync.WaitGroup
+		var acknowledged atomic.Bool
+		wg.Go(func() { _ = d.Put(record("another", 40000)) })
+		synctest.Wait()
+		wg.Go(func() {
+			if d.Put(record("key", 100)) == nil {
+				acknowledged.Store(true)
+			}
+		})
+		synctest.Wait()
+		if acknowledged.Load() {
+			again := openTestDisk(t, func(o *DiskOptions) { o.folder = folder.copied() })
+			var e Entry
+			again.Lookup(d.Hash([]byte("key")), []byte("key"), 0, &e)
+			if e.Kind != Nothing && string(e.Meta) != "100" {
+				t.Errorf("after a kill: got the record of %s bytes, want that of 100 or none", e.Meta)
+			}
+			e.Release()
+		}
+		hold.Store(false)
+		close(release)
+		wg.Wait()
+	})
 }

@@ -405,23 +405,48 @@ func (d *Disk) trim(a uint16, most int64) {
 	acc := &d.accounts[a]
 	buckets := len(d.index.words) / bucketWords
 	looks := min(trimCells/ways, trimTurns*buckets)
+	for looks > 0 && acc.live.Load() > most {
+		n := min(trimBuckets, buckets, looks)
+		d.trimBatch(a, n, acc.live.Load()-most)
+		looks -= n
+	}
+}
+
+// trimBuckets is how many buckets trim looks at before it tells the journal.
+const trimBuckets = 64
+
+// trimBatch drops records of account a in the next n buckets, until they have
+// excess bytes. The journal is told first: once they are out of the index, what
+// comes under their hashes would not know of them.
+func (d *Disk) trimBatch(a uint16, n int, excess int64) {
+	acc := &d.accounts[a]
 	var gone []entry
-	for ; looks > 0 && acc.live.Load() > most; looks-- {
+	var fallen []diskCell
+	for range n {
 		d.index.bucket(acc.hand, func(x *cell) {
 			c := diskCell{*x}
 			switch {
-			case !c.stored() || c.account() != a || acc.live.Load() <= most:
+			case !c.stored() || c.account() != a || excess <= 0:
 			case c.freq() > 0:
 				d.index.words[c.at+stateAt].CompareAndSwap(c.state, c.state-1)
 			default:
 				gone = append(gone, d.goneLocked(Hash{}, &c, &diskCell{}, true)...)
-				d.dropLocked(&c, OverLimit)
+				fallen = append(fallen, c)
+				excess -= int64(aligned(c.length()))
 			}
 		})
-		acc.hand = (acc.hand + 1) % buckets
+		acc.hand = (acc.hand + 1) % (len(d.index.words) / bucketWords)
 	}
 	if len(gone) > 0 {
 		d.tell(gone...)
+	}
+	for i := range fallen {
+		was := &fallen[i]
+		d.index.bucket(was.at/bucketWords, func(x *cell) {
+			if x.at == was.at && x.place == was.place {
+				d.dropLocked(&diskCell{*x}, OverLimit)
+			}
+		})
 	}
 }
 
