@@ -169,7 +169,7 @@ func TestDiskKilled(t *testing.T) {
 	}
 	o := DiskOptions{Size: minVolume, Heap: true, PutWait: 10 * time.Second, Idle: 4 * time.Millisecond}
 	o.folder = &crashing{c.folder, c.before}
-	d, err := openDisk(newRegistry([32]byte{1}), o, identity{})
+	d, err := openDisk(newRegistry([32]byte{1}), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestDiskKilled(t *testing.T) {
 	for i, p := range c.points {
 		o.folder = p.left
 		p.left.locked = false
-		d, err := openDisk(newRegistry([32]byte{1}), o, identity{})
+		d, err := openDisk(newRegistry([32]byte{1}), o)
 		if err != nil {
 			t.Fatalf("point %d: %v", i, err)
 		}

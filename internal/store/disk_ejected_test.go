@@ -63,7 +63,7 @@ func (f *hungSync) sync() error { <-f.release; return nil }
 // process from ending.
 func TestCloseHung(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, err := openDisk(newRegistry([32]byte{1}), DiskOptions{Size: diskVolume, Heap: true}, identity{})
+		d, err := openDisk(newRegistry([32]byte{1}), DiskOptions{Size: diskVolume, Heap: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -253,7 +253,7 @@ func filledFolder(t *testing.T, o DiskOptions) (folder *faultyFolder, version ui
 	t.Helper()
 	folder = newFaultyFolder()
 	o.folder = folder
-	d, err := openDisk(newRegistry([32]byte{1}), o, identity{})
+	d, err := openDisk(newRegistry([32]byte{1}), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestDiskFlips(t *testing.T) {
 			}
 			flipped(folder.f, at, uint(block))
 		}
-		d, err := openDisk(newRegistry([32]byte{1}), o, identity{})
+		d, err := openDisk(newRegistry([32]byte{1}), o)
 		if err != nil {
 			refused++
 		} else {
@@ -346,7 +346,7 @@ func TestDiskFlipsLive(t *testing.T) {
 	o := DiskOptions{Size: minVolume, Heap: true, PutWait: 10 * time.Second, VerifyAlways: true}
 	folder, version, segments := filledFolder(t, o)
 	o.folder = folder
-	d, err := openDisk(newRegistry([32]byte{1}), o, identity{})
+	d, err := openDisk(newRegistry([32]byte{1}), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,15 @@ import (
 // diskVolume is the size of the volumes of these tests.
 const diskVolume = minVolume
 
+// openDisk opens a volume that is a set of its own.
+func openDisk(r *registry, o DiskOptions) (*Disk, error) {
+	d, err := readDisk(r, o, identity{})
+	if err == nil {
+		err = d.begin()
+	}
+	return d, err
+}
+
 // openTestDisk opens a volume of its own; change, which may be nil, changes the
 // options.
 func openTestDisk(t testing.TB, change func(o *DiskOptions)) *Disk {
@@ -21,7 +30,7 @@ func openTestDisk(t testing.TB, change func(o *DiskOptions)) *Disk {
 	if change != nil {
 		change(&o)
 	}
-	d, err := openDisk(newRegistry([32]byte{1}), o, identity{})
+	d, err := openDisk(newRegistry([32]byte{1}), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +180,7 @@ func TestDiskReopen(t *testing.T) {
 			if err := d.Close(); err != nil {
 				t.Fatal(err)
 			}
-			d, err := openDisk(newRegistry([32]byte{2}), o, identity{})
+			d, err := openDisk(newRegistry([32]byte{2}), o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -165,7 +165,7 @@ func tortureDisk(t *testing.T, change func(*DiskOptions)) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDisk(newRegistry([32]byte{9}), o, identity{})
+	d, err := openDisk(newRegistry([32]byte{9}), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestDiskIdle(t *testing.T) {
 			}
 		}
 		o.folder = copied
-		back, err := openDisk(newRegistry([32]byte{9}), o, identity{})
+		back, err := openDisk(newRegistry([32]byte{9}), o)
 		if err != nil {
 			t.Fatal(err)
 		}

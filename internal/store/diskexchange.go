@@ -32,7 +32,7 @@ func (d *Disk) exchange(h Hash, decide deciding, entered func(stamp uint64)) err
 		e, why, err := decide(&old, found)
 		there := found
 		if err == nil && !found {
-			there, why, err = d.makeRoomLocked(h, &old, &e)
+			there, why = d.makeRoomLocked(h, &old, &e)
 		}
 		if err == nil && (entries == nil || found != toldOf || !old.same(&told)) {
 			entries = d.goneLocked(h, &old, &e, there)
@@ -64,12 +64,12 @@ func (c *diskCell) same(was *diskCell) bool {
 }
 
 // makeRoomLocked fills old with what a new entry e takes the place of.
-func (d *Disk) makeRoomLocked(h Hash, old, e *diskCell) (there bool, why Loss, err error) {
+func (d *Disk) makeRoomLocked(h Hash, old, e *diskCell) (there bool, why Loss) {
 	if e.place == 0 {
-		return false, kept, nil
+		return false, kept
 	}
 	d.index.roomLocked(h, &old.cell)
-	return old.tag&^versionMask != 0, Crowded, nil
+	return old.tag&^versionMask != 0, Crowded
 }
 
 // goneLocked returns what the journal has to say before e replaces old. What is
@@ -188,8 +188,8 @@ func (d *Disk) expel(h Hash, place uint64, why Loss) {
 // Remove is Zone.Remove.
 func (d *Disk) Remove(h Hash, key []byte) { d.unlink(h, key, Removed, nil) }
 
-// drop drops whatever is under h.
-func (d *Disk) drop(h Hash, why Loss) { d.unlink(h, nil, why, nil) }
+// supersede drops whatever is under h.
+func (d *Disk) supersede(h Hash) { d.unlink(h, nil, Superseded, nil) }
 
 // unlink drops what is under h, an object only when key is nil or its own; was,
 // which may be nil, becomes the kind of what it was.

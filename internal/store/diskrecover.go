@@ -9,22 +9,10 @@ import (
 	"time"
 )
 
-// openDisk opens the volume in o.Dir, or makes one, as a stripe of a set, and
-// makes it a tier of r: what it remembers of purges, sites and lists of fields
-// is r's then, and its secret. The caller closes it. An error has words.
-func openDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
-	d, err := readDisk(r, o, id)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.begin(); err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// readDisk is openDisk up to where the volume counts as one that is in use.
-// The caller calls begin or abandon.
+// readDisk opens the volume in o.Dir, or makes one, as a stripe of a set: what
+// it remembers of purges, sites and lists of fields is r's then, and its secret.
+// It does not count as in use yet: the caller calls begin or abandon. An error
+// has words.
 func readDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
 	o.defaults()
 	begun := time.Now()
@@ -44,7 +32,8 @@ func readDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
 	return d, nil
 }
 
-// begin has the volume in use, or abandons it.
+// begin has the volume in use, as a tier of its registry, or abandons it. The
+// caller closes it.
 func (d *Disk) begin() error {
 	if err := d.v.begin(); err != nil {
 		return errors.Join(err, d.abandon())

@@ -90,7 +90,7 @@ func BenchmarkRecovery(b *testing.B) {
 						b.StartTimer()
 					}
 					at := time.Now()
-					d, err := openDisk(newRegistry([32]byte{1}), DiskOptions{Dir: dir, Size: size, MeanObject: mean, folder: folder()}, identity{})
+					d, err := openDisk(newRegistry([32]byte{1}), DiskOptions{Dir: dir, Size: size, MeanObject: mean, folder: folder()})
 					if err != nil {
 						b.Fatal(err)
 					}

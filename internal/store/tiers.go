@@ -147,7 +147,7 @@ func (z *Zone) putInTiers(r *Record) error {
 		return err
 	}
 	if !main && !d.fresh() || d.put(r, main) != nil {
-		d.drop(r.Hash, Superseded)
+		d.supersede(r.Hash)
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (z *Zone) freshenInTiers(h Hash, key []byte, version uint64, meta []byte, v
 	if d.contains(h) {
 		z.copyLocked(d, h, false)
 	} else {
-		d.drop(h, Superseded) // an ejected disk still has it at the next start
+		d.supersede(h) // an ejected disk still has it at the next start
 	}
 	return nil
 }
@@ -209,7 +209,7 @@ func (z *Zone) copyLocked(d *Disk, h Hash, main bool) {
 			return
 		}
 	}
-	d.drop(h, Superseded)
+	d.supersede(h)
 }
 
 func (z *Zone) markInTiers(h Hash, mk *Marker) error {
@@ -233,7 +233,7 @@ func (z *Zone) markInTiers(h Hash, mk *Marker) error {
 	}
 	// That a response can not be shared is for a moment, and not worth a disk.
 	if mk.Kind != Variants || d.mark(h, mk) != nil {
-		d.drop(h, Superseded)
+		d.supersede(h)
 	}
 	return nil
 }
