@@ -26,30 +26,46 @@ const (
 	openers    = 64                     // connections being opened at a time
 )
 
-// fill has the server store objects of 1 KiB until there are as many as the
-// options say, and divides by their number what the memory has grown by.
+// fill has the server store objects of 1 KiB until it was sent as many as the
+// options say, and divides what the memory has grown by by how many more it has
+// then: all are asked for once more, since what was sent may have been dropped.
 func (b *bench) fill(ctx context.Context, s *server, w workload) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*startTime)
 	defer cancel()
 	// What a server keeps for its own work is there before it is measured.
-	if _, err := b.store(ctx, s, w, b.objects/4); err != nil {
+	warm, sent := b.tag(s, w.name+"-warm"), b.tag(s, w.name)
+	first, err := b.store(ctx, s, w, warm, b.objects/4)
+	if err != nil {
+		return sample{}, err
+	}
+	had, err := b.sweep(ctx, s, warm, first, "1k")
+	if err != nil {
 		return sample{}, err
 	}
 	before, err := settle(ctx, s)
 	if err != nil {
 		return sample{}, err
 	}
-	stored, err := b.store(ctx, s, w, b.objects)
+	n, err := b.store(ctx, s, w, sent, b.objects)
 	if err != nil {
 		return sample{}, err
 	}
 	after, err := settle(ctx, s)
-	return sample{Requests: stored, Fetches: stored, Bytes: float64(after-before) / float64(stored)}, err
+	if err != nil {
+		return sample{}, err
+	}
+	has, err1 := b.sweep(ctx, s, sent, n, "1k")
+	old, err2 := b.sweep(ctx, s, warm, first, "1k")
+	grown := has + old - had
+	if err := errors.Join(err1, err2); err != nil || grown <= 0 {
+		return sample{}, errors.Join(fmt.Errorf("%d of %d objects are stored, %d more than before", has, n, grown), err)
+	}
+	return sample{Requests: grown, Fetches: n, Bytes: float64(after-before) / float64(grown)}, nil
 }
 
-// store has the server store n objects, or a few more, and returns how many.
-func (b *bench) store(ctx context.Context, s *server, w workload, n int) (stored int, err error) {
-	prefix := b.tag(s, fmt.Sprint(w.name, "-", n))
+// store has the server fetch n objects under the prefix, or a few more, and
+// returns how many.
+func (b *bench) store(ctx context.Context, s *server, w workload, prefix string, n int) (stored int, err error) {
 	load, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})

@@ -13,6 +13,8 @@ func printRows(w io.Writer, load workload, rows []row) {
 	switch {
 	case load.way == crowded:
 		head = fmt.Sprintf("%9s %6s %8s %8s %12s %9s", "CPU µs", "noise", "fetches", "all ms", "worst 1st ms", "peak MiB")
+	case load.way == objects:
+		head = fmt.Sprintf("%9s %8s %8s %9s  %s", "bytes", "stored", "sent", "peak MiB", "memory against")
 	case load.memory():
 		head = fmt.Sprintf("%9s %8s %9s  %s", "bytes", "of", "peak MiB", "memory against")
 	}
@@ -23,6 +25,8 @@ func printRows(w io.Writer, load workload, rows []row) {
 		case len(r.Samples) == 0:
 		case load.way == crowded:
 			text = fmt.Sprintf("%9.1f %5.0f%% %8d %8.0f %12.0f %9s", r.CPU, 100*r.Noise, r.Fetches, r.AllMS, r.FirstMS, peak)
+		case load.way == objects:
+			text = fmt.Sprintf("%9.0f %8d %8d %9s  %s", r.Bytes, r.Requests, r.Fetches, peak, ratios(r))
 		case load.memory():
 			text = fmt.Sprintf("%9.0f %8d %9s  %s", r.Bytes, r.Requests, peak, ratios(r))
 		default:
