@@ -31,22 +31,25 @@ func (k kind) can(w workload) bool {
 		(k.only == nil || slices.Contains(k.only, w.name))
 }
 
-var all = []mode{plain, deferred, secure, logged}
+var (
+	inMemory = []mode{plain, deferred, secure, logged, small}
+	onDisk   = append(inMemory[:len(inMemory):len(inMemory)], disked)
+)
 
 func kinds(o options) []kind {
 	return []kind{
 		{name: "opencache", version: []string{o.bin, "version"}, modes: opencacheModes(o.bin), commands: opencache},
 		// opencache as it was: what a change costs.
 		{name: "before", version: []string{o.before, "version"}, modes: opencacheModes(o.before), commands: before},
-		{name: "nginx", version: []string{"nginx", "-v"}, modes: all, commands: nginx},
+		{name: "nginx", version: []string{"nginx", "-v"}, modes: onDisk, commands: nginx},
 		// The same with one setting for bodies of all sizes.
-		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: all, only: []string{"hit-1k", "newconn"}, commands: nginx},
+		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: inMemory, only: []string{"hit-1k", "newconn"}, commands: nginx},
 		// Its accept_filter is not of this platform; TLS is somebody else's; its
 		// log loses lines at this rate.
-		{name: "varnish", version: []string{"varnishd", "-V"}, modes: []mode{plain}, commands: varnish},
+		{name: "varnish", version: []string{"varnishd", "-V"}, modes: []mode{plain, small, disked}, commands: varnish},
 		// Ranges are the origin's there; memory is taken whole at the start.
-		{name: "haproxy", version: []string{"haproxy", "-v"}, modes: all, cannot: []string{"range-64k", "mem-object"}, commands: haproxy},
-		{name: "ats", version: []string{"traffic_server", "-V"}, modes: all, commands: ats},
+		{name: "haproxy", version: []string{"haproxy", "-v"}, modes: inMemory, cannot: []string{"range-64k", "mem-object"}, commands: haproxy},
+		{name: "ats", version: []string{"traffic_server", "-V"}, modes: onDisk, commands: ats},
 	}
 }
 
@@ -67,10 +70,10 @@ func opencacheModes(bin string) []mode {
 		return nil
 	}
 	help, _ := exec.Command(bin, "serve", "--help").CombinedOutput() // starting it tells more than an error here
-	modes := []mode{plain, logged}
-	for flag, m := range map[string]mode{"--defer-accept": deferred, "--tls-cert": secure} {
+	modes := []mode{plain, logged, small}
+	for flag, more := range map[string][]mode{"--defer-accept": {deferred}, "--tls-cert": {secure}, "--disk": {disked, tiered}} {
 		if strings.Contains(string(help), flag) {
-			modes = append(modes, m)
+			modes = append(modes, more...)
 		}
 	}
 	return modes
@@ -87,7 +90,7 @@ func opencache(o options, at *site) ([]child.Command, error) {
 		admin = child.Addr(port)
 	}
 	c := child.Command{Args: []string{o.bin, "serve", "--listen", child.Addr(at.Port), "--origin", "http://" + child.Addr(at.Origin),
-		"--memory", "512M", "--admin", admin, "--passthrough", "^/pass/", "--idle-timeout", "600s"}}
+		"--memory", strconv.Itoa(at.Megabytes()) + "M", "--admin", admin, "--passthrough", "^/pass/", "--idle-timeout", "600s"}}
 	switch at.Mode {
 	case deferred:
 		c.Args = append(c.Args, "--defer-accept")
@@ -95,6 +98,8 @@ func opencache(o options, at *site) ([]child.Command, error) {
 		c.Args = append(c.Args, "--tls-cert", at.file("cert.pem"), "--tls-key", at.file("key.pem"))
 	case logged:
 		c.Args = append(c.Args, "--access-log", at.file("access.log"))
+	case disked, tiered:
+		c.Args = append(c.Args, "--disk", at.Store+"=1G", "--cache-status-tier")
 	}
 	if at.Pinned {
 		c.Env = []string{"GOMAXPROCS=1"} // it has one core
@@ -131,7 +136,7 @@ func ats(o options, at *site) ([]child.Command, error) {
 		_, err := at.fill(o, "ats/"+name)
 		errs = append(errs, err)
 	}
-	for _, name := range []string{"run", "log", "cache"} {
+	for _, name := range []string{"run", "log"} {
 		errs = append(errs, os.MkdirAll(at.file(name), 0o755))
 	}
 	c := child.Command{Args: []string{"traffic_server", "--run-root=" + at.file("ats/runroot.yaml")}}
@@ -152,9 +157,12 @@ const quietLogged = "-BackendClose,-BackendOpen,-BackendReuse,-BereqAcct,-BereqH
 
 func varnish(o options, at *site) ([]child.Command, error) {
 	vcl, err := at.fill(o, "varnish.vcl")
-	work := at.file("work")
+	work, storage := at.file("work"), fmt.Sprintf("malloc,%dm", at.Megabytes())
+	if at.Mode == disked {
+		storage = "file," + filepath.Join(at.Store, "store") + ",1g"
+	}
 	args := []string{"varnishd", "-F", "-j", "none", "-n", work, "-a", child.Addr(at.Port),
-		"-f", vcl, "-s", "malloc,512m", "-T", "none"}
+		"-f", vcl, "-s", storage, "-T", "none"}
 	pools, mask := 2, quiet // two pools are its default, whatever the machine
 	if at.Pinned {
 		pools = 1

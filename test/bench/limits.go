@@ -19,6 +19,8 @@ const (
 	fetches figure = "origin fetches"
 	first   figure = "worst first byte, ms"
 	done    figure = "all done, ms"
+	misses  figure = "misses"
+	harm    figure = "p99, of the quiet one"
 )
 
 // limit is what the project promises of a workload: at most so many times the
@@ -65,6 +67,12 @@ var limits = []limit{
 	{workload: "stampede", figure: fetches, most: 1},
 	{workload: "stampede", figure: first, most: lastPiece},
 	{workload: "stampede", figure: done, whom: "ats", most: 1.0},
+	{workload: "disk-1m", figure: cpu, whom: "nginx", most: 1.0},
+	{workload: "disk-cold", figure: harm, most: 2},
+	{workload: "zipf-100k", figure: misses, whom: "nginx", most: 1.0},
+	{workload: "zipf-100k", figure: misses, whom: "varnish", most: 1.0},
+	{workload: "zipf-100k", figure: misses, whom: "haproxy", most: 1.0},
+	{workload: "zipf-100k", figure: misses, whom: "ats", most: 1.0},
 	{workload: "mem-object", figure: memory, most: 1.15 * objectBytes},
 	{workload: "mem-idle", figure: memory, most: 4 << 10},
 	{workload: "mem-idle-tls", figure: memory, most: 20 << 10},
@@ -120,6 +128,10 @@ func (f figure) of(r row) float64 {
 		return r.FirstMS
 	case done:
 		return r.AllMS
+	case misses:
+		return 100 - r.Hits
+	case harm:
+		return r.P99 / max(r.Quiet, 1)
 	default:
 		return r.CPU
 	}

@@ -30,6 +30,11 @@ type sample struct {
 	Peak     int64   `json:"peak_bytes"`        // most memory resident, of all processes
 	Late     float64 `json:"late_us,omitempty"` // open: p99 of how late requests were sent
 
+	Hits  float64 `json:"hit_percent,omitempty"`  // of skewed requests
+	Held  int64   `json:"held_bytes,omitempty"`   // skewed: memory resident behind them, files included
+	Quiet float64 `json:"quiet_p99_us,omitempty"` // cold: p99 when nothing is read from disk
+	Disk  float64 `json:"disk_p99_us,omitempty"`  // cold: p99 of what is read from disk
+
 	Bytes   float64 `json:"bytes,omitempty"`    // memory per object or connection
 	AllMS   float64 `json:"all_ms,omitempty"`   // stampede: until the last client was done
 	FirstMS float64 `json:"first_ms,omitempty"` // stampede: worst first byte of content
@@ -56,7 +61,7 @@ const fewest = 10
 // closedLoop lets wrk ask again and again. The prefix is that of the paths of
 // a workload with each.
 func (b *bench) closedLoop(ctx context.Context, s *server, w workload, prefix string) (sample, error) {
-	got, err := b.wrk(ctx, s, w, prefix)
+	got, err := b.wrk(ctx, s, w, "BENCH_EACH="+prefix)
 	if err != nil {
 		return sample{}, err
 	}
@@ -72,8 +77,9 @@ func (b *bench) closedLoop(ctx context.Context, s *server, w workload, prefix st
 	return v, nil
 }
 
-// wrk counts whole seconds only, but ends and reports on an interrupt.
-func (b *bench) wrk(ctx context.Context, s *server, w workload, prefix string) (wrkReport, error) {
+// wrk counts whole seconds only, but ends and reports on an interrupt. The
+// variable says which URLs a workload with each asks for: see report.lua.
+func (b *bench) wrk(ctx context.Context, s *server, w workload, variable string) (wrkReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.duration+startTime)
 	defer cancel()
 	args := []string{"wrk", "-t1", "-c" + strconv.Itoa(w.conns), "-d600s", "--timeout", "10s",
@@ -83,7 +89,7 @@ func (b *bench) wrk(ctx context.Context, s *server, w workload, prefix string) (
 	}
 	cmd := b.command(ctx, append(args, s.url(w.path)))
 	if w.each {
-		cmd.Env = append(os.Environ(), "BENCH_EACH="+prefix)
+		cmd.Env = append(os.Environ(), variable)
 	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -141,6 +147,11 @@ type steadyReport struct {
 	P50      float64 `json:"p50"`
 	P99      float64 `json:"p99"`
 	Late     float64 `json:"late"`
+	Other    struct {
+		Requests int     `json:"requests"`
+		Errors   int     `json:"errors"`
+		P99      float64 `json:"p99"`
+	} `json:"other"`
 }
 
 // warmup is the longest time that an open loop runs before it counts.
@@ -151,19 +162,9 @@ const warmup = 300 * time.Millisecond
 func (b *bench) openLoop(ctx context.Context, s *server, w workload) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.duration+startTime)
 	defer cancel()
-	rate, before := w.share*b.baseRate, min(warmup, b.duration/4)
-	out, err := b.command(ctx, []string{b.steady, "-url", s.url(w.path), "-rate", strconv.FormatFloat(rate, 'f', 0, 64),
-		"-conns", strconv.Itoa(w.conns), "-duration", b.duration.String(), "-warmup", before.String()}).Output()
-	if err != nil {
-		var ended *exec.ExitError
-		if errors.As(err, &ended) {
-			return sample{}, fmt.Errorf("open loop: %w: %s", err, ended.Stderr)
-		}
-		return sample{}, fmt.Errorf("open loop: %w", err)
-	}
-	got, err := parseSteady(out)
+	got, err := b.offer(ctx, s, w, []string{"-rate", strconv.FormatFloat(w.share*b.baseRate, 'f', 0, 64), "-conns", strconv.Itoa(w.conns)})
 	return sample{Requests: got.Requests, Rate: got.Rate, P50: got.P50, P99: got.P99, Late: got.Late,
-		work: float64(got.Requests) * float64(b.duration+before) / float64(b.duration)}, err
+		work: float64(got.Requests) * float64(b.duration+b.before()) / float64(b.duration)}, err
 }
 
 func parseSteady(out []byte) (steadyReport, error) {
@@ -171,8 +172,9 @@ func parseSteady(out []byte) (steadyReport, error) {
 	switch err := json.Unmarshal(out, &got); {
 	case err != nil:
 		return steadyReport{}, fmt.Errorf("open loop's report: %w: %s", err, out)
-	case got.Errors > 0 || got.Requests == 0:
-		return steadyReport{}, fmt.Errorf("open loop: %w: %d errors in %d requests: %s", errSpoiled, got.Errors, got.Requests, out)
+	case got.Errors+got.Other.Errors > 0 || got.Requests == 0:
+		return steadyReport{}, fmt.Errorf("open loop: %w: %d errors in %d requests: %s",
+			errSpoiled, got.Errors+got.Other.Errors, got.Requests+got.Other.Requests, out)
 	}
 	return got, nil
 }

@@ -36,6 +36,7 @@ type options struct {
 	origin    string // the origin's program
 	steady    string // the program for open loops; empty: they are not measured
 	scratch   string // folder for caches, on a tmpfs
+	disk      string // folder for caches on a disk; empty: they are not measured
 	out       string // folder for the results
 	plots     string // folder for plots; empty: none
 	commit    string
@@ -74,6 +75,7 @@ func main() {
 	flag.StringVar(&o.origin, "origin", "bin/bench-origin", "the origin's program")
 	flag.StringVar(&o.steady, "steady", "", "the open loop's program")
 	flag.StringVar(&o.scratch, "scratch", "", "folder for the servers' files, best on a tmpfs")
+	flag.StringVar(&o.disk, "disk", "", "folder for caches on a disk, which must be no tmpfs (default none: they are not measured)")
 	flag.StringVar(&o.out, "out", "test/bench/out", "folder for the results as JSON")
 	flag.StringVar(&o.plots, "plots", "", "folder for plots as SVG (default none)")
 	flag.StringVar(&o.commit, "commit", "", "what is measured")

@@ -32,7 +32,7 @@ func (b *bench) measure(ctx context.Context, w workload) ([]row, error) {
 	var able []int
 	for i, k := range b.kinds {
 		rows[i] = row{Workload: w.name, Server: k.name}
-		if k.can(w) && (w.way != open || b.steady != "") {
+		if k.can(w) && b.has(w) {
 			able = append(able, i)
 		}
 	}
@@ -44,6 +44,11 @@ func (b *bench) measure(ctx context.Context, w workload) ([]row, error) {
 	}
 	for _, i := range able {
 		if err := b.check(ctx, b.servers[i], w); err != nil {
+			return nil, fmt.Errorf("%s: %w", b.servers[i].name, err)
+		}
+	}
+	for _, i := range able {
+		if err := b.prepare(ctx, b.servers[i], w); err != nil {
 			return nil, fmt.Errorf("%s: %w", b.servers[i].name, err)
 		}
 	}
@@ -85,6 +90,24 @@ func (b *bench) measure(ctx context.Context, w workload) ([]row, error) {
 	return rows, b.profiles(ctx, w)
 }
 
+// has reports whether the options name what the workload needs.
+func (b *bench) has(w workload) bool {
+	return (b.steady != "" || w.way != open && w.way != cold) && (b.disk != "" || w.mode != disked && w.mode != tiered)
+}
+
+// prepare has a server do what the measurements need to be done before.
+func (b *bench) prepare(ctx context.Context, s *server, w workload) error {
+	switch {
+	case w.mode == disked:
+		return b.pushOut(ctx, s)
+	case w.way == cold:
+		return b.fillDisk(ctx, s)
+	case w.way == skewed:
+		return b.warmUp(ctx, s, w)
+	}
+	return nil
+}
+
 // loggedAll sees to it that what should be logged is: a hundred bytes a request
 // in the end, since logs are buffered.
 func (b *bench) loggedAll(ctx context.Context, w workload, s *server, r row) error {
@@ -124,7 +147,7 @@ func (b *bench) run(ctx context.Context, w workload) error {
 	b.stop()
 	b.servers = make([]*server, len(b.kinds))
 	for i, k := range b.kinds {
-		if !k.can(w) && (w.fresh || !k.canAny(w.mode)) {
+		if !b.has(w) || !k.can(w) && (w.fresh || !k.canAny(w.mode)) {
 			continue
 		}
 		var err error
@@ -234,6 +257,10 @@ func (b *bench) work(ctx context.Context, s *server, w workload, round int) (sam
 		return b.fill(ctx, s, w)
 	case idle:
 		return b.idle(ctx, s, w)
+	case skewed:
+		return b.skewed(ctx, s, w, round)
+	case cold:
+		return b.cold(ctx, s, w, round)
 	default:
 		return b.load(ctx, s, w, round)
 	}

@@ -34,7 +34,7 @@ func (b *bench) fill(ctx context.Context, s *server, w workload) (sample, error)
 	defer cancel()
 	// What a server keeps for its own work is there before it is measured.
 	warm, sent := b.tag(s, w.name+"-warm"), b.tag(s, w.name)
-	first, err := b.store(ctx, s, w, warm, b.objects/4)
+	first, err := b.store(ctx, s, w, asked{warm, "BENCH_EACH=" + warm}, b.objects/4)
 	if err != nil {
 		return sample{}, err
 	}
@@ -46,7 +46,7 @@ func (b *bench) fill(ctx context.Context, s *server, w workload) (sample, error)
 	if err != nil {
 		return sample{}, err
 	}
-	n, err := b.store(ctx, s, w, sent, b.objects)
+	n, err := b.store(ctx, s, w, asked{sent, "BENCH_EACH=" + sent}, b.objects)
 	if err != nil {
 		return sample{}, err
 	}
@@ -63,9 +63,12 @@ func (b *bench) fill(ctx context.Context, s *server, w workload) (sample, error)
 	return sample{Requests: grown, Fetches: n, Bytes: float64(after-before) / float64(grown)}, nil
 }
 
-// store has the server fetch n objects under the prefix, or a few more, and
-// returns how many.
-func (b *bench) store(ctx context.Context, s *server, w workload, prefix string, n int) (stored int, err error) {
+// asked is what wrk asks for: the prefix that it is counted by, and the variable
+// that tells wrk. See report.lua.
+type asked struct{ prefix, variable string }
+
+// store has the server fetch n objects, or a few more, and returns how many.
+func (b *bench) store(ctx context.Context, s *server, w workload, a asked, n int) (stored int, err error) {
 	load, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
@@ -74,14 +77,14 @@ func (b *bench) store(ctx context.Context, s *server, w workload, prefix string,
 	endless.duration = 5 * startTime
 	go func() {
 		defer close(ended)
-		_, cut = endless.wrk(load, s, w, prefix)
+		_, cut = endless.wrk(load, s, w, a.variable)
 	}()
 	for stored < n && err == nil {
 		select {
 		case <-ended:
 			err = fmt.Errorf("%d objects stored: %w", stored, errors.Join(errors.New("the load has ended"), cut))
 		case <-time.After(grain):
-			stored, err = b.origin.count(ctx, prefix)
+			stored, err = b.origin.count(ctx, a.prefix)
 		}
 	}
 	stop()
@@ -89,7 +92,7 @@ func (b *bench) store(ctx context.Context, s *server, w workload, prefix string,
 	if err != nil {
 		return 0, err
 	}
-	return b.origin.count(ctx, prefix)
+	return b.origin.count(ctx, a.prefix)
 }
 
 // idle opens connections, asks once on each, and divides by their number what

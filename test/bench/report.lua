@@ -19,3 +19,26 @@ if prefix then
     return string.format("GET %s/%012d%s", prefix, n, tail)
   end
 end
+
+-- With BENCH_ZIPF="PREFIX COUNT SEED" it is for one of so many URLs, by Zipf's
+-- law with exponent 1: of ten of them five are 1 KiB, three 4, two 16.
+local skewed = os.getenv("BENCH_ZIPF")
+if skewed then
+  local prefix, count, seed = skewed:match("^(%S+) (%d+) (%d+)$")
+  local sums, sum = {}, 0
+  for i = 1, tonumber(count) do
+    sum = sum + 1 / i
+    sums[i] = sum
+  end
+  local sizes, tail = {"1k", "4k", "1k", "16k", "1k", "4k", "1k", "16k", "1k", "4k"}, nil
+  math.randomseed(tonumber(seed))
+  function request()
+    tail = tail or " HTTP/1.1\r\nHost: " .. wrk.headers["Host"] .. "\r\n\r\n"
+    local at, low, high = math.random() * sum, 1, #sums
+    while low < high do
+      local middle = math.floor((low + high) / 2)
+      if sums[middle] < at then low = middle + 1 else high = middle end
+    end
+    return string.format("GET %s/%012d/%s%s", prefix, low, sizes[low % 10 + 1], tail)
+  end
+end

@@ -13,6 +13,8 @@
 #                              as many threads as they choose
 #   BENCH_ASSERT=1             exit with 1 when a limit is missed (limits.go)
 #   BENCH_LIMITS="hit-1k nginx 0.8"  hold these limits instead
+#   BENCH_DISK=DIR             folder on a disk, with 3 GiB of room, for caches on
+#                              disk (default TMPDIR or /var/tmp)
 #   BENCH_PLOTS=docs/plots     folder for plots as SVG
 #   PROFILE=1                  a profile of opencache under each workload, and
 #                              its first lines: test/bench/out/profile-*.txt
@@ -57,11 +59,18 @@ fi
 ulimit -n "$(ulimit -Hn)"
 scratch=$(mktemp -d -p "$([[ -w /dev/shm ]] && echo /dev/shm || echo "${TMPDIR:-/tmp}")" opencache-bench.XXXXXX)
 on_exit rm -rf "$scratch"
+# Caches on disk want a disk: on a tmpfs they would be measured in memory.
+disk=$(mktemp -d -p "${BENCH_DISK:-${TMPDIR:-/var/tmp}}" opencache-bench.XXXXXX)
+on_exit rm -rf "$disk"
+if [[ $(stat -f -c %T "$disk") == tmpfs ]]; then
+  echo "${0##*/}: $disk is a tmpfs: the workloads of disks are left out; BENCH_DISK=DIR names a folder on a disk" >&2
+  disk=
+fi
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)
 [[ -z $(git status --porcelain 2>/dev/null) ]] || commit+=-dirty
 
 flags=(-servers "$servers" -workloads "${WORKLOADS:-}" -rounds "$rounds" -duration "${seconds}s" -objects "$objects"
-  -conf test/bench -bin "$opencache" -before "$earlier" -origin bin/bench-origin -steady bin/bench-steady -scratch "$scratch"
+  -conf test/bench -bin "$opencache" -before "$earlier" -origin bin/bench-origin -steady bin/bench-steady -scratch "$scratch" -disk "$disk"
   -out test/bench/out -plots "${BENCH_PLOTS:-}" -commit "$commit" -limits "${BENCH_LIMITS:-}")
 [[ ${BENCH_ASSERT:-} != 1 ]] || flags+=(-assert)
 [[ ${PROFILE:-} != 1 ]] || flags+=(-profile)

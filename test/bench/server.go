@@ -30,10 +30,26 @@ type site struct {
 	Origin int
 	Admin  int    // opencache's administration; 0: none
 	Dir    string // the server's own
+	Store  string // folder for what is stored; on a disk where the mode says so
 	Mode   mode
 	Even   bool // nginx: one setting for bodies of all sizes
 	Pinned bool // to one core
 }
+
+// Megabytes are those of memory that the server may store in.
+func (s *site) Megabytes() int {
+	switch s.Mode {
+	case small, tiered:
+		return smallMemory
+	case disked:
+		return 0
+	default:
+		return 512
+	}
+}
+
+// smallMemory is that of the workloads that want more than fits, in MiB.
+const smallMemory = 64
 
 func (s *server) url(path string) string {
 	if s.site.Mode == secure {
@@ -50,8 +66,12 @@ func start(ctx context.Context, o options, k kind, as site) (*server, error) {
 	}
 	as.Port, as.Pinned, as.Even = port, o.pinned, k.name == "nginx-plain"
 	as.Dir = filepath.Join(o.scratch, k.name)
+	as.Store = filepath.Join(as.Dir, "cache")
+	if as.Mode == disked || as.Mode == tiered {
+		as.Store = filepath.Join(o.disk, k.name)
+	}
 	s := &server{name: k.name, site: as}
-	if err := os.MkdirAll(as.Dir, 0o755); err != nil {
+	if err := errors.Join(os.MkdirAll(as.Dir, 0o755), os.MkdirAll(as.Store, 0o755)); err != nil {
 		return nil, fmt.Errorf("%s: %w", k.name, err)
 	}
 	if err := certify(as.Dir); err != nil {
@@ -85,6 +105,7 @@ func (s *server) stop() {
 		c.Stop()
 	}
 	_ = os.RemoveAll(s.site.Dir) // lies in a folder that is removed in the end
+	_ = os.RemoveAll(s.site.Store)
 }
 
 // cpu is the processor time that all processes of the server have used.
@@ -110,7 +131,7 @@ func (s *server) resident() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	files, err := blocks(s.site.file("cache"))
+	files, err := blocks(s.site.Store)
 	return sum + files, err
 }
 

@@ -13,6 +13,10 @@ func printRows(w io.Writer, load workload, rows []row) {
 	switch {
 	case load.way == crowded:
 		head = fmt.Sprintf("%9s %6s %8s %8s %12s %9s", "CPU µs", "noise", "fetches", "all ms", "worst 1st ms", "peak MiB")
+	case load.way == skewed:
+		head = fmt.Sprintf("%9s %6s %8s %8s %8s %9s %8s  %s", "CPU µs", "noise", "hits %", "req/s", "p99 µs", "held MiB", "fetches", "CPU against")
+	case load.way == cold:
+		head = fmt.Sprintf("%9s %6s %8s %12s %12s %12s %9s", "CPU µs", "noise", "hits/s", "quiet p99 µs", "p99 µs", "disk p99 µs", "fetches")
 	case load.way == objects:
 		head = fmt.Sprintf("%9s %8s %8s %9s  %s", "bytes", "stored", "sent", "peak MiB", "memory against")
 	case load.memory():
@@ -25,6 +29,12 @@ func printRows(w io.Writer, load workload, rows []row) {
 		case len(r.Samples) == 0:
 		case load.way == crowded:
 			text = fmt.Sprintf("%9.1f %5.0f%% %8d %8.0f %12.0f %9s", r.CPU, 100*r.Noise, r.Fetches, r.AllMS, r.FirstMS, peak)
+		case load.way == skewed:
+			text = fmt.Sprintf("%9.2f %5.0f%% %8.2f %8.0f %8.0f %9s %8d  %s",
+				r.CPU, 100*r.Noise, r.Hits, r.Rate, r.P99, mebibytes(r.Held), r.Fetches, ratios(r))
+		case load.way == cold:
+			text = fmt.Sprintf("%9.2f %5.0f%% %8.0f %12.0f %12.0f %12.0f %9d",
+				r.CPU, 100*r.Noise, r.Rate, r.Quiet, r.P99, r.Disk, r.Fetches)
 		case load.way == objects:
 			text = fmt.Sprintf("%9.0f %8d %8d %9s  %s", r.Bytes, r.Requests, r.Fetches, peak, ratios(r))
 		case load.memory():
@@ -130,11 +140,18 @@ func speedCell(r row) string {
 	if r.AllMS > 0 {
 		return fmt.Sprintf("%.0f ms; %.0f ms", r.AllMS, r.FirstMS)
 	}
+	if r.Quiet > 0 {
+		return fmt.Sprintf("%.0f; p99 %.0f quiet, %.0f beside reads from disk of %.0f", r.Rate, r.Quiet, r.P99, r.Disk)
+	}
 	rate := fmt.Sprintf("%.0f", r.Rate)
 	if r.Rate >= 10_000 {
 		rate = fmt.Sprintf("%.0fk", r.Rate/1e3)
 	}
-	return fmt.Sprintf("%s; %.0f / %.0f", rate, r.P50, r.P99)
+	text := fmt.Sprintf("%s; %.0f / %.0f", rate, r.P50, r.P99)
+	if r.Hits > 0 {
+		text += fmt.Sprintf("; %.2f %% hits", r.Hits)
+	}
+	return text
 }
 
 func spaceCell(r row) string {

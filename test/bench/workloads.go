@@ -15,6 +15,9 @@ const (
 	deferred mode = "deferred" // TCP_DEFER_ACCEPT
 	secure   mode = "tls"
 	logged   mode = "logged" // access log to a file
+	small    mode = "small"  // 64 MiB to store in
+	disked   mode = "disk"   // all that is stored lies on a disk
+	tiered   mode = "tiered" // 64 MiB of memory over a disk
 )
 
 // way is how a workload is measured.
@@ -27,6 +30,8 @@ const (
 	handshakes            // a TLS connection each, nothing resumed
 	objects               // memory of what is stored
 	idle                  // memory of connections that wait
+	skewed                // by Zipf's law from many URLs, more than there is room for
+	cold                  // an open loop of hits in memory, without and beside reads from disk
 )
 
 // workload is one kind of work. Its request is a GET of path with the header;
@@ -78,6 +83,9 @@ var workloads = []workload{
 	{name: "tls-64k", mode: secure, path: "/64k", size: 64 << 10, conns: 64, cached: true},
 	{name: "tls-handshake", mode: secure, way: handshakes, path: "/1k", size: 1 << 10, conns: 16, cached: true, header: closing},
 	{name: "log-1k", mode: logged, path: "/1k", size: 1 << 10, conns: 64, cached: true},
+	{name: "zipf-100k", mode: small, way: skewed, path: each, size: 1 << 10, conns: 64, each: true},
+	{name: "disk-1m", mode: disked, path: "/1m", size: 1 << 20, conns: 16, cached: true},
+	{name: "disk-cold", mode: tiered, way: cold, path: "/1k", size: 1 << 10, conns: 64, cached: true},
 	{name: "mem-object", mode: plain, way: objects, path: each, size: 1 << 10, conns: 32, each: true, fresh: true},
 	{name: "mem-idle", mode: plain, way: idle, path: "/1k", size: 1 << 10, conns: 7500, cached: true, fresh: true},
 	{name: "mem-idle-tls", mode: secure, way: idle, path: "/1k", size: 1 << 10, conns: 5000, cached: true, fresh: true},

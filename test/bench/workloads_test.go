@@ -64,6 +64,10 @@ func TestCan(t *testing.T) {
 		{"haproxy", "hit-10m", true},
 		{"varnish", "newconn-defer", false},
 		{"ats", "newconn-defer", true},
+		{"varnish", "disk-1m", true},
+		{"haproxy", "disk-1m", false},
+		{"haproxy", "zipf-100k", true},
+		{"nginx", "disk-cold", false},
 	} {
 		k, err := kindOf(options{}, tt.server)
 		if err != nil {
@@ -96,9 +100,9 @@ func TestFill(t *testing.T) {
 	if len(names) < 10 {
 		t.Fatalf("got %v, want the templates of four servers", names)
 	}
-	for _, m := range all {
+	for _, m := range append(onDisk, tiered) {
 		for _, pinned := range []bool{true, false} {
-			at := &site{Port: 8080, Origin: 9000, Dir: t.TempDir(), Mode: m, Pinned: pinned}
+			at := &site{Port: 8080, Origin: 9000, Dir: t.TempDir(), Store: t.TempDir(), Mode: m, Pinned: pinned}
 			for _, name := range names {
 				path, err := at.fill(options{conf: "."}, strings.TrimSuffix(name, ".in"))
 				if err != nil {

@@ -3,7 +3,7 @@
 // not the origin is measured. It reads GET requests without content only.
 //
 //	origin -listen 127.0.0.1:9000
-//	curl http://127.0.0.1:9000/1k           1 KiB; also /64k and /10m
+//	curl http://127.0.0.1:9000/1k           1 KiB; also /4k /16k /32k /64k /1m /10m
 //	curl http://127.0.0.1:9000/any/1k       the same under another key
 //	curl http://127.0.0.1:9000/each/T/N/1k  the same, counted as /each/T whatever N is
 //	curl http://127.0.0.1:9000/slow/ID      1 MiB in 16 pieces, 30 ms apart
@@ -53,7 +53,7 @@ type origin struct {
 
 func newOrigin() *origin {
 	o := &origin{answers: map[string][]byte{}, fetched: map[string]int{}, slow: content(slowSize)}
-	for name, size := range map[string]int{"1k": 1 << 10, "64k": 64 << 10, "10m": 10 << 20} {
+	for name, size := range map[string]int{"1k": 1 << 10, "4k": 4 << 10, "16k": 16 << 10, "32k": 32 << 10, "64k": 64 << 10, "1m": 1 << 20, "10m": 10 << 20} {
 		o.answers[name] = append(head(name, size), content(size)...)
 	}
 	return o

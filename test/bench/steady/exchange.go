@@ -17,7 +17,7 @@ func (l *loop) event(c *conn) {
 		}
 		c.opening, c.waiting = false, true
 	}
-	if c.waiting && c.sent < len(l.request) {
+	if c.waiting && c.sent < len(c.request) {
 		l.write(c)
 	}
 	if c.fd >= 0 {
@@ -28,7 +28,7 @@ func (l *loop) event(c *conn) {
 
 // write sends the request, or the rest of it.
 func (l *loop) write(c *conn) {
-	n, errno := write(c.fd, l.request[c.sent:])
+	n, errno := write(c.fd, c.request[c.sent:])
 	switch errno {
 	case 0:
 		c.sent += n
@@ -90,7 +90,7 @@ func (l *loop) take(c *conn, b []byte) (done, good bool) {
 	}
 	c.rest -= int64(len(b))
 	// More than was announced is nobody's answer.
-	return c.rest <= 0, c.rest == 0 && c.sent == len(l.request)
+	return c.rest <= 0, c.rest == 0 && c.sent == len(c.request)
 }
 
 // finish ends a complete answer.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,22 @@ type load struct {
 	warmup   time.Duration // offered, but not counted
 	duration time.Duration // counted
 	tail     time.Duration // how long answers are waited for at the end
+
+	// Each skip'th connection sends nothing, or other requests; 0: none.
+	skip  int
+	other others
 }
+
+// others are requests for many URLs, one after another. The zero value is none.
+type others struct {
+	request []byte // digits and all
+	digits  int    // where the number is in it
+	count   int64  // of URLs
+	first   int64
+}
+
+// skips reports whether the connection of this number is none of the main ones.
+func (o *load) skips(i int) bool { return o.skip > 0 && i%o.skip == o.skip-1 }
 
 // A result is what came of it. Times are in nanoseconds, from the intended
 // time of a request to the last byte of its answer; a request without a good
@@ -35,6 +51,7 @@ type result struct {
 	latency  histogram
 	late     histogram // how late the loop was with requests whose connection was free
 	elapsed  time.Duration
+	other    *result // of the other requests; nil: there were none
 }
 
 // A conn has the requests first, first+conns, first+2*conns…, one under way at
@@ -47,6 +64,8 @@ type conn struct {
 	sent    int   // bytes of it that are written
 	opening bool
 	waiting bool
+	request []byte
+	counts  *result // what its requests count for; nil: it sends none
 
 	head    []byte // of the answer, when it came in parts
 	inBody  bool
@@ -82,10 +101,20 @@ func (o load) run() (*result, error) {
 	l.total, l.warm = l.times.count(o.warmup+o.duration), l.times.count(o.warmup)
 	l.left = l.total
 	defer l.close()
-	for i := range l.conns {
-		l.conns[i] = conn{i: i, fd: -1, next: int64(i)}
+	if len(o.other.request) > 0 {
+		l.result.other = new(result)
 	}
 	for i := range l.conns {
+		c := &l.conns[i]
+		*c = conn{i: i, fd: -1, next: int64(i), request: o.request, counts: l.result}
+		if o.skips(i) {
+			c.request, c.counts = slices.Clone(o.other.request), l.result.other
+		}
+	}
+	for i := range l.conns {
+		if l.conns[i].counts == nil {
+			continue
+		}
 		if err := l.open(&l.conns[i], true); err != nil {
 			return nil, fmt.Errorf("connection %d: %w", i+1, err)
 		}
@@ -125,7 +154,7 @@ func (l *loop) offer() {
 	now := l.now()
 	l.result.elapsed = max(time.Duration(now)-l.warmup, l.duration)
 	for i := range l.conns {
-		for c := &l.conns[i]; c.next < l.total; {
+		for c := &l.conns[i]; c.counts != nil && c.next < l.total; {
 			l.outcome(c, now, false)
 		}
 	}
@@ -139,10 +168,15 @@ func (l *loop) issue() int64 {
 		c := &l.conns[l.due%int64(len(l.conns))]
 		free := !c.waiting && !c.opening && c.next == l.due
 		l.due++
+		if c.counts == nil {
+			l.left--
+			c.next += int64(len(l.conns))
+			continue
+		}
 		if !free {
 			continue
 		}
-		if c.next >= l.warm {
+		if c.next >= l.warm && c.counts == l.result {
 			l.result.late.add(l.now() - l.times.at(c.next))
 		}
 		l.proceed(c)
@@ -154,6 +188,9 @@ func (l *loop) issue() int64 {
 // that is due.
 func (l *loop) proceed(c *conn) {
 	for c.next < l.due && !c.waiting && !c.opening {
+		if c.counts != l.result {
+			l.number(c)
+		}
 		if c.fd < 0 {
 			if err := l.open(c, false); err != nil {
 				l.outcome(c, l.now(), false)
@@ -162,6 +199,16 @@ func (l *loop) proceed(c *conn) {
 		}
 		c.waiting = true
 		l.write(c)
+	}
+}
+
+// number writes into another request which one it is.
+func (l *loop) number(c *conn) {
+	skip := int64(l.skip)
+	n := (c.next/int64(len(l.conns))*(int64(len(l.conns))/skip) + int64(c.i)/skip + l.other.first) % l.other.count
+	for i := l.other.digits + numberSize - 1; i >= l.other.digits; i-- {
+		c.request[i] = byte('0' + n%10)
+		n /= 10
 	}
 }
 
@@ -185,11 +232,11 @@ func (l *loop) open(c *conn, waits bool) error {
 func (l *loop) outcome(c *conn, now int64, good bool) {
 	l.left--
 	if c.next >= l.warm {
-		l.result.latency.add(now - l.times.at(c.next))
+		c.counts.latency.add(now - l.times.at(c.next))
 		if good {
-			l.result.answered++
+			c.counts.answered++
 		} else {
-			l.result.errors++
+			c.counts.errors++
 		}
 	}
 	c.next += int64(len(l.conns))
@@ -206,6 +253,6 @@ func (l *loop) lose(c *conn) {
 		c.opening = false
 		l.outcome(c, l.now(), false)
 	case c.next >= l.warm:
-		l.result.errors++
+		c.counts.errors++
 	}
 }

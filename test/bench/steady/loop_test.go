@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -82,6 +83,45 @@ func TestLoad(t *testing.T) {
 				t.Errorf("the server saw %d requests, want 60", got)
 			}
 		})
+	}
+}
+
+// Connections that are skipped are silent, or ask for other URLs in turn.
+func TestOthers(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[string]int{}
+	link := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[r.RequestURI]++
+		_, _ = w.Write([]byte("x"))
+	})
+	base := strings.TrimSuffix(link, "/1k?a=b")
+	for _, c := range []struct {
+		args []string
+		want map[string]int
+	}{
+		{nil, map[string]int{"/1k": 30}},
+		{[]string{"-other", base + "/o/{number}/x", "-others", "4", "-first", "1"}, map[string]int{"/1k": 30,
+			"/o/000000000000/x": 7, "/o/000000000001/x": 8, "/o/000000000002/x": 8, "/o/000000000003/x": 7}},
+	} {
+		clear(seen)
+		o, err := parse(append([]string{"-url", base + "/1k", "-rate", "1000", "-conns", "4", "-skip", "2",
+			"-warmup", "10ms", "-duration", "50ms"}, c.args...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.tail = time.Minute
+		r, err := o.run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(seen, c.want) {
+			t.Errorf("%q: got %v, want %v", c.args, seen, c.want)
+		}
+		if r.answered != 25 || (r.other != nil) != (c.args != nil) || r.other != nil && (r.other.answered != 25 || r.other.errors != 0) {
+			t.Errorf("%q: got %d answered, others %+v; want 25, and as many others if any", c.args, r.answered, r.other)
+		}
 	}
 }
 
@@ -173,6 +213,8 @@ func TestParse(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{}, {"-url", "https://a/"}, {"-url", "http://127.0.0.1:1", "-rate", "0"}, {"-url", "http://127.0.0.1:1", "-conns", "0"},
+		{"-url", "http://127.0.0.1:1", "-skip", "1"}, {"-url", "http://127.0.0.1:1", "-skip", "7"},
+		{"-url", "http://127.0.0.1:1", "-other", "http://127.0.0.1:1/{number}"}, {"-url", "http://127.0.0.1:1", "-skip", "8", "-other", "http://127.0.0.1:1/"},
 		{"-url", "http://127.0.0.1:1", "-duration", "0s"}, {"-url", "http://127.0.0.1:1", "more"},
 	} {
 		if _, err := parse(args); err == nil {

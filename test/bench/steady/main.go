@@ -72,14 +72,29 @@ type report struct {
 	P999     float64 `json:"p999"`
 	Max      float64 `json:"max"`
 	Late     float64 `json:"late"`
+	Other    *other  `json:"other,omitempty"`
+}
+
+// other is what came of the other requests.
+type other struct {
+	Requests int64   `json:"requests"`
+	Errors   int64   `json:"errors"`
+	P50      float64 `json:"p50"`
+	P99      float64 `json:"p99"`
+	Max      float64 `json:"max"`
 }
 
 func (r *result) report() report {
 	q := func(q float64) float64 { return us(r.latency.quantile(q)) }
-	return report{
+	printed := report{
 		Requests: r.answered, Errors: r.errors, Rate: math.Round(float64(r.answered) / r.elapsed.Seconds()),
 		P50: q(0.5), P90: q(0.9), P99: q(0.99), P999: q(0.999), Max: us(r.latency.top), Late: us(r.late.quantile(0.99)),
 	}
+	if o := r.other; o != nil {
+		printed.Other = &other{Requests: o.answered, Errors: o.errors,
+			P50: us(o.latency.quantile(0.5)), P99: us(o.latency.quantile(0.99)), Max: us(o.latency.top)}
+	}
+	return printed
 }
 
 // us is ns in microseconds, with one decimal.
@@ -103,6 +118,10 @@ func parse(args []string) (load, error) {
 		fields = append(fields, line)
 		return nil
 	})
+	f.IntVar(&o.skip, "skip", 0, "how many connections make a group, the last of which sends nothing, or the other requests (default none)")
+	more := f.String("other", "", "URL of the other requests, with "+number+" where their number is to stand")
+	f.Int64Var(&o.other.count, "others", 1, "how many URLs those are")
+	f.Int64Var(&o.other.first, "first", 0, "which of them comes first")
 	if err := f.Parse(args); err != nil {
 		return load{}, err
 	}
@@ -115,9 +134,27 @@ func parse(args []string) (load, error) {
 		return load{}, fmt.Errorf("-conns %d: from 1 to %d is expected", o.conns, connsMax)
 	case o.duration <= 0 || o.duration > time.Hour || o.warmup < 0 || o.warmup > time.Hour:
 		return load{}, fmt.Errorf("-duration %v, -warmup %v: an hour at most is expected", o.duration, o.warmup)
+	case o.skip < 0 || o.skip == 1 || o.skip > 1 && o.conns%o.skip != 0:
+		return load{}, fmt.Errorf("-skip %d: a part of -conns %d, from 2, is expected", o.skip, o.conns)
+	case o.other.count < 1 || o.other.first < 0 || *more != "" && (o.skip == 0 || !strings.Contains(*more, number)):
+		return load{}, fmt.Errorf("-other %q, -others %d, -first %d: a URL with %s, -skip, and numbers are expected",
+			*more, o.other.count, o.other.first, number)
 	}
-	return o, o.ask(*link, fields)
+	if err := o.ask(*link, fields); err != nil || *more == "" {
+		return o, err
+	}
+	var of load
+	err := of.ask(strings.Replace(*more, number, strings.Repeat("0", numberSize), 1), fields)
+	at, _, _ := strings.Cut(*more, number)
+	u, _ := url.Parse(at) // as ask has
+	o.other.request, o.other.digits = of.request, len("GET ")+len(u.Path)
+	return o, err
 }
+
+const (
+	number     = "{number}" // in the URL of other requests
+	numberSize = 12         // its digits
+)
 
 // ask sets target and request.
 func (o *load) ask(link string, fields []string) error {
