@@ -9,9 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"opencache/test/bench/child"
 )
 
 const (
@@ -20,12 +23,18 @@ const (
 	pushed     = 32
 	pushedName = "1m"
 
-	coldObjects = 10 * smallMemory << 20 / (32 << 10) // ten times what memory takes
+	coldObjects = 10 * smallMemory << 20 / coldSize // ten times what memory takes
 	coldName    = "32k"
+	coldSize    = 32 << 10
 	coldRate    = 4000 // requests a second, in memory and on disk together
 	coldEvery   = 8    // which of the connections ask for what is on disk
 	coldTries   = 20   // passes over all, until all is stored
 )
+
+// inTier reports whether opencache says that an answer came from there.
+func inTier(a answer, tier string) bool {
+	return strings.Contains(a.header.Get("Cache-Status"), `"`+tier+`"`)
+}
 
 // pushOut has what is stored so far written to disk.
 func (b *bench) pushOut(ctx context.Context, s *server) error {
@@ -81,8 +90,9 @@ func (b *bench) cold(ctx context.Context, s *server, w workload, round int) (sam
 	if err := forget(s.site.Store); err != nil {
 		return sample{}, err
 	}
-	before, err := b.origin.count(ctx, prefix)
-	if err != nil {
+	before, err1 := b.origin.count(ctx, prefix)
+	read, err2 := total(s, child.Read)
+	if err := errors.Join(err1, err2); err != nil {
 		return sample{}, err
 	}
 	// Each round goes on where the last one ended: nothing is read twice.
@@ -92,11 +102,15 @@ func (b *bench) cold(ctx context.Context, s *server, w workload, round int) (sam
 	if err != nil {
 		return sample{}, err
 	}
-	after, err := b.origin.count(ctx, prefix)
+	after, err1 := b.origin.count(ctx, prefix)
+	readBy, err2 := total(s, child.Read)
+	if asked := int64(loud.Other.Requests) * coldSize; readBy-read < asked/2 {
+		return sample{}, fmt.Errorf("%w: %d bytes were read from the disk, and %d asked for: it was not cold", errSpoiled, readBy-read, asked)
+	}
 	v := sample{Requests: loud.Requests, Rate: loud.Rate, P50: loud.P50, P99: loud.P99, Late: loud.Late, Quiet: quiet.P99,
 		Disk: loud.Other.P99, Fetches: after - before}
 	v.work = float64(quiet.Requests+loud.Requests+loud.Other.Requests) * float64(b.duration+b.before()) / float64(b.duration)
-	return v, err
+	return v, errors.Join(err1, err2)
 }
 
 // forget drops from the page cache what lies under dir.

@@ -348,6 +348,8 @@ func (b *bench) check(ctx context.Context, s *server, w workload) error {
 		return fmt.Errorf("GET %s: got %d fetches from the origin, want a %s", path, after-before, status)
 	case s.name == "opencache" && x != status:
 		return fmt.Errorf("GET %s: got X-Cache-Status %q, want %s", path, x, status)
+	case s.name == "opencache" && w.mode == disked && !inTier(got, "disk"), s.name == "opencache" && w.mode == tiered && !inTier(got, "memory"):
+		return fmt.Errorf("GET %s: got Cache-Status %q, want the other tier", path, got.header["Cache-Status"])
 	}
 	return nil
 }

@@ -44,6 +44,32 @@ func Resident(pid int) (int64, error) {
 	return memory(pid, "smaps_rollup", "Pss:")
 }
 
+// Read is what the process and its descendants have had read from devices, in
+// bytes. What lay in the page cache is not in it.
+func Read(pid int) (int64, error) {
+	var sum int64
+	err := each(pid, func(p process) error {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", p.id))
+		if err != nil {
+			return fmt.Errorf("reads: %w", err)
+		}
+		n, err := bytesRead(text)
+		sum += n
+		return err
+	})
+	return sum, err
+}
+
+// bytesRead finds the line "read_bytes: N".
+func bytesRead(text []byte) (int64, error) {
+	for line := range bytes.Lines(text) {
+		if v, ok := bytes.CutPrefix(line, []byte("read_bytes:")); ok {
+			return strconv.ParseInt(string(bytes.TrimSpace(v)), 10, 64)
+		}
+	}
+	return 0, errors.New(`reads: no line "read_bytes"`)
+}
+
 func memory(pid int, file, name string) (int64, error) {
 	var sum int64
 	err := each(pid, func(p process) error {

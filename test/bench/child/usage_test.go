@@ -45,6 +45,23 @@ func TestKilobytes(t *testing.T) {
 	}
 }
 
+func TestBytesRead(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want int64
+		ok   bool
+	}{
+		{"rchar: 9\nread_bytes: 4096\nwrite_bytes: 1\n", 4096, true},
+		{"rchar: 9\ncancelled_read_bytes: 7\n", 0, false},
+		{"read_bytes: many\n", 0, false},
+	} {
+		got, err := bytesRead([]byte(tt.text))
+		if (err == nil) != tt.ok || got != tt.want {
+			t.Errorf("%q: got %d, %v, want %d, ok %v", tt.text, got, err, tt.want, tt.ok)
+		}
+	}
+}
+
 // A process can be asked about itself.
 func TestUsage(t *testing.T) {
 	pid := os.Getpid()
