@@ -59,10 +59,10 @@ func (b *bench) rest(ctx context.Context) error {
 // fillDisk has the server store a working set of ten times its memory. What
 // comes faster than a disk writes may be dropped, so it is asked for until all
 // is there.
-func (b *bench) fillDisk(ctx context.Context, s *server) error {
+func (b *bench) fillDisk(ctx context.Context, s *server, w workload) error {
 	ctx, cancel := context.WithTimeout(ctx, 8*startTime)
 	defer cancel()
-	prefix := b.tag(s, "disk-cold")
+	prefix := b.tag(s, w.name)
 	var has int
 	for range coldTries {
 		var err error
@@ -76,41 +76,68 @@ func (b *bench) fillDisk(ctx context.Context, s *server) error {
 	return fmt.Errorf("%d of %d objects are stored after %d passes", has, coldObjects, coldTries)
 }
 
-// cold offers hits in memory, first by themselves and then beside reads of
-// what memory has no room for and the system has forgotten.
+// cold offers hits in memory by themselves, and beside reads of what memory
+// has no room for and the system has forgotten; every other round in turn.
 func (b *bench) cold(ctx context.Context, s *server, w workload, round int) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*b.duration+startTime)
 	defer cancel()
-	prefix := b.tag(s, "disk-cold")
-	args := []string{"-conns", strconv.Itoa(w.conns), "-rate", strconv.Itoa(coldRate), "-skip", strconv.Itoa(coldEvery)}
-	quiet, err := b.offer(ctx, s, w, args)
-	if err != nil {
-		return sample{}, err
+	var v sample
+	for i := range 2 {
+		var err error
+		if i == round%2 {
+			err = b.quiet(ctx, s, w, &v)
+		} else {
+			err = b.loud(ctx, s, w, round, &v)
+		}
+		if err != nil {
+			return sample{}, err
+		}
 	}
+	v.work *= float64(b.duration+b.before()) / float64(b.duration)
+	return v, nil
+}
+
+// coldArgs leave one connection of each group to what lies on disk.
+func coldArgs(w workload) []string {
+	return []string{"-conns", strconv.Itoa(w.conns), "-rate", strconv.Itoa(coldRate), "-skip", strconv.Itoa(coldEvery)}
+}
+
+func (b *bench) quiet(ctx context.Context, s *server, w workload, v *sample) error {
+	got, err := b.offer(ctx, s, w, coldArgs(w))
+	v.Quiet = got.P99
+	v.work += float64(got.Requests)
+	return err
+}
+
+func (b *bench) loud(ctx context.Context, s *server, w workload, round int, v *sample) error {
 	if err := forget(s.site.Store); err != nil {
-		return sample{}, err
+		return err
 	}
-	before, err1 := b.origin.count(ctx, prefix)
+	prefix := b.tag(s, w.name)
+	fetches, err1 := b.origin.count(ctx, prefix)
 	read, err2 := total(s, child.Read)
 	if err := errors.Join(err1, err2); err != nil {
-		return sample{}, err
+		return err
 	}
-	// Each round goes on where the last one ended: nothing is read twice.
-	most := coldRate / coldEvery * int((b.duration+warmup+time.Second)/time.Second)
-	args = append(args, "-other", s.url(prefix+"/{number}/"+coldName), "-others", strconv.Itoa(coldObjects), "-first", strconv.Itoa(round*most))
-	loud, err := b.offer(ctx, s, w, args)
+	// Each round goes on where the last one ended, so that nothing is read twice.
+	most := coldRate / coldEvery * int((b.duration+b.before()+time.Second)/time.Second)
+	got, err := b.offer(ctx, s, w, append(coldArgs(w), "-other", s.url(prefix+"/{number}/"+coldName),
+		"-others", strconv.Itoa(coldObjects), "-first", strconv.Itoa(round*most)))
 	if err != nil {
-		return sample{}, err
+		return err
 	}
 	after, err1 := b.origin.count(ctx, prefix)
 	readBy, err2 := total(s, child.Read)
-	if asked := int64(loud.Other.Requests) * coldSize; readBy-read < asked/2 {
-		return sample{}, fmt.Errorf("%w: %d bytes were read from the disk, and %d asked for: it was not cold", errSpoiled, readBy-read, asked)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
 	}
-	v := sample{Requests: loud.Requests, Rate: loud.Rate, P50: loud.P50, P99: loud.P99, Late: loud.Late, Quiet: quiet.P99,
-		Disk: loud.Other.P99, Fetches: after - before}
-	v.work = float64(quiet.Requests+loud.Requests+loud.Other.Requests) * float64(b.duration+b.before()) / float64(b.duration)
-	return v, errors.Join(err1, err2)
+	if asked := int64(got.Other.Requests) * coldSize; readBy-read < asked/2 {
+		return fmt.Errorf("%w: %d bytes were read from the disk, and %d asked for: it was not cold", errSpoiled, readBy-read, asked)
+	}
+	v.Requests, v.Rate, v.P50, v.P99, v.Late = got.Requests, got.Rate, got.P50, got.P99, got.Late
+	v.Disk, v.Fetches = got.Other.P99, after-fetches
+	v.work += float64(got.Requests + got.Other.Requests)
+	return nil
 }
 
 // forget drops from the page cache what lies under dir.

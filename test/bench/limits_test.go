@@ -36,6 +36,9 @@ func TestJudge(t *testing.T) {
 		{"all done", limit{workload: "hit-1k", figure: done, whom: "ats", most: 1}, map[string]sample{"opencache": {AllMS: 480}, "ats": {AllMS: 500}}, "kept", 0.96},
 		{"fetches", limit{workload: "hit-1k", figure: fetches, most: 1}, map[string]sample{"opencache": {Fetches: 2}}, "missed", 2},
 		{"first byte", limit{workload: "hit-1k", figure: first, most: 450}, map[string]sample{"opencache": {FirstMS: 90}}, "kept", 90},
+		{"misses", limit{workload: "hit-1k", figure: misses, whom: "ats", most: 1}, map[string]sample{"opencache": {Hits: 80}, "ats": {Hits: 75}}, "kept", 0.8},
+		{"misses of none", limit{workload: "hit-1k", figure: misses, whom: "ats", most: 1}, map[string]sample{"opencache": {Hits: 80}}, "not measured", 0},
+		{"harm", limit{workload: "hit-1k", figure: harm, most: 2}, map[string]sample{"opencache": {P99: 500, Quiet: 200}}, "missed", 2.5},
 		{"bytes", limit{workload: "hit-1k", figure: memory, most: 4096}, map[string]sample{"opencache": {Bytes: 4097}}, "missed", 4097},
 	} {
 		v := measured("hit-1k", tt.of).judge([]limit{tt.l})[0]

@@ -101,7 +101,7 @@ func (b *bench) prepare(ctx context.Context, s *server, w workload) error {
 	case w.mode == disked:
 		return b.pushOut(ctx, s)
 	case w.way == cold:
-		return b.fillDisk(ctx, s)
+		return b.fillDisk(ctx, s, w)
 	case w.way == skewed:
 		return b.warmUp(ctx, s, w)
 	}

@@ -4,7 +4,7 @@
 # See bench -help and:
 #
 #   QUICK=1                    one round of 0.5 s, opencache, nginx and Varnish,
-#                              smaller memory workloads: about a minute
+#                              smaller memory workloads: about two minutes
 #   ROUNDS=7 SECONDS_EACH=3    other numbers of rounds and seconds (5 and 2)
 #   SERVERS="opencache nginx"  what to measure: opencache nginx nginx-plain
 #                              varnish haproxy ats
@@ -63,6 +63,7 @@ on_exit rm -rf "$scratch"
 disk=$(mktemp -d -p "${BENCH_DISK:-${TMPDIR:-/var/tmp}}" opencache-bench.XXXXXX)
 on_exit rm -rf "$disk"
 if [[ $(stat -f -c %T "$disk") == tmpfs ]]; then
+  [[ " ${WORKLOADS:-} " != *" disk-"* ]] || die "$disk is a tmpfs: BENCH_DISK=DIR names a folder on a disk"
   echo "${0##*/}: $disk is a tmpfs: the workloads of disks are left out; BENCH_DISK=DIR names a folder on a disk" >&2
   disk=
 fi

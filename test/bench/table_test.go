@@ -49,6 +49,9 @@ func TestPrintRows(t *testing.T) {
 		{workload{name: "hit-1k"}, row{Server: "nginx"}, "nginx                -\n"},
 		{workload{name: "stampede", way: crowded}, row{Server: "nginx", sample: sample{AllMS: 484}, Samples: make([]sample, 1)}, " 484 "},
 		{workload{name: "mem-idle", way: idle}, row{Server: "nginx", sample: sample{Bytes: 527}, Samples: make([]sample, 1)}, " 527 "},
+		{workload{name: "mem-object", way: objects}, row{Server: "nginx", sample: sample{Bytes: 1527, Requests: 19, Fetches: 20}, Samples: make([]sample, 1)}, " 19       20 "},
+		{workload{name: "zipf-100k", way: skewed}, row{Server: "nginx", sample: sample{Hits: 77.8}, Samples: make([]sample, 1)}, " 77.80 "},
+		{workload{name: "disk-cold", way: cold}, row{Server: "nginx", sample: sample{Quiet: 123, P99: 234, Disk: 345}, Samples: make([]sample, 1)}, "123          234          345"},
 	} {
 		var text strings.Builder
 		printRows(&text, tt.load, []row{tt.row})
