@@ -22,6 +22,7 @@ type server struct {
 	name     string
 	site     site
 	children []*child.Child
+	read     int // cold: how many of the objects on disk were asked for
 }
 
 // site is what a server's settings are made from: the templates name its fields.
