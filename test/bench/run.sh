@@ -4,7 +4,7 @@
 # See bench -help and:
 #
 #   QUICK=1                    one round of 0.5 s, opencache, nginx and Varnish,
-#                              smaller memory workloads: about two minutes
+#                              smaller memory workloads: a few minutes
 #   ROUNDS=7 SECONDS_EACH=3    other numbers of rounds and seconds (5 and 2)
 #   SERVERS="opencache nginx"  what to measure: opencache nginx nginx-plain
 #                              varnish haproxy ats
