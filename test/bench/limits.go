@@ -73,9 +73,7 @@ var limits = []limit{
 	{workload: "zipf-100k", figure: misses, whom: "varnish", most: 1.0},
 	{workload: "zipf-100k", figure: misses, whom: "haproxy", most: 1.0},
 	{workload: "zipf-100k", figure: misses, whom: "ats", most: 1.0},
-	// The store's own bytes are held to 1.15 by show 2-5; beside them the heap
-	// of the process grows by about ten for each object.
-	{workload: "mem-object", figure: memory, most: 1.16 * objectBytes},
+	{workload: "mem-object", figure: memory, most: 1.15 * objectBytes},
 	{workload: "mem-idle", figure: memory, most: 4 << 10},
 	{workload: "mem-idle-tls", figure: memory, most: 20 << 10},
 }

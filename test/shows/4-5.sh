@@ -10,7 +10,7 @@ limits="hit-10m before 1.3;" # a quarter of it is noise: some 150 answers a seco
 for w in hit-1k hit-64k range-64k cond-304 newconn pass-1k miss-1k open-30 tls-1k tls-handshake; do
   limits+="$w before 1.1;"
 done
-bounded 2400 env BENCH_ASSERT=1 BEFORE="$before" BENCH_LIMITS="$limits mem-object 1543; mem-idle 4096" QUICK= \
+bounded 2400 env BENCH_ASSERT=1 BEFORE="$before" BENCH_LIMITS="$limits mem-object 1530; mem-idle 4096" QUICK= \
   SERVERS="opencache before nginx" \
   WORKLOADS="hit-1k hit-64k hit-10m range-64k cond-304 newconn pass-1k miss-1k open-30 tls-1k tls-handshake stampede mem-object mem-idle" \
   ROUNDS="${ROUNDS:-5}" SECONDS_EACH="${SECONDS_EACH:-1}" test/bench/run.sh
