@@ -118,41 +118,49 @@ func TestDiskReadErrors(t *testing.T) {
 	}
 }
 
-// TestDiskWriteErrors: what the device does not take is lost, and nothing else.
+// TestDiskWriteErrors: what the device does not take is lost, and nothing else;
+// nobody waits for time to pass.
 func TestDiskWriteErrors(t *testing.T) {
 	for name, fault := range map[string]error{"EIO": syscall.EIO, "ENOSPC": syscall.ENOSPC} {
 		t.Run(name, func(t *testing.T) {
-			d, f := faultyDisk(t, func(o *DiskOptions) { o.Errors = 1000 })
-			n := atomic.Int64{}
-			f.setWrite(inSlabs(d, func([]byte, int64) error {
-				if n.Add(1)%3 == 0 {
-					return fault
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				d, f := faultyDisk(t, func(o *DiskOptions) { o.Errors, o.Idle = 1000, time.Hour })
+				n := atomic.Int64{}
+				f.setWrite(inSlabs(d, func([]byte, int64) error {
+					if n.Add(1)%3 == 0 {
+						return fault
+					}
+					return nil
+				}))
+				found := 0
+				for i := range 800 {
+					putDisk(t, d, i)
+					if lookDisk(t, d, i) {
+						found++
+					}
+					lookDisk(t, d, i/2)
 				}
-				return nil
-			}))
-			found := 0
-			for i := range 800 {
-				putDisk(t, d, i)
-				if lookDisk(t, d, i) {
-					found++
+				f.setWrite(nil)
+				settle(t, d)
+				left := 0
+				for i := range 800 {
+					if lookDisk(t, d, i) {
+						left++
+					}
 				}
-				lookDisk(t, d, i/2)
-			}
-			f.setWrite(nil)
-			settle(t, d)
-			left := 0
-			for i := range 800 {
-				if lookDisk(t, d, i) {
-					left++
+				synctest.Wait() // the reclaimer has no slab in hand
+				st := d.Stats()
+				if st.WriteErrors == 0 || st.Lost[Damaged] == 0 || left == 0 || found < 400 {
+					t.Errorf("got %d errors, %d lost to them, %d found, %d left; want some", st.WriteErrors, st.Lost[Damaged], found, left)
 				}
-			}
-			st := d.Stats()
-			if st.WriteErrors == 0 || st.Lost[Damaged] == 0 || left == 0 || found < 400 {
-				t.Errorf("got %d errors, %d lost to them, %d found, %d left; want some", st.WriteErrors, st.Lost[Damaged], found, left)
-			}
-			if st.Free+st.Open+st.Sealed+st.Aside != st.Slabs {
-				t.Errorf("got %d free, %d open, %d sealed, %d aside of %d slabs, want all", st.Free, st.Open, st.Sealed, st.Aside, st.Slabs)
-			}
+				if st.Free+st.Open+st.Sealed+st.Aside != st.Slabs {
+					t.Errorf("got %d free, %d open, %d sealed, %d aside of %d slabs, want all", st.Free, st.Open, st.Sealed, st.Aside, st.Slabs)
+				}
+				if got := time.Since(start); got != 0 {
+					t.Errorf("got %v spent waiting, want none: there is always one who goes on", got)
+				}
+			})
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 type reclaimer struct {
 	slot      []byte // of the victim
 	mem       []byte // bytes of the victim, at their places
+	poison    []byte // what a free slab is filled with; nil: not yet needed
 	survivors []survivor
 	late      bool // a stage was waited for in vain for this victim
 
@@ -45,12 +46,11 @@ func (d *Disk) refill() {
 			return
 		case <-d.wake:
 		}
-		for s := d.space.ruin(); s != nil; s = d.space.ruin() {
-			d.clearRuin(&d.slabs[s.n])
-		}
-		more, before := !d.down(), d.space.numFree()
+		before := d.space.numFree()
+		d.clearRuins()
+		more := !d.down()
 		goal := d.space.wantedFree
-		if before < goal {
+		if d.space.numFree() < goal {
 			goal = d.cleaned
 		}
 		for more && d.space.numFree() < goal && !d.quitting() {
@@ -109,8 +109,11 @@ func (d *Disk) vacate(s *diskSlab, r *round) {
 // free makes s free: no index entry points to it, nobody holds a pin.
 func (d *Disk) free(s *diskSlab, r *round) {
 	if d.o.Poison {
-		mem := d.reclaimer.mem
-		poison(mem)
+		if d.reclaimer.poison == nil {
+			d.reclaimer.poison = pages(make([]byte, d.space.size+pageSize))[:d.space.size]
+			poison(d.reclaimer.poison)
+		}
+		mem := d.reclaimer.poison
 		if err := d.v.f.writeSlab(mem, s.at(), s.exposed.Load()); err != nil {
 			d.unwritten(err)
 		} else if s.exposed.Swap(false) {
@@ -312,14 +315,21 @@ func (d *Disk) sound(s *diskSlab, v *survivor) bool {
 	return s.compare(d.reclaimer.mem[from:to], from/blockSize) == nil
 }
 
-// forwardRoom claims n bytes of the main queue, and waits for a stage.
+// forwardRoom claims n bytes of the main queue, and waits for a stage. Those of
+// ruins nobody else gives back.
 func (d *Disk) forwardRoom(n int) (c diskClaim, ok bool) {
 	timer := time.NewTimer(forwardWait)
 	defer timer.Stop()
 	for {
 		freed := d.freed.next()
-		if c, ok = d.claim(true, n, 0); ok || d.stages.idle.Load() > 0 || d.reclaimer.late {
-			return c, ok
+		if c, ok = d.claim(true, n, 0); ok {
+			return c, true
+		}
+		if d.clearRuins() {
+			continue
+		}
+		if d.stages.idle.Load() > 0 || d.reclaimer.late {
+			return c, false
 		}
 		select {
 		case <-freed:
@@ -370,6 +380,15 @@ func (d *Disk) sweep(s *diskSlab) {
 			d.dropLocked(&c, Damaged)
 		}
 	})
+}
+
+// clearRuins reports whether there were any.
+func (d *Disk) clearRuins() (some bool) {
+	for s := d.space.ruin(); s != nil; s = d.space.ruin() {
+		d.clearRuin(&d.slabs[s.n])
+		some = true
+	}
+	return some
 }
 
 // clearRuin drops what is in a slab that the device refused. Until then it is
