@@ -23,8 +23,9 @@ TEST_TIMEOUT ?= 5m
 SHOW_TIMEOUT ?= 3600
 
 # Tests that measure memory are named ...Alloc... and skipped by the race
-# detector, which allocates on its own; they run a second time without it.
-NORACE := Alloc
+# detector, which allocates on its own, and those of hit ratios, which move
+# gigabytes, ...HitRatio...; they run a second time without it.
+NORACE := Alloc|HitRatio
 
 .NOTPARALLEL:
 
