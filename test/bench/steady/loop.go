@@ -139,7 +139,7 @@ func (l *loop) offer() {
 	end := int64(l.warmup + l.duration + l.tail)
 	for l.left > 0 {
 		now := l.issue()
-		if now > end {
+		if now > end || l.left == 0 { // the last that was due was for a connection that sends nothing
 			break
 		}
 		until := end

@@ -105,7 +105,9 @@ func TestOthers(t *testing.T) {
 		{[]string{"-other", base + "/o/{number}/x", "-others", "4", "-first", "1"}, map[string]int{"/1k": 30,
 			"/o/000000000000/x": 7, "/o/000000000001/x": 8, "/o/000000000002/x": 8, "/o/000000000003/x": 7}},
 	} {
+		mu.Lock()
 		clear(seen)
+		mu.Unlock()
 		o, err := parse(append([]string{"-url", base + "/1k", "-rate", "1000", "-conns", "4", "-skip", "2",
 			"-warmup", "10ms", "-duration", "50ms"}, c.args...))
 		if err != nil {
@@ -116,9 +118,11 @@ func TestOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock() // an answer is out before its handler has ended
 		if !maps.Equal(seen, c.want) {
 			t.Errorf("%q: got %v, want %v", c.args, seen, c.want)
 		}
+		mu.Unlock()
 		if r.answered != 25 || (r.other != nil) != (c.args != nil) || r.other != nil && (r.other.answered != 25 || r.other.errors != 0) {
 			t.Errorf("%q: got %d answered, others %+v; want 25, and as many others if any", c.args, r.answered, r.other)
 		}
