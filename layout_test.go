@@ -18,7 +18,7 @@ const module = "opencache"
 // floors below its own, so the order here is also the order to read them in.
 var floors = [][]string{
 	{"internal/wire", "internal/rfc9111", "internal/plot"},
-	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry"},
+	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config"},
 	{"internal/engine", "internal/lab", "internal/store/storetest"},
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},

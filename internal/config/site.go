@@ -1,0 +1,168 @@
+package config
+
+// A Site is one property at the edge: what hosts it answers for, where content
+// comes from, and how it is cached. Document opencache:edgeResource:<id>.
+type Site struct {
+	// ID is the resource id, the last part of the document's key: $resource_id.
+	ID string `json:"id"`
+	// Hostnames are what the site answers for: example.com, *.example.com (any
+	// number of labels), or _ for every host that no other site names.
+	Hostnames []string `json:"hostnames"`
+	// ZonesAutoManaged says that the fleet's tier policy adds its zones and
+	// rules to this site. Default true.
+	ZonesAutoManaged *bool `json:"zonesAutoManaged,omitempty"`
+	// Upstreams are the pools that routes name. The first is the default.
+	Upstreams []Upstream `json:"upstreams,omitempty"`
+	// Routes divide the site's URIs. Without any there is one: all of it,
+	// through the cache, from the first upstream.
+	Routes []Route `json:"routes,omitempty"`
+	// Headers change the fields of every answer: adds first, then removes.
+	Headers []Header `json:"headers,omitempty"`
+	// CORS is what the edge says to other origins' scripts.
+	CORS *CORS `json:"cors,omitempty"`
+	// TLS is how the site is reached by https.
+	TLS *TLS `json:"tls,omitempty"`
+	// Cache is how responses are stored and used.
+	Cache SiteCache `json:"cache,omitzero"`
+	// SpeculationRules is what becomes of the origin's field of that name:
+	// strip-cloudflare (default), strip, pass.
+	SpeculationRules string `json:"speculationRules,omitempty"`
+}
+
+// An Upstream is a pool of servers.
+type Upstream struct {
+	// Name is what routes call it.
+	Name string `json:"name"`
+	// Servers answer for it, in turn by weight; those marked backup when no
+	// other does.
+	Servers []Server `json:"servers"`
+	// Balance is how a server is picked: round_robin (default).
+	Balance string `json:"balance,omitempty"`
+	// HostHeader is the Host that they see: an expression. Default $host;
+	// $upstream_host is the server's own.
+	HostHeader string `json:"hostHeader,omitempty"`
+	// ConnectTimeout bounds dialling and the TLS handshake. Default 5s.
+	ConnectTimeout *Duration `json:"connectTimeout,omitempty"`
+	// HeadTimeout is for a response's head to come. Default 60s.
+	HeadTimeout *Duration `json:"headTimeout,omitempty"`
+	// BodyTimeout is between two reads of a response's content. Default 60s.
+	BodyTimeout *Duration `json:"bodyTimeout,omitempty"`
+	// MaxConns is how many connections are open to each server. Default 1024.
+	MaxConns *int `json:"maxConns,omitempty"`
+	// MaxQueue is how many requests wait for one. Default 4096.
+	MaxQueue *int `json:"maxQueue,omitempty"`
+	// QueueTimeout is how long one waits. Default 10s.
+	QueueTimeout *Duration `json:"queueTimeout,omitempty"`
+}
+
+// A Server is one address of an Upstream.
+type Server struct {
+	// URL is http[s]://host[:port][/base].
+	URL string `json:"url"`
+	// Weight is its share of requests, 1 to 1000. Default 1.
+	Weight *int `json:"weight,omitempty"`
+	// Backup says that it is asked only when the others fail.
+	Backup bool `json:"backup,omitempty"`
+}
+
+// A Route is a part of the site's URIs, as nginx's location is.
+type Route struct {
+	// ID names the route in logs and faults; default its location.
+	ID string `json:"id,omitempty"`
+	// Location is which paths, in nginx's words and precedence: "= /x" exactly,
+	// "^~ /x" a prefix that goes before regular expressions, "~ re" and "~* re"
+	// (whatever the case) in the order they stand in, "/x" the longest prefix.
+	Location string `json:"location"`
+	// Kind is what answers: cache_proxy (default), proxy, static, redirect, fixed.
+	Kind string `json:"kind,omitempty"`
+	// Upstream names the pool of cache_proxy and proxy; default the site's first.
+	Upstream string `json:"upstream,omitempty"`
+	// Static, Redirect and Fixed are for the kinds of those names.
+	Static   *Static   `json:"static,omitempty"`
+	Redirect *Redirect `json:"redirect,omitempty"`
+	Fixed    *Fixed    `json:"fixed,omitempty"`
+	// Headers change the fields of answers, behind the site's own.
+	Headers []Header `json:"headers,omitempty"`
+	// CORS goes before the site's.
+	CORS *CORS `json:"cors,omitempty"`
+}
+
+// A Static route answers from files.
+type Static struct {
+	// Root is the folder; the whole path of the request is below it.
+	Root string `json:"root"`
+	// Index is the file that answers for a folder. Default index.html.
+	Index string `json:"index,omitempty"`
+}
+
+// A Redirect route sends the client elsewhere.
+type Redirect struct {
+	// Status is 301, 302 (default), 303, 307 or 308.
+	Status *int `json:"status,omitempty"`
+	// To is the Location: an expression.
+	To string `json:"to"`
+}
+
+// A Fixed route gives one answer.
+type Fixed struct {
+	// Status is 200 to 599. Default 200.
+	Status *int `json:"status,omitempty"`
+	// Body is its content: an expression.
+	Body string `json:"body,omitempty"`
+	// ContentType is its media type. Default text/plain; charset=utf-8.
+	ContentType string `json:"contentType,omitempty"`
+}
+
+// A Header is a change to the fields of answers.
+type Header struct {
+	Name string `json:"name"`
+	// Value is an expression. Adding replaces every field of that name.
+	Value string `json:"value,omitempty"`
+	// Action is add (default) or remove.
+	Action string `json:"action,omitempty"`
+}
+
+// CORS is what the edge says in Access-Control-* in place of the origin.
+type CORS struct {
+	Enabled bool `json:"enabled"`
+	// ApplyToURIs are regular expressions of the paths it is for; none: all.
+	// For sites only.
+	ApplyToURIs []string `json:"applyToUris,omitempty"`
+	// AllowOrigins are origins like https://a.example, or *. Default *.
+	AllowOrigins []string `json:"allowOrigins,omitempty"`
+	// AllowMethods is default GET, HEAD, OPTIONS.
+	AllowMethods []string `json:"allowMethods,omitempty"`
+	// AllowHeaders are request fields, or *; none: those that a preflight asks for.
+	AllowHeaders  []string `json:"allowHeaders,omitempty"`
+	ExposeHeaders []string `json:"exposeHeaders,omitempty"`
+	// AllowCredentials has the request's Origin stand in place of *.
+	AllowCredentials bool `json:"allowCredentials,omitempty"`
+	// MaxAge is how long a preflight is remembered.
+	MaxAge *Duration `json:"maxAge,omitempty"`
+}
+
+// TLS is how a site is reached by https.
+type TLS struct {
+	// Certificate and Key name PEM files.
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+	// Protocols are TLSv1.2 and TLSv1.3 unless said; 1.0 and 1.1 by name only.
+	Protocols []string `json:"protocols,omitempty"`
+	// Ciphers are OpenSSL's names, separated by colons. Default Mozilla's
+	// intermediate list.
+	Ciphers string `json:"ciphers,omitempty"`
+	// OCSPStapling is on unless said.
+	OCSPStapling *bool `json:"ocspStapling,omitempty"`
+	HSTS         *HSTS `json:"hsts,omitempty"`
+	// RedirectHTTP answers http with 301 to https.
+	RedirectHTTP bool `json:"redirectHttp,omitempty"`
+}
+
+// HSTS is the site's Strict-Transport-Security (RFC 6797).
+type HSTS struct {
+	Enabled bool `json:"enabled"`
+	// MaxAge is default 365d.
+	MaxAge            *Duration `json:"maxAge,omitempty"`
+	IncludeSubdomains bool      `json:"includeSubdomains,omitempty"`
+	Preload           bool      `json:"preload,omitempty"`
+}

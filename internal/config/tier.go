@@ -1,0 +1,42 @@
+package config
+
+// A CacheTierPolicy is what a fleet's operator adds to every site.
+type CacheTierPolicy struct {
+	// Zones are added to each site that has none of that name.
+	Zones []CacheZone `json:"zones,omitempty"`
+	// Rules are added to each site, behind its own routes.
+	Rules []TierRule `json:"rules,omitempty"`
+	// KnownStaticFilesDefaults is for sites that say nothing of KnownStaticFiles,
+	// and switches those on.
+	KnownStaticFilesDefaults *KnownStaticFiles `json:"knownStaticFilesDefaults,omitempty"`
+	// QueryNormalization is for sites that say nothing of it; a site's own
+	// list wins.
+	QueryNormalization *QueryNormalization `json:"queryNormalization,omitempty"`
+}
+
+// A TierRule is a fleet's rule.
+type TierRule struct {
+	ID string `json:"id"`
+	// Priority decides between tier rules that match: the highest. Default 0.
+	Priority int       `json:"priority,omitempty"`
+	Match    TierMatch `json:"match"`
+	Zone     string    `json:"zone"`
+	// TTL is how long responses are fresh.
+	TTL Duration `json:"ttl"`
+	// CacheKey replaces the default key: an expression.
+	CacheKey string `json:"cacheKey,omitempty"`
+	// DeclineWhenUpstream are directives of the upstream's that end the rule's
+	// say: no-store, private, no-cache.
+	DeclineWhenUpstream []string `json:"declineWhenUpstream,omitempty"`
+	LockEnabled         *bool    `json:"lockEnabled,omitempty"`
+	Stale               *Stale   `json:"stale,omitempty"`
+}
+
+// A TierMatch is which requests a TierRule is for.
+type TierMatch struct {
+	// URIPattern is a regular expression of $uri. With a literal prefix, as in
+	// ^/static/, it goes before regular expressions of the site's routes, like
+	// a location of ^~.
+	URIPattern string   `json:"uriPattern"`
+	Methods    []string `json:"methods,omitempty"`
+}
