@@ -3,7 +3,7 @@
 // nothing that an upstream sends: surplus, early, short and malformed answers
 // are told apart, and what can not be told apart closes the connection.
 //
-// It does not choose between upstreams, keep answers or change fields: Via,
+// A Group asks one of several. It does not keep answers or change fields: Via,
 // Forwarded and what may be sent at all are its caller's. HTTP/2 is not here.
 //
 //	up, err := origin.Parse("https://example.org/base")
