@@ -38,6 +38,7 @@ var owner = map[string]string{
 	"golang.org/x/term":                 "cmd/opencache",
 	"github.com/dunglas/httpsfv":        "internal/rfc9111",
 	"github.com/maypok86/otter/v2":      "internal/lab",
+	"github.com/tailscale/hujson":       "internal/config",
 }
 
 // shared may be imported anywhere: system calls, protocol numbers, hashes.

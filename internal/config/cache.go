@@ -6,39 +6,39 @@ type SiteCache struct {
 	Global CacheGlobal `json:"global,omitzero"`
 	// Zones are where responses may be stored. The site's rules name them,
 	// and the fleet's tier policy may add some.
-	Zones []CacheZone `json:"zones,omitempty"`
+	Zones []CacheZone `json:"zones,omitzero"`
 	// Rules say how what is stored. The one with the highest priority that
 	// matches holds, of several the first.
-	Rules []CacheRule `json:"rules,omitempty"`
+	Rules []CacheRule `json:"rules,omitzero"`
 	// TierRules are the tier policy's, once it was applied; a document holds none.
-	TierRules []TierRule `json:"tierRules,omitempty"`
+	TierRules []TierRule `json:"tierRules,omitzero"`
 	// ProxySettings is how failing upstreams are gone around.
 	ProxySettings ProxySettings `json:"proxySettings,omitzero"`
 }
 
 // A CacheGlobal is what holds for a whole site.
 type CacheGlobal struct {
-	QueryNormalization QueryNormalization `json:"queryNormalization,omitzero"`
+	QueryNormalization *QueryNormalization `json:"queryNormalization,omitzero" default:"{}"`
 	// RespectUpstreamCacheControl is respect (default), ignore or merge.
-	RespectUpstreamCacheControl string `json:"respectUpstreamCacheControl,omitempty"`
+	RespectUpstreamCacheControl string `json:"respectUpstreamCacheControl,omitzero" is:"one of respect ignore merge" default:"respect"`
 	// UpstreamCacheControlMaxAge is a ceiling for merge.
-	UpstreamCacheControlMaxAge *Duration `json:"upstreamCacheControlMaxAge,omitempty"`
+	UpstreamCacheControlMaxAge *Duration `json:"upstreamCacheControlMaxAge,omitzero"`
 	// CacheKnownStaticFiles stores what has an extension of KnownStaticFiles,
 	// where no rule matches.
-	CacheKnownStaticFiles *bool             `json:"cacheKnownStaticFiles,omitempty"`
-	KnownStaticFiles      *KnownStaticFiles `json:"knownStaticFiles,omitempty"`
+	CacheKnownStaticFiles *bool             `json:"cacheKnownStaticFiles,omitzero" default:"false"`
+	KnownStaticFiles      *KnownStaticFiles `json:"knownStaticFiles,omitzero"`
 	// Zone is where rules store that name none; default the site's first.
-	Zone string `json:"zone,omitempty"`
+	Zone string `json:"zone,omitzero" is:"name"`
 	// Key is the default key: an expression.
 	// Default $scheme$request_method$host$request_uri.
-	Key string `json:"key,omitempty"`
+	Key string `json:"key,omitzero" is:"key" default:"$scheme$request_method$host$request_uri"`
 	// PassThroughRequest is the default for rules: see RuleHeaders.
-	PassThroughRequest []string `json:"passThroughRequest,omitempty"`
+	PassThroughRequest []string `json:"passThroughRequest,omitzero" is:"field or *"`
 	// Stale is the default for rules.
-	Stale *Stale `json:"stale,omitempty"`
+	Stale *Stale `json:"stale,omitzero"`
 	// Heuristics gives freshness to responses that carry none but a
 	// Last-Modified (RFC 9111, 4.2.2): a tenth of their age, at most a day.
-	Heuristics bool `json:"heuristics,omitempty"`
+	Heuristics bool `json:"heuristics,omitzero"`
 	// Semantics are choices that the RFCs leave to a cache.
 	Semantics Semantics `json:"semantics,omitzero"`
 }
@@ -47,175 +47,175 @@ type CacheGlobal struct {
 type Semantics struct {
 	// TargetedFields decide in place of Cache-Control (RFC 9213), the most
 	// applicable first. Default CDN-Cache-Control; [] for none.
-	TargetedFields []string `json:"targetedFields,omitempty"`
+	TargetedFields []string `json:"targetedFields,omitzero" is:"field" default:"CDN-Cache-Control"`
 	// TagFields tag what is stored, for purges by tag. Default Surrogate-Key,
 	// Cache-Tag, Edge-Cache-Tag, xkey; [] for none but Cache-Groups.
-	TagFields []string `json:"tagFields,omitempty"`
+	TagFields []string `json:"tagFields,omitzero" is:"field" default:"Surrogate-Key Cache-Tag Edge-Cache-Tag xkey"`
 	// PassTags leaves them in answers.
-	PassTags bool `json:"passTags,omitempty"`
+	PassTags bool `json:"passTags,omitzero"`
 	// EarlyHints sends 103 with a stored response's links while it is validated.
-	EarlyHints bool `json:"earlyHints,omitempty"`
+	EarlyHints bool `json:"earlyHints,omitzero"`
 	// PassHead sends a HEAD as it came; otherwise as a GET.
-	PassHead bool `json:"passHead,omitempty"`
+	PassHead bool `json:"passHead,omitzero"`
 	// PassRange sends a request for one range as it is, and keeps the part.
-	PassRange bool `json:"passRange,omitempty"`
+	PassRange bool `json:"passRange,omitzero"`
 	// ColdRange is segments (default) or whole: what a range of what is not
 	// stored fetches.
-	ColdRange string `json:"coldRange,omitempty"`
+	ColdRange string `json:"coldRange,omitzero" is:"one of segments whole" default:"segments"`
 	// ReadAhead is how far a large object is fetched ahead of its reader. Default 8M.
-	ReadAhead *Size `json:"readAhead,omitempty"`
+	ReadAhead *Size `json:"readAhead,omitzero" default:"8M"`
 	// NoStoreSetCookie stores no response with Set-Cookie.
-	NoStoreSetCookie bool `json:"noStoreSetCookie,omitempty"`
+	NoStoreSetCookie bool `json:"noStoreSetCookie,omitzero"`
 	// IgnoreNoVarySearch has responses answer for their own URL alone.
-	IgnoreNoVarySearch bool `json:"ignoreNoVarySearch,omitempty"`
+	IgnoreNoVarySearch bool `json:"ignoreNoVarySearch,omitzero"`
 	// MaxVariants bounds what Vary keeps apart of one URL, 1 to 4096. Default 64.
-	MaxVariants *int `json:"maxVariants,omitempty"`
+	MaxVariants *int `json:"maxVariants,omitzero" is:"1..4096" default:"64"`
 	// MaxQuery is the longest content of a QUERY that is cached. Default 64K; 0: none is.
-	MaxQuery *Size `json:"maxQuery,omitempty"`
+	MaxQuery *Size `json:"maxQuery,omitzero" default:"64K"`
 }
 
 // QueryNormalization makes queries that mean the same alike: drop, drop by
 // pattern, sort; in this order.
 type QueryNormalization struct {
-	Enabled bool `json:"enabled,omitempty"`
+	Enabled bool `json:"enabled,omitzero"`
 	// DropParams are names, whatever their case.
-	DropParams []string `json:"dropParams,omitempty"`
+	DropParams []string `json:"dropParams,omitzero" is:"parameter"`
 	// DropParamsRegex is compared with each name that is left.
-	DropParamsRegex string `json:"dropParamsRegex,omitempty"`
+	DropParamsRegex string `json:"dropParamsRegex,omitzero" is:"regexp"`
 	// SortParams sorts by name, then by value; duplicates stay.
-	SortParams bool `json:"sortParams,omitempty"`
+	SortParams bool `json:"sortParams,omitzero"`
 }
 
 // KnownStaticFiles are files that are stored by their extension.
 type KnownStaticFiles struct {
 	// Extensions are without a dot. Default css js mjs map png jpg jpeg gif
 	// webp avif svg ico woff woff2 ttf otf eot.
-	Extensions []string `json:"extensions,omitempty"`
-	Zone       string   `json:"zone,omitempty"`
+	Extensions []string `json:"extensions,omitzero" is:"extension" default:"css js mjs map png jpg jpeg gif webp avif svg ico woff woff2 ttf otf eot"`
+	Zone       string   `json:"zone,omitzero" is:"name"`
 	// TTL is default 1h.
-	TTL *Duration `json:"ttl,omitempty"`
+	TTL *Duration `json:"ttl,omitzero" default:"1h"`
 }
 
 // A CacheZone is a place for stored responses with a size of its own.
 type CacheZone struct {
-	Name string `json:"name"`
+	Name string `json:"name" is:"name"`
 	// Storage is memory (default), disk or both: memory over disk.
-	Storage string `json:"storage,omitempty"`
+	Storage string `json:"storage,omitzero" is:"one of memory disk both" default:"memory"`
 	// MaxSize is what the zone may hold, for each site unless it is shared.
-	MaxSize *Size `json:"maxSize,omitempty"`
+	MaxSize *Size `json:"maxSize,omitzero" is:"positive"`
 	// Inactive drops what was not asked for so long; default never.
-	Inactive *Duration `json:"inactive,omitempty"`
+	Inactive *Duration `json:"inactive,omitzero" is:"positive"`
 	// Shared says that all sites that name the zone have it together; keys then
 	// begin with the site's id and a colon.
-	Shared bool `json:"shared,omitempty"`
+	Shared bool `json:"shared,omitzero"`
 	// Volumes are the node's volumes that it lies on; keys are spread over
 	// several. Default all of them.
-	Volumes []string `json:"volumes,omitempty"`
+	Volumes []string `json:"volumes,omitzero" is:"name"`
 }
 
 // A CacheRule says how responses to some requests are stored and used.
 type CacheRule struct {
-	ID string `json:"id"`
+	ID string `json:"id" is:"label"`
 	// Priority decides between rules that match: the highest. Default 0.
-	Priority int `json:"priority,omitempty"`
+	Priority int `json:"priority,omitzero" is:"-1000000..1000000"`
 	// Match is which requests; empty: all.
 	Match RuleMatch `json:"match,omitzero"`
 	// Headers is what of the request's fields the upstream sees.
 	Headers RuleHeaders `json:"headers,omitzero"`
 	// Expiration is what clients and caches behind this one are told.
-	Expiration *Expiration `json:"expiration,omitempty"`
+	Expiration *Expiration `json:"expiration,omitzero"`
 	Cache      RuleCache   `json:"cache,omitzero"`
 }
 
 // A RuleMatch is which requests a rule is for: all that it says must hold.
 type RuleMatch struct {
 	// URIPattern is a regular expression of $uri.
-	URIPattern string `json:"uriPattern,omitempty"`
+	URIPattern string `json:"uriPattern,omitzero" is:"regexp"`
 	// Extensions are those of the path, without a dot, whatever the case.
-	Extensions []string `json:"extensions,omitempty"`
+	Extensions []string `json:"extensions,omitzero" is:"extension"`
 	// Methods are which methods; none: all.
-	Methods []string `json:"methods,omitempty"`
+	Methods []string `json:"methods,omitzero" is:"method"`
 	// Routes are ids of routes; none: all.
-	Routes []string `json:"routes,omitempty"`
+	Routes []string `json:"routes,omitzero" is:"label"`
 	// Condition is an expression that must be true.
-	Condition string `json:"condition,omitempty"`
+	Condition string `json:"condition,omitzero" is:"condition"`
 }
 
 // RuleHeaders are a rule's request fields.
 type RuleHeaders struct {
 	// PassThroughRequest are the client's fields that reach the upstream: names,
 	// or * for all end-to-end fields. Default none but those that HTTP needs.
-	PassThroughRequest []string `json:"passThroughRequest,omitempty"`
+	PassThroughRequest []string `json:"passThroughRequest,omitzero" is:"field or *"`
 }
 
 // An Expiration is a rule's Cache-Control and Expires towards clients.
 type Expiration struct {
 	// Control is passthrough (default: the upstream's stays), override or additional.
-	Control string `json:"control,omitempty"`
+	Control string `json:"control,omitzero" is:"one of passthrough override additional" default:"passthrough"`
 	// BrowserTTL becomes max-age, CDNTTL s-maxage. Neither changes how long
 	// this edge keeps a response.
-	BrowserTTL *Duration `json:"browserTtl,omitempty"`
-	CDNTTL     *Duration `json:"cdnTtl,omitempty"`
-	Immutable  bool      `json:"immutable,omitempty"`
+	BrowserTTL *Duration `json:"browserTtl,omitzero"`
+	CDNTTL     *Duration `json:"cdnTtl,omitzero"`
+	Immutable  bool      `json:"immutable,omitzero"`
 	// AdditionalDirectives are appended as they stand.
-	AdditionalDirectives []string `json:"additionalDirectives,omitempty"`
+	AdditionalDirectives []string `json:"additionalDirectives,omitzero" is:"directive"`
 	// SetExpiresHeader sends Expires, BrowserTTL from now.
-	SetExpiresHeader bool `json:"setExpiresHeader,omitempty"`
+	SetExpiresHeader bool `json:"setExpiresHeader,omitzero"`
 }
 
 // A RuleCache is how a rule stores and uses responses.
 type RuleCache struct {
 	// Enabled false hands requests through. Default true.
-	Enabled *bool `json:"enabled,omitempty"`
+	Enabled *bool `json:"enabled,omitzero" default:"true"`
 	// Zone is where; default the site's.
-	Zone string `json:"zone,omitempty"`
+	Zone string `json:"zone,omitzero" is:"name"`
 	// Key replaces the default key: an expression.
-	Key string `json:"key,omitempty"`
+	Key string `json:"key,omitzero" is:"key"`
 	// Bypass is an expression: when true the stored response is not used, but
 	// what comes may be stored.
-	Bypass string `json:"bypass,omitempty"`
+	Bypass string `json:"bypass,omitzero" is:"condition"`
 	// NoStoreConditions are expressions: when one is true what comes is not stored.
-	NoStoreConditions []string `json:"noStoreConditions,omitempty"`
+	NoStoreConditions []string `json:"noStoreConditions,omitzero" is:"condition"`
 	// ValidResponses is how long which statuses are fresh: "200", "2xx", "any"
 	// to a duration or off; the most specific counts.
-	ValidResponses map[string]TTL `json:"validResponses,omitempty"`
+	ValidResponses map[string]TTL `json:"validResponses,omitzero" is:"status"`
 	// MinUses is how often a key is asked for before it is stored, 1 to 15. Default 1.
-	MinUses *int `json:"minUses,omitempty"`
+	MinUses *int `json:"minUses,omitzero" is:"1..15" default:"1"`
 	// LockEnabled has one request fetch for all. Default true.
-	LockEnabled *bool `json:"lockEnabled,omitempty"`
+	LockEnabled *bool `json:"lockEnabled,omitzero" default:"true"`
 	// LockTimeout is how long a request waits for another's fetch. Default 15s.
-	LockTimeout *Duration `json:"lockTimeout,omitempty"`
+	LockTimeout *Duration `json:"lockTimeout,omitzero" default:"15s"`
 	// LockAge is how long a fetch may stall before another takes over. Default 5s.
-	LockAge *Duration `json:"lockAge,omitempty"`
+	LockAge *Duration `json:"lockAge,omitzero" default:"5s"`
 	// BackgroundUpdate answers with what is stale at once and refreshes behind.
-	BackgroundUpdate bool `json:"backgroundUpdate,omitempty"`
+	BackgroundUpdate bool `json:"backgroundUpdate,omitzero"`
 	// RespectUpstreamCacheControl is respect, ignore or merge; default the site's.
-	RespectUpstreamCacheControl    string                          `json:"respectUpstreamCacheControl,omitempty"`
-	UpstreamCacheControlDirectives *UpstreamCacheControlDirectives `json:"upstreamCacheControlDirectives,omitempty"`
-	UpstreamCacheControlMaxAge     *Duration                       `json:"upstreamCacheControlMaxAge,omitempty"`
-	Stale                          *Stale                          `json:"stale,omitempty"`
+	RespectUpstreamCacheControl    string                          `json:"respectUpstreamCacheControl,omitzero" is:"one of respect ignore merge"`
+	UpstreamCacheControlDirectives *UpstreamCacheControlDirectives `json:"upstreamCacheControlDirectives,omitzero"`
+	UpstreamCacheControlMaxAge     *Duration                       `json:"upstreamCacheControlMaxAge,omitzero"`
+	Stale                          *Stale                          `json:"stale,omitzero"`
 }
 
 // UpstreamCacheControlDirectives are which directives of the upstream count.
 type UpstreamCacheControlDirectives struct {
 	// Respect are the only ones that count; none: all.
-	Respect []string `json:"respect,omitempty"`
+	Respect []string `json:"respect,omitzero" is:"directive name"`
 	// Ignore do not count.
-	Ignore []string `json:"ignore,omitempty"`
+	Ignore []string `json:"ignore,omitzero" is:"directive name"`
 }
 
 // Stale is when what is no longer fresh may answer.
 type Stale struct {
-	Enabled *bool `json:"enabled,omitempty"`
+	Enabled *bool `json:"enabled,omitzero" default:"true"`
 	// Conditions are error, timeout, invalid_header, updating, http_500,
 	// http_502, http_503, http_504, http_403, http_404, http_429.
-	Conditions []string `json:"conditions,omitempty"`
+	Conditions []string `json:"conditions,omitzero" is:"one of error timeout invalid_header updating http_500 http_502 http_503 http_504 http_403 http_404 http_429"`
 	// WhileRevalidate and WhileError are told in Cache-Control as
 	// stale-while-revalidate and stale-if-error.
-	WhileRevalidate *Duration `json:"whileRevalidate,omitempty"`
-	WhileError      *Duration `json:"whileError,omitempty"`
+	WhileRevalidate *Duration `json:"whileRevalidate,omitzero"`
+	WhileError      *Duration `json:"whileError,omitzero"`
 	// MaxAge is how long past its freshness anything is served. Default none.
-	MaxAge *Duration `json:"maxAge,omitempty"`
+	MaxAge *Duration `json:"maxAge,omitzero"`
 }
 
 // ProxySettings are how failing upstreams are gone around.
@@ -223,9 +223,9 @@ type ProxySettings struct {
 	// NextUpstreamConditions are when the next server is asked: error, timeout,
 	// invalid_header, http_500, http_502, http_503, http_504, http_403,
 	// http_404, http_429, non_idempotent, off. Default error timeout.
-	NextUpstreamConditions []string `json:"nextUpstreamConditions,omitempty"`
+	NextUpstreamConditions []string `json:"nextUpstreamConditions,omitzero" is:"one of error timeout invalid_header http_500 http_502 http_503 http_504 http_403 http_404 http_429 non_idempotent off" default:"error timeout"`
 	// NextUpstreamTries counts the first attempt. Default 0: any number.
-	NextUpstreamTries *int `json:"nextUpstreamTries,omitempty"`
+	NextUpstreamTries *int `json:"nextUpstreamTries,omitzero" is:"0..1000" default:"0"`
 	// NextUpstreamTimeout bounds all attempts together. Default none.
-	NextUpstreamTimeout *Duration `json:"nextUpstreamTimeout,omitempty"`
+	NextUpstreamTimeout *Duration `json:"nextUpstreamTimeout,omitzero" is:"positive"`
 }

@@ -9,136 +9,136 @@ type Node struct {
 	Availability    Availability     `json:"availability,omitzero"`
 	Filters         Filters          `json:"filters,omitzero"`
 	Retries         Retries          `json:"retries,omitzero"`
-	ACME            *ACME            `json:"acme,omitempty"`
-	CacheTierPolicy *CacheTierPolicy `json:"cacheTierPolicy,omitempty"`
+	ACME            *ACME            `json:"acme,omitzero"`
+	CacheTierPolicy *CacheTierPolicy `json:"cacheTierPolicy,omitzero"`
 }
 
 // A NodeCache is where a node stores.
 type NodeCache struct {
 	// Memory is for all zones in memory together; default MEMORY_CACHE_SIZE of
 	// the environment, or 256M.
-	Memory *Size `json:"memory,omitempty"`
+	Memory *Size `json:"memory,omitzero" is:"positive"`
 	// MeanObject is the mean size of stored responses. Default 2K in memory.
-	MeanObject *Size `json:"meanObject,omitempty"`
+	MeanObject *Size `json:"meanObject,omitzero" is:"positive" default:"2K"`
 	// Volumes are the disks.
-	Volumes []Volume `json:"volumes,omitempty"`
+	Volumes []Volume `json:"volumes,omitzero"`
 	// ZoneOverrides change zones of these names on this node: what is said replaces.
-	ZoneOverrides map[string]ZoneOverride `json:"zoneOverrides,omitempty"`
+	ZoneOverrides map[string]ZoneOverride `json:"zoneOverrides,omitzero" is:"name"`
 }
 
 // A Volume is a disk, or several that are used as one.
 type Volume struct {
-	Name string `json:"name"`
+	Name string `json:"name" is:"name"`
 	// Dirs are its folders; keys are striped over several.
 	Dirs []VolumeDir `json:"dirs"`
 	// Memory is kept over it for zones of storage both. Default 64M when there is one.
-	Memory *Size `json:"memory,omitempty"`
+	Memory *Size `json:"memory,omitzero" default:"64M"`
 	// MeanObject is default 16K.
-	MeanObject *Size `json:"meanObject,omitempty"`
+	MeanObject *Size `json:"meanObject,omitzero" is:"positive" default:"16K"`
 	// Verify is first (default: a block is compared with its checksum when it
 	// is first read) or always.
-	Verify string `json:"verify,omitempty"`
+	Verify string `json:"verify,omitzero" is:"one of first always" default:"first"`
 	// Timeout is how long a read may take. Default 1s.
-	Timeout *Duration `json:"timeout,omitempty"`
+	Timeout *Duration `json:"timeout,omitzero" is:"positive" default:"1s"`
 }
 
 // A VolumeDir is a folder of a Volume.
 type VolumeDir struct {
-	Path string `json:"path"`
-	Size Size   `json:"size"`
+	Path string `json:"path" is:"path"`
+	Size Size   `json:"size" is:"positive"`
 }
 
 // A ZoneOverride changes a zone on one node.
 type ZoneOverride struct {
-	Storage  string    `json:"storage,omitempty"`
-	MaxSize  *Size     `json:"maxSize,omitempty"`
-	Inactive *Duration `json:"inactive,omitempty"`
-	Volumes  []string  `json:"volumes,omitempty"`
+	Storage  string    `json:"storage,omitzero" is:"one of memory disk both"`
+	MaxSize  *Size     `json:"maxSize,omitzero" is:"positive"`
+	Inactive *Duration `json:"inactive,omitzero" is:"positive"`
+	Volumes  []string  `json:"volumes,omitzero" is:"name"`
 }
 
 // Network is how a node is reached.
 type Network struct {
 	// Listeners are where clients come. Default 127.0.0.1:8080.
-	Listeners []Listener `json:"listeners,omitempty"`
+	Listeners []Listener `json:"listeners,omitzero"`
 	// Admin is the address of administration, or off. Default 127.0.0.1:9180.
-	Admin string `json:"admin,omitempty"`
+	Admin string `json:"admin,omitzero" is:"address or off" default:"127.0.0.1:9180"`
 	// AdminToken is what others than this machine must bear there.
-	AdminToken *Secret `json:"adminToken,omitempty"`
+	AdminToken *Secret `json:"adminToken,omitzero"`
 	// TrustedProxies are networks whose X-Forwarded-For names the client.
-	TrustedProxies []string `json:"trustedProxies,omitempty"`
+	TrustedProxies []string `json:"trustedProxies,omitzero" is:"network"`
 	// MaxConns is how many clients' connections are open. Default 16384.
-	MaxConns *int `json:"maxConns,omitempty"`
+	MaxConns *int `json:"maxConns,omitzero" is:"1..10000000" default:"16384"`
 	// MaxConnsPerAddress is default 0: any.
-	MaxConnsPerAddress *int `json:"maxConnsPerAddress,omitempty"`
+	MaxConnsPerAddress *int `json:"maxConnsPerAddress,omitzero" is:"0..10000000" default:"0"`
 	// HeadTimeout is for a request's head. Default 10s.
-	HeadTimeout *Duration `json:"headTimeout,omitempty"`
+	HeadTimeout *Duration `json:"headTimeout,omitzero" is:"positive" default:"10s"`
 	// IdleTimeout is of a connection without a request. Default 75s.
-	IdleTimeout *Duration `json:"idleTimeout,omitempty"`
+	IdleTimeout *Duration `json:"idleTimeout,omitzero" is:"positive" default:"75s"`
 	// BodyTimeout is between two reads of a request's content. Default 60s.
-	BodyTimeout *Duration `json:"bodyTimeout,omitempty"`
+	BodyTimeout *Duration `json:"bodyTimeout,omitzero" is:"positive" default:"60s"`
 	// WriteTimeout is for a client to take some of an answer. Default 60s.
-	WriteTimeout *Duration `json:"writeTimeout,omitempty"`
+	WriteTimeout *Duration `json:"writeTimeout,omitzero" is:"positive" default:"60s"`
 	// MinRate is what a client must send or take a second. Default 240.
-	MinRate *Size `json:"minRate,omitempty"`
+	MinRate *Size `json:"minRate,omitzero" default:"240"`
 	// MaxBody is a request's largest content. Default any.
-	MaxBody *Size `json:"maxBody,omitempty"`
+	MaxBody *Size `json:"maxBody,omitzero"`
 }
 
 // A Listener is an address for clients.
 type Listener struct {
 	// Address is host:port or unix:/path.
-	Address string `json:"address"`
+	Address string `json:"address" is:"address"`
 }
 
 // A Secret is where a secret is read, never the secret.
 type Secret struct {
-	File string `json:"file,omitempty"`
-	Env  string `json:"env,omitempty"`
+	File string `json:"file,omitzero" is:"path"`
+	Env  string `json:"env,omitzero" is:"variable"`
 }
 
 // Monitoring is what a node tells.
 type Monitoring struct {
 	Log  Log   `json:"log,omitzero"`
-	Loki *Loki `json:"loki,omitempty"`
+	Loki *Loki `json:"loki,omitzero"`
 	// MetricsAllow are networks that may read /oc-cgi/metrics beside this machine.
-	MetricsAllow []string `json:"metricsAllow,omitempty"`
+	MetricsAllow []string `json:"metricsAllow,omitzero" is:"network"`
 	// ServerTiming tells clients how long cache and origin took.
-	ServerTiming bool `json:"serverTiming,omitempty"`
+	ServerTiming bool `json:"serverTiming,omitzero"`
 	// CacheStatusKey and CacheStatusTier tell key and tier in Cache-Status.
-	CacheStatusKey  bool `json:"cacheStatusKey,omitempty"`
-	CacheStatusTier bool `json:"cacheStatusTier,omitempty"`
+	CacheStatusKey  bool `json:"cacheStatusKey,omitzero"`
+	CacheStatusTier bool `json:"cacheStatusTier,omitzero"`
 	// RequestID is new (default), keep or off.
-	RequestID string `json:"requestId,omitempty"`
+	RequestID string `json:"requestId,omitzero" is:"one of new keep off" default:"new"`
 }
 
 // Log is the access log.
 type Log struct {
 	// Path is a file, or - for standard output. Default none.
-	Path string `json:"path,omitempty"`
+	Path string `json:"path,omitzero" is:"path"`
 	// Format is json (default).
-	Format string `json:"format,omitempty"`
+	Format string `json:"format,omitzero" is:"one of json" default:"json"`
 }
 
 // Loki is where the access log is pushed to.
 type Loki struct {
-	URL      string  `json:"url"`
-	User     string  `json:"user,omitempty"`
-	Password *Secret `json:"password,omitempty"`
+	URL      string  `json:"url" is:"url"`
+	User     string  `json:"user,omitzero"`
+	Password *Secret `json:"password,omitzero"`
 }
 
 // Availability is when a node says that it is not to be asked.
 type Availability struct {
-	Probes []Probe `json:"probes,omitempty"`
+	Probes []Probe `json:"probes,omitzero"`
 	// EjectRatio is the share of failed volumes at which it is not ready; 0: never.
-	EjectRatio *float64 `json:"ejectRatio,omitempty"`
+	EjectRatio *float64 `json:"ejectRatio,omitzero" is:"0..1" default:"0"`
 	// Drain is how long answers under way have when stopping. Default 30s.
-	Drain *Duration `json:"drain,omitempty"`
+	Drain *Duration `json:"drain,omitzero" default:"30s"`
 }
 
 // A Probe is what is asked now and then to know that all is well.
 type Probe struct {
-	URL      string    `json:"url"`
-	Interval *Duration `json:"interval,omitempty"`
+	URL      string    `json:"url" is:"url"`
+	Interval *Duration `json:"interval,omitzero" is:"positive" default:"15s"`
 }
 
 // Filters are who is refused.
@@ -148,22 +148,22 @@ type Filters struct {
 
 // Deny is who is answered 403: whoever any of it names.
 type Deny struct {
-	CIDRs     []string `json:"cidrs,omitempty"`
-	Countries []string `json:"countries,omitempty"`
-	ASNs      []uint32 `json:"asns,omitempty"`
+	CIDRs     []string `json:"cidrs,omitzero" is:"network"`
+	Countries []string `json:"countries,omitzero" is:"country"`
+	ASNs      []uint32 `json:"asns,omitzero"`
 	// UserAgents are regular expressions, whatever the case.
-	UserAgents []string `json:"userAgents,omitempty"`
+	UserAgents []string `json:"userAgents,omitzero" is:"regexp"`
 }
 
 // Retries are a node's defaults for going around failing upstreams.
 type Retries struct {
 	// Budget is the share of requests of the last 10 s that may be tried again. Default 0.2.
-	Budget *float64 `json:"budget,omitempty"`
+	Budget *float64 `json:"budget,omitzero" is:"0..1" default:"0.2"`
 	ProxySettings
 }
 
 // ACME is how certificates are got.
 type ACME struct {
-	Email     string `json:"email"`
-	Directory string `json:"directory,omitempty"`
+	Email     string `json:"email" is:"email"`
+	Directory string `json:"directory,omitzero" is:"url"`
 }

@@ -4,122 +4,122 @@ package config
 // comes from, and how it is cached. Document opencache:edgeResource:<id>.
 type Site struct {
 	// ID is the resource id, the last part of the document's key: $resource_id.
-	ID string `json:"id"`
+	ID string `json:"id" is:"name"`
 	// Hostnames are what the site answers for: example.com, *.example.com (any
 	// number of labels), or _ for every host that no other site names.
-	Hostnames []string `json:"hostnames"`
+	Hostnames []string `json:"hostnames" is:"hostname"`
 	// ZonesAutoManaged says that the fleet's tier policy adds its zones and
 	// rules to this site. Default true.
-	ZonesAutoManaged *bool `json:"zonesAutoManaged,omitempty"`
+	ZonesAutoManaged *bool `json:"zonesAutoManaged,omitzero" default:"true"`
 	// Upstreams are the pools that routes name. The first is the default.
-	Upstreams []Upstream `json:"upstreams,omitempty"`
+	Upstreams []Upstream `json:"upstreams,omitzero"`
 	// Routes divide the site's URIs. Without any there is one: all of it,
 	// through the cache, from the first upstream.
-	Routes []Route `json:"routes,omitempty"`
+	Routes []Route `json:"routes,omitzero"`
 	// Headers change the fields of every answer: adds first, then removes.
-	Headers []Header `json:"headers,omitempty"`
+	Headers []Header `json:"headers,omitzero"`
 	// CORS is what the edge says to other origins' scripts.
-	CORS *CORS `json:"cors,omitempty"`
+	CORS *CORS `json:"cors,omitzero"`
 	// TLS is how the site is reached by https.
-	TLS *TLS `json:"tls,omitempty"`
+	TLS *TLS `json:"tls,omitzero"`
 	// Cache is how responses are stored and used.
 	Cache SiteCache `json:"cache,omitzero"`
 	// SpeculationRules is what becomes of the origin's field of that name:
 	// strip-cloudflare (default), strip, pass.
-	SpeculationRules string `json:"speculationRules,omitempty"`
+	SpeculationRules string `json:"speculationRules,omitzero" is:"one of strip-cloudflare strip pass" default:"strip-cloudflare"`
 }
 
 // An Upstream is a pool of servers.
 type Upstream struct {
 	// Name is what routes call it.
-	Name string `json:"name"`
+	Name string `json:"name" is:"name"`
 	// Servers answer for it, in turn by weight; those marked backup when no
 	// other does.
 	Servers []Server `json:"servers"`
 	// Balance is how a server is picked: round_robin (default).
-	Balance string `json:"balance,omitempty"`
+	Balance string `json:"balance,omitzero" is:"one of round_robin least_conn" default:"round_robin"`
 	// HostHeader is the Host that they see: an expression. Default $host;
 	// $upstream_host is the server's own.
-	HostHeader string `json:"hostHeader,omitempty"`
+	HostHeader string `json:"hostHeader,omitzero" is:"upstream text" default:"$host"`
 	// ConnectTimeout bounds dialling and the TLS handshake. Default 5s.
-	ConnectTimeout *Duration `json:"connectTimeout,omitempty"`
+	ConnectTimeout *Duration `json:"connectTimeout,omitzero" is:"positive" default:"5s"`
 	// HeadTimeout is for a response's head to come. Default 60s.
-	HeadTimeout *Duration `json:"headTimeout,omitempty"`
+	HeadTimeout *Duration `json:"headTimeout,omitzero" is:"positive" default:"60s"`
 	// BodyTimeout is between two reads of a response's content. Default 60s.
-	BodyTimeout *Duration `json:"bodyTimeout,omitempty"`
+	BodyTimeout *Duration `json:"bodyTimeout,omitzero" is:"positive" default:"60s"`
 	// MaxConns is how many connections are open to each server. Default 1024.
-	MaxConns *int `json:"maxConns,omitempty"`
+	MaxConns *int `json:"maxConns,omitzero" is:"1..1000000" default:"1024"`
 	// MaxQueue is how many requests wait for one. Default 4096.
-	MaxQueue *int `json:"maxQueue,omitempty"`
+	MaxQueue *int `json:"maxQueue,omitzero" is:"0..1000000" default:"4096"`
 	// QueueTimeout is how long one waits. Default 10s.
-	QueueTimeout *Duration `json:"queueTimeout,omitempty"`
+	QueueTimeout *Duration `json:"queueTimeout,omitzero" is:"positive" default:"10s"`
 }
 
 // A Server is one address of an Upstream.
 type Server struct {
 	// URL is http[s]://host[:port][/base].
-	URL string `json:"url"`
+	URL string `json:"url" is:"origin url"`
 	// Weight is its share of requests, 1 to 1000. Default 1.
-	Weight *int `json:"weight,omitempty"`
+	Weight *int `json:"weight,omitzero" is:"1..1000" default:"1"`
 	// Backup says that it is asked only when the others fail.
-	Backup bool `json:"backup,omitempty"`
+	Backup bool `json:"backup,omitzero"`
 }
 
 // A Route is a part of the site's URIs, as nginx's location is.
 type Route struct {
 	// ID names the route in logs and faults; default its location.
-	ID string `json:"id,omitempty"`
+	ID string `json:"id,omitzero" is:"label"`
 	// Location is which paths, in nginx's words and precedence: "= /x" exactly,
 	// "^~ /x" a prefix that goes before regular expressions, "~ re" and "~* re"
 	// (whatever the case) in the order they stand in, "/x" the longest prefix.
-	Location string `json:"location"`
+	Location string `json:"location" is:"location"`
 	// Kind is what answers: cache_proxy (default), proxy, static, redirect, fixed.
-	Kind string `json:"kind,omitempty"`
+	Kind string `json:"kind,omitzero" is:"one of cache_proxy proxy static redirect fixed" default:"cache_proxy"`
 	// Upstream names the pool of cache_proxy and proxy; default the site's first.
-	Upstream string `json:"upstream,omitempty"`
+	Upstream string `json:"upstream,omitzero" is:"name"`
 	// Static, Redirect and Fixed are for the kinds of those names.
-	Static   *Static   `json:"static,omitempty"`
-	Redirect *Redirect `json:"redirect,omitempty"`
-	Fixed    *Fixed    `json:"fixed,omitempty"`
+	Static   *Static   `json:"static,omitzero"`
+	Redirect *Redirect `json:"redirect,omitzero"`
+	Fixed    *Fixed    `json:"fixed,omitzero"`
 	// Headers change the fields of answers, behind the site's own.
-	Headers []Header `json:"headers,omitempty"`
+	Headers []Header `json:"headers,omitzero"`
 	// CORS goes before the site's.
-	CORS *CORS `json:"cors,omitempty"`
+	CORS *CORS `json:"cors,omitzero"`
 }
 
 // A Static route answers from files.
 type Static struct {
 	// Root is the folder; the whole path of the request is below it.
-	Root string `json:"root"`
+	Root string `json:"root" is:"path"`
 	// Index is the file that answers for a folder. Default index.html.
-	Index string `json:"index,omitempty"`
+	Index string `json:"index,omitzero" is:"file name" default:"index.html"`
 }
 
 // A Redirect route sends the client elsewhere.
 type Redirect struct {
 	// Status is 301, 302 (default), 303, 307 or 308.
-	Status *int `json:"status,omitempty"`
+	Status *int `json:"status,omitzero" is:"one of 301 302 303 307 308" default:"302"`
 	// To is the Location: an expression.
-	To string `json:"to"`
+	To string `json:"to" is:"answer text"`
 }
 
 // A Fixed route gives one answer.
 type Fixed struct {
 	// Status is 200 to 599. Default 200.
-	Status *int `json:"status,omitempty"`
+	Status *int `json:"status,omitzero" is:"200..599" default:"200"`
 	// Body is its content: an expression.
-	Body string `json:"body,omitempty"`
+	Body string `json:"body,omitzero" is:"answer text"`
 	// ContentType is its media type. Default text/plain; charset=utf-8.
-	ContentType string `json:"contentType,omitempty"`
+	ContentType string `json:"contentType,omitzero" is:"field value" default:"text/plain; charset=utf-8"`
 }
 
 // A Header is a change to the fields of answers.
 type Header struct {
-	Name string `json:"name"`
+	Name string `json:"name" is:"answer field"`
 	// Value is an expression. Adding replaces every field of that name.
-	Value string `json:"value,omitempty"`
+	Value string `json:"value,omitzero" is:"response text"`
 	// Action is add (default) or remove.
-	Action string `json:"action,omitempty"`
+	Action string `json:"action,omitzero" is:"one of add remove" default:"add"`
 }
 
 // CORS is what the edge says in Access-Control-* in place of the origin.
@@ -127,42 +127,42 @@ type CORS struct {
 	Enabled bool `json:"enabled"`
 	// ApplyToURIs are regular expressions of the paths it is for; none: all.
 	// For sites only.
-	ApplyToURIs []string `json:"applyToUris,omitempty"`
+	ApplyToURIs []string `json:"applyToUris,omitzero" is:"regexp"`
 	// AllowOrigins are origins like https://a.example, or *. Default *.
-	AllowOrigins []string `json:"allowOrigins,omitempty"`
+	AllowOrigins []string `json:"allowOrigins,omitzero" is:"origin" default:"*"`
 	// AllowMethods is default GET, HEAD, OPTIONS.
-	AllowMethods []string `json:"allowMethods,omitempty"`
+	AllowMethods []string `json:"allowMethods,omitzero" is:"method" default:"GET HEAD OPTIONS"`
 	// AllowHeaders are request fields, or *; none: those that a preflight asks for.
-	AllowHeaders  []string `json:"allowHeaders,omitempty"`
-	ExposeHeaders []string `json:"exposeHeaders,omitempty"`
+	AllowHeaders  []string `json:"allowHeaders,omitzero" is:"field or *"`
+	ExposeHeaders []string `json:"exposeHeaders,omitzero" is:"field or *"`
 	// AllowCredentials has the request's Origin stand in place of *.
-	AllowCredentials bool `json:"allowCredentials,omitempty"`
+	AllowCredentials bool `json:"allowCredentials,omitzero"`
 	// MaxAge is how long a preflight is remembered.
-	MaxAge *Duration `json:"maxAge,omitempty"`
+	MaxAge *Duration `json:"maxAge,omitzero"`
 }
 
 // TLS is how a site is reached by https.
 type TLS struct {
 	// Certificate and Key name PEM files.
-	Certificate string `json:"certificate,omitempty"`
-	Key         string `json:"key,omitempty"`
+	Certificate string `json:"certificate,omitzero" is:"path"`
+	Key         string `json:"key,omitzero" is:"path"`
 	// Protocols are TLSv1.2 and TLSv1.3 unless said; 1.0 and 1.1 by name only.
-	Protocols []string `json:"protocols,omitempty"`
+	Protocols []string `json:"protocols,omitzero" is:"one of TLSv1 TLSv1.1 TLSv1.2 TLSv1.3" default:"TLSv1.2 TLSv1.3"`
 	// Ciphers are OpenSSL's names, separated by colons. Default Mozilla's
 	// intermediate list.
-	Ciphers string `json:"ciphers,omitempty"`
+	Ciphers string `json:"ciphers,omitzero" is:"ciphers"`
 	// OCSPStapling is on unless said.
-	OCSPStapling *bool `json:"ocspStapling,omitempty"`
-	HSTS         *HSTS `json:"hsts,omitempty"`
+	OCSPStapling *bool `json:"ocspStapling,omitzero" default:"true"`
+	HSTS         *HSTS `json:"hsts,omitzero"`
 	// RedirectHTTP answers http with 301 to https.
-	RedirectHTTP bool `json:"redirectHttp,omitempty"`
+	RedirectHTTP bool `json:"redirectHttp,omitzero"`
 }
 
 // HSTS is the site's Strict-Transport-Security (RFC 6797).
 type HSTS struct {
 	Enabled bool `json:"enabled"`
 	// MaxAge is default 365d.
-	MaxAge            *Duration `json:"maxAge,omitempty"`
-	IncludeSubdomains bool      `json:"includeSubdomains,omitempty"`
-	Preload           bool      `json:"preload,omitempty"`
+	MaxAge            *Duration `json:"maxAge,omitzero" default:"365d"`
+	IncludeSubdomains bool      `json:"includeSubdomains,omitzero"`
+	Preload           bool      `json:"preload,omitzero"`
 }

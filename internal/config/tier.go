@@ -3,33 +3,33 @@ package config
 // A CacheTierPolicy is what a fleet's operator adds to every site.
 type CacheTierPolicy struct {
 	// Zones are added to each site that has none of that name.
-	Zones []CacheZone `json:"zones,omitempty"`
+	Zones []CacheZone `json:"zones,omitzero"`
 	// Rules are added to each site, behind its own routes.
-	Rules []TierRule `json:"rules,omitempty"`
+	Rules []TierRule `json:"rules,omitzero"`
 	// KnownStaticFilesDefaults is for sites that say nothing of KnownStaticFiles,
 	// and switches those on.
-	KnownStaticFilesDefaults *KnownStaticFiles `json:"knownStaticFilesDefaults,omitempty"`
+	KnownStaticFilesDefaults *KnownStaticFiles `json:"knownStaticFilesDefaults,omitzero"`
 	// QueryNormalization is for sites that say nothing of it; a site's own
 	// list wins.
-	QueryNormalization *QueryNormalization `json:"queryNormalization,omitempty"`
+	QueryNormalization *QueryNormalization `json:"queryNormalization,omitzero"`
 }
 
 // A TierRule is a fleet's rule.
 type TierRule struct {
-	ID string `json:"id"`
+	ID string `json:"id" is:"label"`
 	// Priority decides between tier rules that match: the highest. Default 0.
-	Priority int       `json:"priority,omitempty"`
+	Priority int       `json:"priority,omitzero" is:"-1000000..1000000"`
 	Match    TierMatch `json:"match"`
-	Zone     string    `json:"zone"`
+	Zone     string    `json:"zone" is:"name"`
 	// TTL is how long responses are fresh.
-	TTL Duration `json:"ttl"`
+	TTL Duration `json:"ttl" is:"positive"`
 	// CacheKey replaces the default key: an expression.
-	CacheKey string `json:"cacheKey,omitempty"`
+	CacheKey string `json:"cacheKey,omitzero" is:"key"`
 	// DeclineWhenUpstream are directives of the upstream's that end the rule's
 	// say: no-store, private, no-cache.
-	DeclineWhenUpstream []string `json:"declineWhenUpstream,omitempty"`
-	LockEnabled         *bool    `json:"lockEnabled,omitempty"`
-	Stale               *Stale   `json:"stale,omitempty"`
+	DeclineWhenUpstream []string `json:"declineWhenUpstream,omitzero" is:"one of no-store private no-cache"`
+	LockEnabled         *bool    `json:"lockEnabled,omitzero"`
+	Stale               *Stale   `json:"stale,omitzero"`
 }
 
 // A TierMatch is which requests a TierRule is for.
@@ -37,6 +37,6 @@ type TierMatch struct {
 	// URIPattern is a regular expression of $uri. With a literal prefix, as in
 	// ^/static/, it goes before regular expressions of the site's routes, like
 	// a location of ^~.
-	URIPattern string   `json:"uriPattern"`
-	Methods    []string `json:"methods,omitempty"`
+	URIPattern string   `json:"uriPattern" is:"regexp"`
+	Methods    []string `json:"methods,omitzero" is:"method"`
 }

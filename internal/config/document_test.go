@@ -1,0 +1,167 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const siteKey = "opencache:edgeResource:a"
+
+// says parses a document and returns its faults, one a line, without the key.
+func says(t *testing.T, key, text string) string {
+	t.Helper()
+	_, faults := Parse(key, []byte(text), Limits{})
+	var b strings.Builder
+	for _, f := range faults {
+		if f.Document != key {
+			t.Errorf("%s: got a fault of %q", text, f.Document)
+		}
+		b.WriteString(strings.TrimPrefix(f.String(), key+":") + "\n")
+	}
+	return b.String()
+}
+
+func TestParse(t *testing.T) {
+	d, faults := Parse(siteKey, []byte(`{
+		// what it is called
+		"id": "a", /* and */ "hostnames": ["A.example"],
+		"upstreams": [{"name": "main", "servers": [{"url": "http://127.0.0.1:8081", "weight": 3}]}],
+		"cache": {
+			"global": {"semantics": {"targetedFields": []}},
+			"rules": [{"id": "all", "priority": -1, "cache": {"validResponses": {"200": "1h", "404": 30, "any": "off"}, "minUses": 2}}],
+		},
+	} // the end`), Limits{})
+	if len(faults) > 0 {
+		t.Fatalf("got %v", faults)
+	}
+	rule := d.Site.Cache.Rules[0]
+	got := fmt.Sprintln(d.Kind, d.ID, d.Site.ID, d.Site.Hostnames, *d.Site.Upstreams[0].Servers[0].Weight, rule.Priority,
+		rule.Cache.ValidResponses["404"], rule.Cache.ValidResponses["any"], *rule.Cache.MinUses, d.Site.Cache.Global.Semantics.TargetedFields == nil)
+	if want := "site a a [A.example] 3 -1 {30s false} {0s true} 2 false\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestParseFaults(t *testing.T) {
+	deep := strings.Repeat("[", 100000)
+	for _, c := range []struct{ text, want string }{
+		{``, "1:1: found the end of the text, expected JSON, with comments and commas at the end if you like\n"},
+		{`[]`, "1:1: found a list, expected an object\n"},
+		{`{"id": "a", "hostnames": ["a.example"]`, "1:39: found the end of the text, expected JSON, with comments and commas at the end if you like\n"},
+		{"{\n  \"id\": \"a\\x\"}", "2:9: found a word or string that is not JSON, expected JSON, with comments and commas at the end if you like\n"},
+		{deep, "1:33: expected lists and objects at most 32 deep\n"},
+		{`{"id": "a", "hostname": ["a.example"]}`, "1:1: hostnames: expected a list\n" +
+			"1:13: hostname: found an unknown name, expected a name that is known here; did you mean \"hostnames\"?\n"},
+		{`{"id": "a", "id": "b", "hostnames": ["a.example"]}`, "1:13: id: found the name a second time, expected each name once\n"},
+		{`{"id": "a", "hostnames": ["a.example"], "cache": {"rules": [
+  {"id": "r", "cache": {"lockAge": "5", "minUses": 16, "enabled": "yes", "validResponses": {"2x": "1h", "200": "ever"}}},
+  {"id": "ä", "priority": 1.5, "cache": {"stale": {"conditions": ["err", null]}, "respectUpstreamCacheControl": "Merge"}}]}}`,
+			`2:36: cache.rules[0].cache.lockAge: found "5", expected a duration like 30s, 15m, 12h or 7d
+2:52: cache.rules[0].cache.minUses: found 16, expected 1 to 15
+2:67: cache.rules[0].cache.enabled: found a string, expected true or false
+2:93: cache.rules[0].cache.validResponses.2x: found "2x", expected a status like "200", a class like "2xx", or "any"
+2:112: cache.rules[0].cache.validResponses.200: found "ever", expected a duration like 30s, 15m, 12h or 7d, or "off"
+3:27: cache.rules[1].priority: found "1.5", expected a whole number
+3:67: cache.rules[1].cache.stale.conditions[0]: found "err", expected one of error, timeout, invalid_header, updating, http_500, http_502, http_503, http_504, http_403, http_404, http_429; did you mean "error"?
+3:74: cache.rules[1].cache.stale.conditions[1]: found null, expected a string
+3:113: cache.rules[1].cache.respectUpstreamCacheControl: found "Merge", expected one of respect, ignore, merge; did you mean "merge"?
+`},
+	} {
+		if got := says(t, siteKey, c.text); got != c.want {
+			t.Errorf("%.80s:\ngot\n%s\nwant\n%s", c.text, got, c.want)
+		}
+	}
+}
+
+// A fault never repeats what could be a secret.
+func TestParseSecrets(t *testing.T) {
+	for key, text := range map[string]string{
+		"opencache:nodeConfigDefaults": `{"network": {"adminToken": "hunter2"}, "monitoring": {"loki": {"url": "https://u:hunter2@loki/", "password": {"value": "hunter2", "file": ["hunter2"]}}}}`,
+		siteKey: `{"id": "a", "hostnames": ["a.example"], "upstreams": [{"name": "m", "servers": [{"url": "http://u:hunter2@h/"}, {"url": "u:hunter2@h:80"}]}],
+			"headers": [{"name": "x", "value": "hunter2\u0000"}, {"name": "y", "value": {"hunter": "hunter2"}}]}`,
+		"opencache:nodeConfig:x": `{"network": {"adminToken": "hunter2\x"}}`,
+	} {
+		got := says(t, key, text)
+		if got == "" || strings.Contains(got, "hunter2") {
+			t.Errorf("%s: got %q", text, got)
+		}
+	}
+}
+
+func TestParseKeys(t *testing.T) {
+	for key, want := range map[string]string{
+		"opencache:edgeResource:":      " found the id \"\" in the key, expected a name of letters, digits, dots, - and _, at most 64\n",
+		"opencache:edgeResource:a:b":   " found the id \"a:b\" in the key, expected a name of letters, digits, dots, - and _, at most 64\n",
+		"opencache:edgeResources:a":    " expected a key like opencache:edgeResource:ID, opencache:nodeConfigDefaults or opencache:nodeConfig:POP; did you mean \"opencache:edgeResource:\"?\n",
+		"opencache:nodeConfigDefault":  " expected a key like opencache:edgeResource:ID, opencache:nodeConfigDefaults or opencache:nodeConfig:POP; did you mean \"opencache:nodeConfigDefaults\"?\n",
+		"opencache:nodeConfig:iad":     "",
+		"opencache:nodeConfigDefaults": "",
+	} {
+		if got := says(t, key, `{}`); got != want {
+			t.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestParseLimits(t *testing.T) {
+	text := []byte(`{"id": "a", "hostnames": ["a.example", "b.example"], "x": 1, "y": 2, "z": 3}`)
+	for _, c := range []struct {
+		limits Limits
+		want   string
+	}{
+		{Limits{MaxDocument: 10}, siteKey + ": found 76 bytes, expected at most 10"},
+		{Limits{MaxDepth: 1}, siteKey + ":1:26: expected lists and objects at most 1 deep"},
+		{Limits{MaxList: 1}, siteKey + ":1:1: found 5 of them, expected at most 1"},
+		{Limits{MaxFaults: 2}, siteKey + ": found 1 more faults, expected none"},
+	} {
+		_, faults := Parse(siteKey, text, c.limits)
+		if len(faults) == 0 || faults[len(faults)-1].String() != c.want {
+			t.Errorf("%v: got %v, want %s", c.limits, faults, c.want)
+		}
+	}
+}
+
+func TestParseLocation(t *testing.T) {
+	for text, want := range map[string]Location{
+		"/":        {Prefix, "/"},
+		"/a b":     {Prefix, "/a b"},
+		"= /x":     {Exact, "/x"},
+		"^~  /x/":  {First, "/x/"},
+		`~ \.php$`: {Regexp, `\.php$`},
+		`~* a|b c`: {RegexpFold, "a|b c"},
+	} {
+		if got, err := ParseLocation(text); err != nil || got != want {
+			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "x", "=/x", "= x", "^~ x", "~", "~ ", "~^ /x", "@named", " /x"} {
+		if got, err := ParseLocation(text); err == nil {
+			t.Errorf("%q: got %v, want an error", text, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{
+		`{"id": "a", "hostnames": ["a.example"], "routes": [{"location": "~ (?=x)"}]}`,
+		`{"cache": {"volumes": [{"name": "d", "dirs": [{"path": "/d", "size": "1G"}]}], "zoneOverrides": {"z": {"maxSize": "1M"}}}}`,
+		`{"id": "\u00e4", // c` + "\n" + `"x": [[[[1e9, -0, null]]], /* */],}`, `{"": {"": ""}}`, `{"cache": {"rules": [{"cache": {"bypass": "$arg_x \u0024y"}}]}}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, key := range []string{siteKey, "opencache:nodeConfig:iad"} {
+			d, faults := Parse(key, text, Limits{})
+			for _, fault := range faults {
+				if fault.Document != key || fault.Expected == "" || fault.Line < 0 || fault.Line > 0 && fault.Column < 1 {
+					t.Errorf("got fault %+v", fault)
+				}
+				_ = fault.String()
+			}
+			if len(faults) == 0 && d.Site == nil && d.Node == nil {
+				t.Error("no fault and no document")
+			}
+		}
+	})
+}
