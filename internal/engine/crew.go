@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"sync"
@@ -307,4 +308,20 @@ func (t *strides) has(s stride) bool {
 func (e *Engine) storedUnder(o *old, now *store.Entry) bool {
 	e.store.Lookup(o.hash, o.key, e.now().UnixMilli(), now)
 	return now.Kind == store.Object && now.Version == o.version
+}
+
+// current returns o with the head that is stored by now: another fetch may have
+// updated it since o was read (RFC 9111, 3.2).
+func (e *Engine) current(o *old) *old {
+	var now store.Entry
+	defer now.Release()
+	var h storedHead
+	if o.head.facts.Partial() || !e.storedUnder(o, &now) || h.read(now.Meta) != nil || h.facts.Partial() {
+		return o
+	}
+	h.sized(now.Size)
+	h.block = bytes.Clone(h.block)
+	updated := *o
+	updated.head, updated.validated = h, now.Validated
+	return &updated
 }

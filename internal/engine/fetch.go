@@ -313,6 +313,7 @@ func (f *fetch) exchange() (again bool) {
 func (f *fetch) validate(resp *wire.Response, asked, answered time.Time) bool {
 	var answer storedHead
 	answer.digest(resp, asked, answered, f.pol)
+	f.old = f.e.current(f.old)
 	fresh, _ := f.old.head.freshened(resp, &answer, f.pol)
 	if rfc9111.Validates(&f.old.head.facts, &answer.facts) {
 		why := rfc9111.Storable(&fresh.facts, &f.ask, &f.pol.Rules)

@@ -138,6 +138,7 @@ func ofClient(status int) bool {
 // freshens updates the record by the head of a response with the same content.
 // It reports false when that is not the same, or not to be kept.
 func (f *fetch) freshens(resp *wire.Response, answer *storedHead) bool {
+	f.old = f.e.current(f.old)
 	was := &f.old.head
 	if !sameContent(was, answer) || !was.covers(answer) {
 		return false

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -136,13 +137,11 @@ func (c *call) deliverHole(v rfc9111.Verdict, hole rfc9111.Part) bool {
 func (c *call) fillHole(f *fetch, p phase, v rfc9111.Verdict, mine bool) bool {
 	f.mu.Lock()
 	c.out.Upstream = f.upstream
-	why, err, anyone, stored, head := f.why, f.err, f.anyone, f.stored, f.headForLocked(c)
-	c.spread.aged = f.asWas
+	why, err, anyone := f.why, f.err, f.anyone
 	f.mu.Unlock()
 	switch {
 	case p == growing, p == done, p == handed && anyone:
-		c.tellFetched(f, nil, stored)
-		c.startStored(head, v, c.spread.length)
+		c.startSpread(f, nil, v)
 		c.sendSpread(v.Selection, wire.Span{})
 		c.tellKept(f)
 		return true
@@ -163,9 +162,6 @@ func (c *call) fillHole(f *fetch, p phase, v rfc9111.Verdict, mine bool) bool {
 
 // followSpread answers from a fetch whose content has become spread.
 func (c *call) followSpread(f *fetch, stale *old) bool {
-	f.mu.Lock()
-	stored, head := f.stored, f.headForLocked(c)
-	f.mu.Unlock()
 	length := f.made.head.facts.Length
 	v := rfc9111.Verdict{Selection: rfc9111.Select(&f.made.head.facts, &c.ask, length)}
 	c.takeUp(&spread{version: f.made.version, length: length, old: f.made}, v.Selection)
@@ -175,11 +171,30 @@ func (c *call) followSpread(f *fetch, stale *old) bool {
 		c.spread.on = f
 	}
 	c.tag = append(c.tag[:0], f.made.head.strongValidator()...)
-	c.tellFetched(f, stale, stored)
-	c.startStored(head, v, length)
+	c.startSpread(f, stale, v)
 	c.sendSpread(v.Selection, wire.Span{})
 	c.tellKept(f)
 	return true
+}
+
+// startSpread begins the answer that f brings some of, with the head of the
+// record as that is now: f is one of several that may have updated it. The
+// leader's own goes before, where there is one.
+func (c *call) startSpread(f *fetch, stale *old, v rfc9111.Verdict) {
+	f.mu.Lock()
+	stored, head := f.stored, f.headForLocked(c)
+	c.spread.aged = f.asWas
+	f.mu.Unlock()
+	c.tellFetched(f, stale, stored)
+	defer c.entry.Release()
+	if head == &f.head && c.e.storedUnder(c.spread.old, &c.entry) && c.head.read(c.entry.Meta) == nil {
+		c.length()
+		if c.head.facts != head.facts || !bytes.Equal(c.head.block, head.block) {
+			c.spread.aged, head = true, &c.head
+			c.out.TTL = rfc9111.Judge(&head.facts, &c.ask, &c.pol.Rules, c.now.UnixMilli()).TTL
+		}
+	}
+	c.startStored(head, v, c.spread.length)
 }
 
 // sendSpread sends the content of an answer whose head is out, and ends it.

@@ -18,6 +18,7 @@ type bend struct {
 	now      func(time.Time) time.Time             // what the engine takes for the time
 	cutIsEnd bool                                  // content cut short ends as if whole
 	bypass   bool                                  // nothing is cached
+	late     bool                                  // what else goes on overtakes answers: no fault
 }
 
 // deaf makes a cache that does not hear a response's field: the engine gets
@@ -202,5 +203,16 @@ func TestBent(t *testing.T) {
 			}
 			t.Errorf("%s: not caught within %d steps", name, bentSteps)
 		})
+	}
+}
+
+// TestLate has the judge look at a good cache whose answers begin when all else
+// that can go on has gone on, refreshes behind them above all.
+func TestLate(t *testing.T) {
+	b, sum := bend{late: true}, tally{kinds: map[Kind]int{}}
+	for s := uint64(1); sum.steps < bentSteps/2; s++ {
+		if fault, said := run(t, sequence(s), &b, &sum); fault != "" {
+			t.Fatalf("seed %d: %s\n%s", s, fault, strings.Join(said, "\n"))
+		}
 	}
 }

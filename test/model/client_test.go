@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -278,6 +279,9 @@ var errGone = errors.New("client is gone")
 func (s *sink) Interim(int, []byte) error { return nil }
 
 func (s *sink) Start() error {
+	for n := 0; s.w.bent.late && n < 100; n++ {
+		runtime.Gosched()
+	}
 	s.a.Status, s.a.Length, s.a.Began = s.reply.Status, s.reply.Length, s.w.moment()
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(s.reply.Fields), "\r\n"), "\r\n") {
 		name, value, _ := strings.Cut(line, ": ")

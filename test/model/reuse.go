@@ -178,7 +178,7 @@ func (j *Judge) missed(a *Answer, s *Stored) string {
 	tag := s.Fields.Get("ETag")
 	for _, u := range j.Exchanges {
 		control, ok := ParseControl(u.Request.Fields.All("Cache-Control"))
-		if u.Status != 304 || u.Answered.N > a.Came.N && (u.For != a.ID || u.Answered.N > a.Began.N) || u.Asked.N < s.Last().Ended.N || !ok || control.Has("no-store") || u.Request.Fields.Has("Authorization") {
+		if u.Status != 304 || j.behind(a, s, u) || u.Asked.N < s.Last().Ended.N || !ok || control.Has("no-store") || u.Request.Fields.Has("Authorization") {
 			continue
 		}
 		if strings.HasPrefix(tag, "W/") && j.replaced(s, u) {
@@ -191,6 +191,21 @@ func (j *Judge) missed(a *Answer, s *Stored) string {
 		}
 	}
 	return ""
+}
+
+// behind reports whether a may have been chosen before the 304 u was there. One
+// to a's own request is waited for, unless s could be used as it was: then that
+// request has asked behind the answer (RFC 5861, 3), and what happens in the same
+// millisecond may have happened in either order.
+func (j *Judge) behind(a *Answer, s *Stored, u *Exchange) bool {
+	switch {
+	case u.For != a.ID:
+		return a.saw(u.Answered)
+	case u.Answered.N > a.Began.N:
+		return true
+	}
+	return u.Answered.Clock == a.Began.Clock && !s.Control.unqualified("no-cache") &&
+		j.freshEnough(a, s) == "" && asked(a, s, &j.Policy) == ""
 }
 
 // replaced reports whether anything was fetched of s's target between it and u.
