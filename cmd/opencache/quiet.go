@@ -12,7 +12,7 @@ import (
 const (
 	quietTime  = 3 * time.Second
 	quietAlloc = 4 << 20 // bytes allocated in quietTime: no more is quiet
-	worthwhile = 8 << 20 // bytes that are free and not given back
+	worthwhile = 2 << 20 // bytes that are free and not given back
 )
 
 // A heapState is what the runtime says of the heap.

@@ -6,12 +6,13 @@ import (
 	"fmt"
 )
 
-// FactsSize is the size in bytes of encoded Facts.
-const FactsSize = 8 + 11*8 + 16
+// FactsSize is the size in bytes of encoded Facts. Each stored response has
+// them beside its fields: seconds take four bytes, which MaxDelta leaves room for.
+const FactsSize = 8 + 6*8 + 5*4 + 16
 
 // layout numbers the encoding; it changes whenever that, or the meaning of a
 // flag, changes.
-const layout = 2
+const layout = 3
 
 // ErrFacts is in every error of Facts.Get.
 var ErrFacts = errors.New("not facts of a response")
@@ -34,8 +35,11 @@ func (f *Facts) Put(dst []byte) {
 	le := binary.LittleEndian
 	le.PutUint16(dst[2:], uint16(f.Status))
 	le.PutUint32(dst[4:], uint32(f.flags))
-	for i, v := range f.numbers() {
+	for i, v := range f.wide() {
 		le.PutUint64(dst[8+8*i:], uint64(*v))
+	}
+	for i, v := range f.seconds() {
+		le.PutUint32(dst[8+6*8+4*i:], uint32(*v-Absent))
 	}
 	copy(dst[FactsSize-16:], f.ETag.Sum[:])
 }
@@ -54,8 +58,11 @@ func (f *Facts) Get(src []byte) error {
 	le := binary.LittleEndian
 	f.Status = int(le.Uint16(src[2:]))
 	f.flags = factFlag(le.Uint32(src[4:]))
-	for i, v := range f.numbers() {
+	for i, v := range f.wide() {
 		*v = int64(le.Uint64(src[8+8*i:]))
+	}
+	for i, v := range f.seconds() {
+		*v = int64(le.Uint32(src[8+6*8+4*i:])) + Absent
 	}
 	f.ETag.Present = src[1]&tagPresent != 0
 	f.ETag.Weak = src[1]&tagWeak != 0
@@ -66,14 +73,14 @@ func (f *Facts) Get(src []byte) error {
 	return nil
 }
 
-// numbers returns the numbers of f in the order of the encoding.
-func (f *Facts) numbers() [11]*int64 {
-	return [...]*int64{
-		&f.Date, &f.Expires, &f.LastModified,
-		&f.RequestTime, &f.ResponseTime,
-		&f.MaxAge, &f.SMaxAge, &f.StaleWhileRevalidate, &f.StaleIfError,
-		&f.AgeValue, &f.Length,
-	}
+// wide returns the numbers of f that are encoded in eight bytes, in their order.
+func (f *Facts) wide() [6]*int64 {
+	return [...]*int64{&f.Date, &f.Expires, &f.LastModified, &f.RequestTime, &f.ResponseTime, &f.Length}
+}
+
+// seconds returns those that are from Absent to MaxDelta.
+func (f *Facts) seconds() [5]*int64 {
+	return [...]*int64{&f.MaxAge, &f.SMaxAge, &f.StaleWhileRevalidate, &f.StaleIfError, &f.AgeValue}
 }
 
 // valid reports whether all values are in their ranges: within them no

@@ -338,7 +338,7 @@ func TestCodec(t *testing.T) {
 		with byte
 	}{
 		{0, layout + 1}, {1, 4}, {2, 0}, {3, 0xff}, {7, 0x80}, {15, 0x80}, // layout, tag bits, status, flags, Date
-		{8 + 9*8 + 7, 0x80}, {8 + 10*8 + 7, 0x80}, // Age, Length
+		{8 + 5*8 + 7, 0x80}, {8 + 6*8 + 3, 0x81}, {8 + 6*8 + 4*4 + 3, 0x81}, // Length, max-age, Age
 	} {
 		bad := buf
 		bad[spoil.at] = spoil.with
