@@ -290,7 +290,7 @@ func (c *call) deliverStale(was *Outcome) bool {
 	if c.entry.Soft && v.TTL >= 0 { // a purge has ended its freshness, and what forbids stale use holds
 		at += (v.TTL + 1) * 1000
 	}
-	ok, why := rfc9111.StaleOnError(&c.head.facts, &c.ask, &c.pol.Rules, at)
+	ok, why := rfc9111.StaleOnError(&c.head.facts, &c.ask, &c.pol.Rules, rfc9111.Failure{What: rfc9111.OnError, At: at})
 	if !ok {
 		c.entry.Release()
 		c.e.log.Debug("no stale answer", "key", string(c.key), "why", why)

@@ -65,7 +65,7 @@ func TestNoAllocations(t *testing.T) {
 			ask.Done()
 			Judge(&facts, &ask, &p, t0)
 		},
-		"stale on error": func() { StaleOnError(&facts, &ask, &p, t0+100_000) },
+		"stale on error": func() { StaleOnError(&facts, &ask, &p, Failure{On500, t0 + 100_000}) },
 		"varied":         func() { key = AppendVaried(key[:0], "accept-encoding", lines) },
 	} {
 		if n := testing.AllocsPerRun(100, func() {

@@ -61,7 +61,10 @@ func FuzzJudge(f *testing.F) {
 		ask.Reset(Method(status % 4))
 		eachField(request, ask.Field)
 		ask.Done()
-		for _, p := range []Policy{{}, {Heuristic: 10, StaleIfError: 60}, {Heuristic: math.MaxInt, HeuristicMax: math.MaxInt64, DefaultTTL: math.MaxInt64, StaleIfError: math.MaxInt64}, {Private: true, Heuristic: 10}} {
+		for _, p := range []Policy{{}, {Heuristic: 10, StaleIfError: 60}, {Heuristic: math.MaxInt, HeuristicMax: math.MaxInt64, DefaultTTL: math.MaxInt64, StaleIfError: math.MaxInt64}, {Private: true, Heuristic: 10},
+			{Mode: Ignore, Valid: valid(t, "200=60 4xx=0 5xx=off any=5"), Background: true, StaleMax: 90, StaleOn: OnUpdating | On500},
+			{Mode: Merge, Valid: valid(t, "any=60"), Ceiling: 30, StaleMax: 7, StaleIfError: 60},
+			{Disregard: AllDirectives &^ dirSMaxAge, Decline: dirNoCache, Valid: valid(t, "2xx=60"), Background: true}} {
 			judged(t, &facts, &ask, &p, within(asked+now), within(asked+now+max(later, 0)))
 		}
 		forbidden(t, &facts, response)
@@ -98,7 +101,7 @@ func judged(t *testing.T, f *Facts, a *Ask, p *Policy, now, later int64) {
 		if delivers(v) && (f.Status == 200 && v.Status == 206 && (v.First < 0 || v.Last < v.First || v.Last >= f.Length) || v.Status == 0) {
 			t.Fatalf("%s: got range %+v", text(), v)
 		}
-		if v.Do == Deliver && v.TTL < 0 && forbidsStale(f, p) != OK {
+		if h := p.heeded(f); v.Do == Deliver && v.TTL < 0 && forbidsStale(&h, p) != OK {
 			t.Fatalf("%s: delivered stale against its word: %+v", text(), v)
 		}
 	}
@@ -111,8 +114,8 @@ func judged(t *testing.T, f *Facts, a *Ask, p *Policy, now, later int64) {
 	if delivers(second) && !delivers(first) {
 		t.Fatalf("%s: may be delivered at %d: %+v, but not before, at %d: %+v", text(), later, second, now, first)
 	}
-	ok, _ := StaleOnError(f, a, p, now)
-	if then, _ := StaleOnError(f, a, p, later); then && !ok {
+	ok, _ := StaleOnError(f, a, p, Failure{On500, now})
+	if then, _ := StaleOnError(f, a, p, Failure{On500, later}); then && !ok {
 		t.Fatalf("%s: may stand in for an error at %d, but not before, at %d", text(), later, now)
 	}
 	_ = Storable(f, a, p)

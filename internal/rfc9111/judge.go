@@ -11,6 +11,13 @@ type Verdict struct {
 	Age int64
 	// TTL is the freshness that is left in seconds; not above 0 when stale.
 	TTL int64
+	// Lifetime is how long the response is fresh in all, in seconds, and From
+	// what says so.
+	Lifetime int64
+	From     Reason
+	// Meanwhile says of Validate that, while another request has it validated,
+	// the response may answer as it is: Selection is that answer.
+	Meanwhile bool
 }
 
 // CurrentAge returns the age of a stored response in seconds, never negative
@@ -35,31 +42,43 @@ func age(f *Facts, now int64) int64 {
 // Judge says what may be done with a stored response for a request that it
 // was selected for (RFC 9111, 4).
 func Judge(f *Facts, a *Ask, p *Policy, now int64) (v Verdict) {
-	lifetime, from := Lifetime(f, p)
-	c := candidate{f: f, a: a, p: p, age: age(f, now), from: from}
+	c := candidate{f: f, a: a, p: p, real: f}
+	if p.disregards() != 0 {
+		h := p.heeded(f)
+		c.f = &h
+	}
+	lifetime, from := lifetime(c.f, p)
+	c.age, c.from, c.expires = age(c.f, now), from, lifetime > 0
 	c.left = lifetime*1000 - c.age
+	v.TTL, v.Lifetime, v.From = lifetime-c.age/1000, lifetime, from
+	if c.f != f { // what the policy makes of its age is not told
+		c.age = age(f, now)
+	}
 	v.Age = c.age / 1000
-	v.TTL = lifetime - v.Age
 	v.Do, v.Why = c.decide()
-	switch v.Do {
-	case Deliver, DeliverAndRefresh:
+	switch {
+	case v.Do == Deliver || v.Do == DeliverAndRefresh:
 		v.Selection = Select(f, a, f.Length)
-	default:
-		if a.has(askOnlyIfCached) {
-			v.Do, v.Why, v.Status = Refuse, WhyOnlyIfCached, 504 // RFC 9111, 5.2.1.7
-		}
+	case a.has(askOnlyIfCached):
+		v.Do, v.Why, v.Status = Refuse, WhyOnlyIfCached, 504 // RFC 9111, 5.2.1.7
+	case c.meanwhile:
+		v.Meanwhile, v.Selection = true, Select(f, a, f.Length)
 	}
 	return v
 }
 
 // A candidate is a stored response for a request, at a time.
 type candidate struct {
-	f    *Facts
+	f    *Facts // as the policy heeds them
+	real *Facts // as they are
 	a    *Ask
 	p    *Policy
 	age  int64  // milliseconds
 	left int64  // of freshness, in milliseconds; not above 0: stale
 	from Reason // of the freshness
+
+	expires   bool // it was fresh once
+	meanwhile bool // Verdict.Meanwhile
 }
 
 func (c *candidate) decide() (Action, Reason) {
@@ -70,6 +89,11 @@ func (c *candidate) decide() (Action, Reason) {
 		return Forward, WhyPrecondition
 	case c.f.has(noCache):
 		return Validate, WhyNoCache // RFC 9111, 5.2.2.4
+	}
+	if c.f.has(noStore|private|broken|sawSetCookie) || c.from == WhyStatusOff || c.p.Decline != 0 {
+		if why := unkept(c.f, c.real, c.p, c.from); why != OK {
+			return Validate, why
+		}
 	}
 	if why := c.declined(); why != OK {
 		return Validate, why
@@ -113,15 +137,22 @@ func (c *candidate) stale() (Action, Reason) {
 	if why := forbidsStale(f, c.p); why != OK {
 		return Validate, why
 	}
+	if c.p.tooStale(-c.left) {
+		return Validate, WhyStaleMax
+	}
 	switch {
 	// RFC 9111, 5.2.1.1: who sends max-age without max-stale wants nothing stale.
 	case a.maxAge != Absent && !a.has(askMaxStale):
 		return Validate, WhyStale
 	case f.StaleWhileRevalidate > 0 && -c.left <= f.StaleWhileRevalidate*1000:
 		return DeliverAndRefresh, WhyStaleWhileRevalidate // RFC 5861, 3
+	// What never was fresh has not expired: it is to be validated each time.
+	case c.p.Background && c.expires:
+		return DeliverAndRefresh, WhyBackground
 	case a.has(askMaxStale) && a.allows(-c.left):
 		return Deliver, WhyMaxStale // RFC 9111, 5.2.1.2
 	}
+	c.meanwhile = c.p.StaleOn&OnUpdating != 0 && c.expires
 	return Validate, WhyStale
 }
 
@@ -138,53 +169,4 @@ func forbidsStale(f *Facts, p *Policy) Reason {
 		return WhySMaxAge // RFC 9111, 5.2.2.10
 	}
 	return OK
-}
-
-// StaleOnError reports whether the stored response may answer though the
-// upstream failed to validate it: it could not be reached, or its answer was
-// 500, 502, 503 or 504 (RFC 9111, 4.2.4; RFC 5861, 4). The limit to staleness
-// is the request's stale-if-error, else the response's, else the policy's; a
-// max-stale of the request permits too. A response that is still fresh may
-// answer: that the client preferred a validated one does not help it now.
-func StaleOnError(f *Facts, a *Ask, p *Policy, now int64) (bool, Reason) {
-	if a.ForOrigin() {
-		return false, WhyPrecondition
-	}
-	if f.has(noCache) {
-		return false, WhyNoCache
-	}
-	lifetime, from := Lifetime(f, p)
-	staleness := age(f, now) - lifetime*1000
-	if staleness < 0 {
-		return true, from
-	}
-	if why := forbidsStale(f, p); why != OK {
-		return false, why
-	}
-	limit, why := errorLimit(f, a, p)
-	if limit > 0 && staleness <= limit*1000 {
-		return true, why
-	}
-	if a.has(askMaxStale) && a.allows(staleness) {
-		return true, WhyMaxStale
-	}
-	return false, WhyStale
-}
-
-// allows reports whether max-stale, which is there, allows a staleness in
-// milliseconds; without a value it allows any.
-func (a *Ask) allows(staleness int64) bool {
-	return a.maxStale == Absent || staleness <= a.maxStale*1000
-}
-
-// errorLimit returns for how many seconds a stale response may stand in for an
-// error, and by whose word.
-func errorLimit(f *Facts, a *Ask, p *Policy) (seconds int64, why Reason) {
-	switch {
-	case a.staleIfError != Absent:
-		return a.staleIfError, WhyStaleIfError
-	case f.StaleIfError != Absent:
-		return f.StaleIfError, WhyStaleIfError
-	}
-	return clamp(p.StaleIfError), WhyPolicyStale
 }

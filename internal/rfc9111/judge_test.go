@@ -141,6 +141,7 @@ func TestVerdict(t *testing.T) {
 		{"", 60_000, Verdict{Do: Validate, Why: WhyStale, Age: 70, TTL: -10}},
 		{"Cache-Control: only-if-cached", 60_000, Verdict{Do: Refuse, Why: WhyOnlyIfCached, Age: 70, TTL: -10, Selection: Selection{Status: 504}}},
 	} {
+		tt.want.Lifetime, tt.want.From = 60, WhyMaxAge
 		if got := Judge(f, request(t, Get, tt.request), &Policy{}, t0+tt.after); got != tt.want {
 			t.Errorf("%q after %d ms: got %+v, want %+v", tt.request, tt.after, got, tt.want)
 		}
@@ -178,7 +179,7 @@ func TestStaleOnError(t *testing.T) {
 		{"9111 4.3.2", "Cache-Control: max-age=60, stale-if-error=10", "If-Match: \"a\"", Policy{}, 0, false, WhyPrecondition},
 	}
 	for _, tt := range tests {
-		got, why := StaleOnError(response(t, 200, tt.head), request(t, Get, tt.request), &tt.policy, t0+tt.after*1000)
+		got, why := StaleOnError(response(t, 200, tt.head), request(t, Get, tt.request), &tt.policy, Failure{On500, t0 + tt.after*1000})
 		if got != tt.want || why != tt.why {
 			t.Errorf("%s: %q for %q, %+v after %d s: got %v by %s, want %v by %s", tt.section, tt.head, tt.request, tt.policy, tt.after, got, why, tt.want, tt.why)
 		}
@@ -224,7 +225,7 @@ func TestJudgeProperties(t *testing.T) {
 				if v.Do == Validate && a.OnlyIfCached() {
 					t.Fatalf("9111 5.2.1.7: validated: %s", name)
 				}
-				if ok, _ := StaleOnError(f, a, &Policy{StaleIfError: 1 << 20}, t0+after); ok && strict && v.TTL <= 0 {
+				if ok, _ := StaleOnError(f, a, &Policy{StaleIfError: 1 << 20}, Failure{On500, t0 + after}); ok && strict && v.TTL <= 0 {
 					t.Fatalf("9111 4.2.4: stale on error though forbidden: %s", name)
 				}
 			}

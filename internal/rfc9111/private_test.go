@@ -52,7 +52,7 @@ func TestPrivateReuse(t *testing.T) {
 		{"9111 5.2.2.2: stale", "Cache-Control: max-age=5, must-revalidate", "Cache-Control: max-stale", 30, Validate, Validate, [2]bool{false, false}},
 		{"5861 3", "Cache-Control: max-age=5, proxy-revalidate, stale-while-revalidate=60", "", 30, Validate, DeliverAndRefresh, [2]bool{false, true}},
 		{"9111 5.2.2.4: no-cache", "Cache-Control: max-age=60, no-cache", "", 0, Validate, Validate, [2]bool{false, false}},
-		{"9111 4.2.2: private as public", "Cache-Control: private\nLast-Modified: " + dayAgo, "", 30, Validate, Deliver, [2]bool{true, true}},
+		{"9111 4.2.2: private as public", "Cache-Control: private\nLast-Modified: " + dayAgo, "", 30, Validate, Deliver, [2]bool{false, true}},
 	}
 	for _, tt := range tests {
 		status := 200
@@ -65,7 +65,7 @@ func TestPrivateReuse(t *testing.T) {
 			if got := Judge(f, a, &p, t0+tt.after*1000); got.Do != want {
 				t.Errorf("%s: %q to %q, private %v: got %s (%s), want %s", tt.section, tt.head, tt.request, p.Private, got.Do, got.Why, want)
 			}
-			if got, why := StaleOnError(f, a, &p, t0+tt.after*1000); got != tt.onError[i] {
+			if got, why := StaleOnError(f, a, &p, Failure{On500, t0 + tt.after*1000}); got != tt.onError[i] {
 				t.Errorf("%s: %q to %q, private %v, on an error: got %v (%s), want %v", tt.section, tt.head, tt.request, p.Private, got, why, tt.onError[i])
 			}
 		}

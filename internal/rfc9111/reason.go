@@ -23,6 +23,8 @@ const (
 	WhyVary // Vary: *, or one that cannot be read
 	WhySetCookie
 	WhyNoFreshness // neither freshness nor a validator, nor leave to use it stale
+	WhyStatusOff   // Policy.Valid has the status off
+	WhyDeclined    // Policy.Decline has a directive of the response
 
 	// Where freshness comes from.
 
@@ -31,6 +33,8 @@ const (
 	WhyExpires
 	WhyHeuristic
 	WhyDefaultTTL
+	WhyValid   // Policy.Valid
+	WhyCeiling // Policy.Ceiling
 
 	// Why a stored response is used, or not.
 
@@ -46,6 +50,9 @@ const (
 	WhyStaleWhileRevalidate
 	WhyStaleIfError
 	WhyPolicyStale // Policy.StaleIfError
+	WhyStaleMax    // beyond Policy.StaleMax
+	WhyBackground  // Policy.Background
+	WhyUpdating    // another request has it validated
 	WhyImmutable   // the request's max-age does not count
 	WhyOnlyIfCached
 
@@ -72,6 +79,10 @@ var reasons = [NumReasons]string{
 	WhyExpires:              "expires",
 	WhyHeuristic:            "heuristic",
 	WhyDefaultTTL:           "default ttl",
+	WhyStatusOff:            "status off",
+	WhyDeclined:             "declined",
+	WhyValid:                "valid responses",
+	WhyCeiling:              "ceiling",
 	WhyPrecondition:         "precondition",
 	WhyNoCache:              "no-cache",
 	WhyRequestNoCache:       "request no-cache",
@@ -84,6 +95,9 @@ var reasons = [NumReasons]string{
 	WhyStaleWhileRevalidate: "stale-while-revalidate",
 	WhyStaleIfError:         "stale-if-error",
 	WhyPolicyStale:          "stale by policy",
+	WhyStaleMax:             "stale max age",
+	WhyBackground:           "background update",
+	WhyUpdating:             "updating",
 	WhyImmutable:            "immutable",
 	WhyOnlyIfCached:         "only-if-cached",
 }

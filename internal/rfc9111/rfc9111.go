@@ -73,10 +73,39 @@ type Policy struct {
 	// DefaultTTL is the freshness lifetime in seconds of a 200 that carries
 	// no explicit freshness; it goes before a heuristic one. 0: none.
 	DefaultTTL int64
+	// Mode says whose word on freshness counts.
+	Mode Mode
+	// Valid is how long responses are fresh by status; what it has off is
+	// never stored. nil: it covers none.
+	Valid *Valid
+	// Ceiling bounds freshness in mode Merge, in seconds; 0: nothing does.
+	Ceiling int64
+	// Disregard are directives of responses that do not count.
+	Disregard Directives
+	// Decline are directives that keep a response from being stored, also
+	// where they do not count.
+	Decline Directives
+	// FreshOnly refuses to store what nothing gives freshness to; otherwise it
+	// is stored when it can be validated.
+	FreshOnly bool
+	// StoreCookies stores responses with Set-Cookie also where the origin does
+	// not say how long they are fresh.
+	StoreCookies bool
+	// NoSetCookie refuses to store responses with Set-Cookie.
+	NoSetCookie bool
 	// StaleIfError is for how many seconds past its freshness a response may
 	// be served when the upstream fails and no directive says so or forbids
 	// it (RFC 9111, 4.2.4). 0: not without a directive.
 	StaleIfError int64
-	// NoSetCookie refuses to store responses with Set-Cookie.
-	NoSetCookie bool
+	// StaleOn is what counts as failing for StaleIfError; 0: that it could not
+	// be reached, did not answer in time or not in HTTP, or answered 500, 502,
+	// 503 or 504. With OnUpdating a stale response answers while another
+	// request has it validated, whatever StaleIfError says.
+	StaleOn Conditions
+	// StaleMax is for how many seconds past its freshness a response may be
+	// served at all; 0: nothing but the rules bounds it.
+	StaleMax int64
+	// Background serves what has expired at once and has it validated behind,
+	// as if each response allowed it for ever (RFC 5861, 3).
+	Background bool
 }

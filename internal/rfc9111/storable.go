@@ -8,9 +8,19 @@ package rfc9111
 // been validated: that is what Judge says, also of a response that is still
 // being received.
 func Storable(f *Facts, a *Ask, p *Policy) Reason {
+	if p.disregards() == 0 {
+		return storable(f, f, a, p)
+	}
+	h := p.heeded(f)
+	return storable(&h, f, a, p)
+}
+
+// storable is Storable with f as p heeds it; real is as it is.
+func storable(f, real *Facts, a *Ask, p *Policy) Reason {
 	if why := refused(f, a, p); why != OK {
 		return why
 	}
+	ttl, covered := p.Valid.ttl(f.Status)
 	switch {
 	// RFC 9111, 3.5: to requests with credentials only by leave.
 	case a.has(askAuthorization) && !p.Private && !f.has(mustRevalidate|public) && f.SMaxAge == Absent:
@@ -18,11 +28,15 @@ func Storable(f *Facts, a *Ask, p *Policy) Reason {
 	// RFC 9111, 4.1: it never matches.
 	case f.has(varyAny):
 		return WhyVary
-	// RFC 9111, 7.3: a cookie is shared only by the origin's own word.
-	case f.has(sawSetCookie) && (p.NoSetCookie || !p.Private && !f.explicit(p)):
+	case p.declined(real):
+		return WhyDeclined
+	// The operator's outright word on storing, which no freshness outdoes.
+	case covered && ttl == Off:
+		return WhyStatusOff
+	case f.has(sawSetCookie) && p.refusesCookies(f):
 		return WhySetCookie
 	// RFC 9111, 3, last item: something must allow it.
-	case !f.explicit(p) && !f.guessable(p):
+	case !covered && (p.Mode == Ignore || !f.explicit(p) && !f.guessable(p)):
 		return WhyStatus
 	}
 	return useful(f, p)
@@ -36,12 +50,17 @@ func PostStorable(f *Facts, a *Ask, p *Policy) Reason {
 	switch {
 	case f.Status != 200:
 		return WhyStatus
-	case !f.explicit(p):
+	case !explicit(f, p):
 		return WhyNoFreshness
 	}
 	get := *a
 	get.Method = Get
 	return Storable(f, &get, p)
+}
+
+func explicit(f *Facts, p *Policy) bool {
+	h := p.heeded(f)
+	return h.explicit(p)
 }
 
 // explicit reports whether the origin itself said how long the response is
@@ -95,13 +114,15 @@ func refused(f *Facts, a *Ask, p *Policy) Reason {
 }
 
 // useful returns why a response that may be stored would never be used: it is
-// not fresh on arrival, cannot be validated and must not be used stale.
+// not fresh on arrival, cannot be validated and must not be used stale. With
+// FreshOnly it is not enough that it can be validated.
 func useful(f *Facts, p *Policy) Reason {
-	if f.HasValidator() {
-		return OK
-	}
-	lifetime, from := Lifetime(f, p)
+	lifetime, from := lifetime(f, p)
 	switch {
+	case from == WhyNoFreshness && p.FreshOnly:
+		return WhyNoFreshness
+	case f.HasValidator():
+		return OK
 	case f.has(noCache):
 		return WhyNoCache
 	case lifetime > CurrentAge(f, f.ResponseTime):
@@ -115,9 +136,49 @@ func useful(f *Facts, p *Policy) Reason {
 }
 
 // Lifetime returns how many seconds the response is fresh after it was
-// generated, and what says so (RFC 9111, 4.2.1): WhySMaxAge, WhyMaxAge,
-// WhyExpires, WhyHeuristic, WhyDefaultTTL, or 0 and WhyNoFreshness.
+// generated (in mode Ignore: after it came), and what says so (RFC 9111,
+// 4.2.1): WhySMaxAge, WhyMaxAge, WhyExpires, WhyValid, WhyCeiling,
+// WhyDefaultTTL, WhyHeuristic, or 0 and WhyStatusOff or WhyNoFreshness.
 func Lifetime(f *Facts, p *Policy) (seconds int64, from Reason) {
+	if p.disregards() == 0 {
+		return lifetime(f, p)
+	}
+	h := p.heeded(f)
+	return lifetime(&h, p)
+}
+
+// lifetime is Lifetime with f as p heeds it.
+func lifetime(f *Facts, p *Policy) (seconds int64, from Reason) {
+	if p.Valid != nil || p.Mode != Respect {
+		return ruledLifetime(f, p)
+	}
+	if seconds, from = f.ownLifetime(p); from != WhyNoFreshness {
+		return seconds, from
+	}
+	return f.givenLifetime(p)
+}
+
+// ruledLifetime is lifetime where the policy has a say by status or mode.
+func ruledLifetime(f *Facts, p *Policy) (seconds int64, from Reason) {
+	ttl, covered := p.Valid.ttl(f.Status)
+	if covered && ttl == Off {
+		return 0, WhyStatusOff
+	}
+	seconds, from = f.ownLifetime(p) // in mode Ignore there is none
+	switch {
+	case covered && (from == WhyNoFreshness || p.Mode == Merge && ttl < seconds):
+		seconds, from = ttl, WhyValid
+	case from == WhyNoFreshness && p.Mode != Ignore:
+		seconds, from = f.givenLifetime(p)
+	}
+	if p.Mode == Merge && p.Ceiling > 0 && seconds > p.Ceiling {
+		return clamp(p.Ceiling), WhyCeiling
+	}
+	return seconds, from
+}
+
+// ownLifetime is what the response itself says.
+func (f *Facts) ownLifetime(p *Policy) (seconds int64, from Reason) {
 	switch {
 	case f.shared(p) != Absent:
 		return f.SMaxAge, WhySMaxAge
@@ -126,6 +187,11 @@ func Lifetime(f *Facts, p *Policy) (seconds int64, from Reason) {
 	case f.has(sawExpires):
 		return clamp((f.Expires - f.generated()) / 1000), WhyExpires
 	}
+	return 0, WhyNoFreshness
+}
+
+// givenLifetime is what the policy gives to a response that says nothing.
+func (f *Facts) givenLifetime(p *Policy) (seconds int64, from Reason) {
 	// What an operator says outright counts more than a guess.
 	if p.DefaultTTL > 0 && f.Status == 200 {
 		return clamp(p.DefaultTTL), WhyDefaultTTL

@@ -13,7 +13,7 @@ import (
 // Withholds reports whether fields are to be left out of what is stored: which,
 // Withheld says.
 func (f *Facts) Withholds(p *Policy) bool {
-	return f.has(noCacheFields) || f.has(privateFields) && !p.Private
+	return f.has(noCacheFields) && p.disregards()&dirNoCache == 0 || f.has(privateFields) && p.keepsPrivate()
 }
 
 // WithholdNone makes the directives that name fields count as if they did not:
@@ -29,7 +29,8 @@ func (f *Facts) WithholdNone() {
 // for which Target reported true, else Cache-Control.
 func (f *Facts) Withheld(lines [][]byte, p *Policy) (names []string) {
 	add := func(directive string, list []byte) {
-		if (directive == "no-cache" || directive == "private" && !p.Private) && withholdable(list) {
+		counts := directive == "no-cache" && p.disregards()&dirNoCache == 0 || directive == "private" && p.keepsPrivate()
+		if counts && withholdable(list) {
 			eachName(list, func(name []byte) { names = append(names, strings.ToLower(string(name))) })
 		}
 	}
@@ -50,6 +51,9 @@ func (f *Facts) Withheld(lines [][]byte, p *Policy) (names []string) {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// keepsPrivate reports whether private counts.
+func (p *Policy) keepsPrivate() bool { return !p.Private && p.disregards()&dirPrivate == 0 }
 
 // Lost says that the field is withheld: what it said does not count. Only of
 // Set-Cookie it may be said; others that the rules read are not withheld.
