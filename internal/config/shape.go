@@ -27,6 +27,7 @@ type field struct {
 	index    []int
 	typ      reflect.Type
 	required bool
+	flat     bool // nothing in it has a default: one scalar, or a list or map of them
 	rule     rule
 	// fallback is the value when nothing is said; not valid when there is none.
 	// Documents share what it points to, so nobody writes through it.
@@ -48,6 +49,13 @@ var (
 func isScalar(t reflect.Type) bool {
 	return t == durationType || t == sizeType || t == ttlType ||
 		t.Kind() != reflect.Struct && t.Kind() != reflect.Slice && t.Kind() != reflect.Map && t.Kind() != reflect.Pointer
+}
+
+func isFlat(t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return isScalar(t) || t.Kind() == reflect.Map
 }
 
 func allShapes(roots ...reflect.Type) map[reflect.Type]*shape {
@@ -89,6 +97,7 @@ func (s *shape) addFields(t reflect.Type, at []int) {
 		if text, ok := sf.Tag.Lookup("default"); ok {
 			f.fallText, f.fallback = text, fallbackOf(sf.Type, text)
 		}
+		f.flat = isFlat(sf.Type)
 		s.fields = append(s.fields, f)
 	}
 }

@@ -1,0 +1,261 @@
+package config
+
+import (
+	"bytes"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/tailscale/hujson"
+)
+
+// A Set reads all documents of a node again and again. It keeps what it read
+// of each, so that a text is parsed only when it changed, and its last good
+// version, so that a document that is broken goes on as it was. The zero value
+// is ready. One goroutine at a time.
+type Set struct {
+	// POP names the PoP whose document is merged over the defaults. When it is
+	// empty those of all PoPs are read for their faults, and none is merged.
+	POP    string
+	Limits Limits
+
+	documents map[string]*held
+	node      *Node
+	nodeFrom  [2]*Document // what node was made of: the defaults, the PoP's
+	basis     *Node        // what sites were completed from: node, or an older one that says the same of them
+}
+
+// A held document is what a Set knows of one key.
+type held struct {
+	text   []byte
+	faults []Fault // of text
+	good   *Document
+	// goodText is what good was read from: text, or an older one.
+	goodText []byte
+	// used is the version in effect: good, unless that clashes with other documents.
+	used     *Document
+	usedText []byte
+	// filled is filledFrom, the tier policy and the defaults of filledFor.
+	filled     *Site
+	filledFrom *Document
+	filledFor  *Node
+}
+
+// A Snapshot is what all documents say together. Nothing of it is ever
+// written to again, by anybody.
+type Snapshot struct {
+	// Node is the node's, merged, with the defaults.
+	Node *Node
+	// Sites are by id, the tier policy applied and the defaults filled in. A
+	// site of which nothing changed is the same pointer as in the Snapshot before.
+	Sites []*Site
+	// Own are the same sites as their documents say them.
+	Own []*Site
+	// Faults and Warnings are of all documents, by key and place.
+	Faults, Warnings []Fault
+	// Good are the texts in effect, by key. Loaded first, they bring back the
+	// last good versions in another Set.
+	Good map[string][]byte
+	// Standing are the keys of documents whose older version goes on; Out are
+	// those of which there is no good version.
+	Standing, Out []string
+	// Parsed is how many documents Load parsed.
+	Parsed int
+}
+
+// Load takes all documents there are, by key. A document that is missing is gone.
+func (s *Set) Load(texts map[string][]byte) Snapshot {
+	if s.documents == nil {
+		s.documents = map[string]*held{}
+	}
+	maps.DeleteFunc(s.documents, func(key string, _ *held) bool { _, ok := texts[key]; return !ok })
+	shot := Snapshot{Good: make(map[string][]byte, len(texts))}
+	var sites []string
+	for _, key := range slices.Sorted(maps.Keys(texts)) {
+		if pop, ok := strings.CutPrefix(key, nodePrefix); ok && s.POP != "" && pop != s.POP {
+			continue
+		}
+		if strings.HasPrefix(key, sitePrefix) {
+			sites = append(sites, key)
+		}
+		s.keep(key, texts[key], &shot)
+	}
+	s.loadNode(&shot)
+	s.loadSites(sites, &shot)
+	sortByDocument(shot.Faults)
+	sortByDocument(shot.Warnings)
+	return shot
+}
+
+// keep parses a text that changed.
+func (s *Set) keep(key string, text []byte, shot *Snapshot) {
+	h := s.documents[key]
+	if h == nil {
+		h = &held{}
+		s.documents[key] = h
+	}
+	switch {
+	case h.text != nil && bytes.Equal(h.text, text):
+	case h.good != nil && bytes.Equal(h.goodText, text):
+		// It is as it was before it was broken.
+		h.text, h.faults = h.goodText, nil
+	default:
+		shot.Parsed++
+		d, faults := Parse(key, text, s.Limits)
+		h.text, h.faults = append([]byte{}, text...), faults
+		if len(faults) == 0 {
+			h.good, h.goodText = &d, h.text
+		}
+	}
+	shot.Faults = append(shot.Faults, h.faults...)
+	if !strings.HasPrefix(key, sitePrefix) {
+		h.used, h.usedText = h.good, h.goodText
+		h.tell(key, shot)
+	}
+}
+
+// tell notes which version of a document is in effect.
+func (h *held) tell(key string, shot *Snapshot) {
+	if h.used == nil {
+		shot.Out = append(shot.Out, key)
+		return
+	}
+	shot.Good[key] = h.usedText
+	shot.Warnings = append(shot.Warnings, h.used.Warnings...)
+	if !bytes.Equal(h.usedText, h.text) {
+		shot.Standing = append(shot.Standing, key)
+	}
+}
+
+// loadNode merges the documents of the node, when one of them changed.
+func (s *Set) loadNode(shot *Snapshot) {
+	var from [2]*Document
+	var texts [2][]byte
+	for i, key := range []string{defaultsKey, nodePrefix + s.POP} {
+		if h := s.documents[key]; h != nil && h.good != nil {
+			from[i], texts[i] = h.good, h.goodText
+		}
+	}
+	if s.node == nil || from != s.nodeFrom {
+		n := mergedNode(texts[0], texts[1])
+		fillNode(n)
+		s.node, s.nodeFrom = n, from
+		if s.basis == nil || !sameForSites(n, s.basis) {
+			s.basis = n
+		}
+	}
+	shot.Node = s.node
+}
+
+// sameForSites says that no site looks otherwise under b.
+func sameForSites(a, b *Node) bool {
+	return reflect.DeepEqual(a.CacheTierPolicy, b.CacheTierPolicy) && reflect.DeepEqual(a.Retries, b.Retries)
+}
+
+// mergedNode is what the PoP's document says over the defaults: objects are
+// merged deeply, lists replaced. Both are good, or nil.
+func mergedNode(defaults, pop []byte) *Node {
+	n := new(Node)
+	var values []hujson.Value
+	for _, text := range [][]byte{defaults, pop} {
+		if r := (&reader{text: text, limits: Limits{}.Filled()}); text != nil && r.parse() {
+			values = append(values, r.root)
+		}
+	}
+	if len(values) == 0 {
+		return n
+	}
+	root := values[0]
+	if len(values) == 2 {
+		root = merged(values[0], values[1])
+	}
+	r := &reader{limits: Limits{}.Filled(), root: root}
+	r.read(&r.root, reflect.ValueOf(n).Elem(), nil, &path{})
+	return n
+}
+
+func merged(under, over hujson.Value) hujson.Value {
+	a, aOK := under.Value.(*hujson.Object)
+	b, bOK := over.Value.(*hujson.Object)
+	if !aOK || !bOK {
+		return over
+	}
+	members := slices.Clone(a.Members)
+	for _, m := range b.Members {
+		name := textOf(m.Name.Value.(hujson.Literal))
+		at := slices.IndexFunc(members, func(o hujson.ObjectMember) bool { return textOf(o.Name.Value.(hujson.Literal)) == name })
+		if at < 0 {
+			members = append(members, m)
+		} else {
+			members[at].Value = merged(members[at].Value, m.Value)
+		}
+	}
+	return hujson.Value{Value: &hujson.Object{Members: members}}
+}
+
+// loadSites decides which version of which site answers for which hosts. A
+// host belongs to the document that has it already, before one that changed;
+// of several that changed, to the first by key. The other is at fault: a change
+// of one document never takes another's hosts.
+func (s *Set) loadSites(keys []string, shot *Snapshot) {
+	taken := map[string]string{}
+	for _, changed := range []bool{false, true} {
+		for _, key := range keys {
+			if h := s.documents[key]; h.good != nil && (h.good != h.used) == changed {
+				shot.Faults = append(shot.Faults, h.choose(taken)...)
+			}
+		}
+	}
+	for _, key := range keys {
+		h := s.documents[key]
+		h.tell(key, shot)
+		if h.used == nil {
+			continue
+		}
+		if h.filledFrom != h.used || h.filledFor != s.basis {
+			h.filled, h.filledFrom, h.filledFor = filledSite(h.used.Site, s.basis), h.used, s.basis
+		}
+		shot.Sites = append(shot.Sites, h.filled)
+		shot.Own = append(shot.Own, h.used.Site)
+	}
+}
+
+// choose takes the hosts of the newest version that clashes with no other
+// document, and returns how the newest does.
+func (h *held) choose(taken map[string]string) (faults []Fault) {
+	faults = clashes(h.good, h.goodText, taken)
+	if len(faults) == 0 {
+		h.used, h.usedText = h.good, h.goodText
+	} else if h.used == h.good || h.used != nil && len(clashes(h.used, h.usedText, taken)) > 0 {
+		h.used, h.usedText = nil, nil
+	}
+	if h.used != nil {
+		for _, host := range h.used.Site.Hostnames {
+			taken[strings.ToLower(host)] = h.used.Key
+		}
+	}
+	return faults
+}
+
+// clashes are the hosts of a site that other documents have already.
+func clashes(d *Document, text []byte, taken map[string]string) (faults []Fault) {
+	var r *reader
+	for i, host := range d.Site.Hostnames {
+		other, ok := taken[strings.ToLower(host)]
+		if !ok {
+			continue
+		}
+		if r == nil {
+			r = &reader{key: d.Key, text: text, limits: Limits{}.Filled()}
+			r.parse()
+		}
+		p := (&path{}).field("hostnames").item(i)
+		faults = append(faults, r.placed(r.offset(p), p, Fault{Found: quoted(host) + ", which " + other + " has", Expected: "a host that no other document names"}))
+	}
+	return faults
+}
+
+func sortByDocument(faults []Fault) {
+	slices.SortStableFunc(faults, func(a, b Fault) int { return strings.Compare(a.Document, b.Document) })
+}
