@@ -17,7 +17,7 @@ const module = "opencache"
 // floors lists every package of this module. A package imports only from
 // floors below its own, so the order here is also the order to read them in.
 var floors = [][]string{
-	{"internal/wire", "internal/rfc9111", "internal/plot"},
+	{"internal/wire", "internal/rfc9111", "internal/plot", "internal/expr"},
 	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config"},
 	{"internal/engine", "internal/lab", "internal/store/storetest"},
 	{".", "internal/edge"},
