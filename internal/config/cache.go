@@ -18,6 +18,7 @@ type SiteCache struct {
 
 // A CacheGlobal is what holds for a whole site.
 type CacheGlobal struct {
+	// QueryNormalization makes queries that mean the same alike.
 	QueryNormalization *QueryNormalization `json:"queryNormalization,omitzero" default:"{}"`
 	// RespectUpstreamCacheControl is respect (default), ignore or merge.
 	RespectUpstreamCacheControl string `json:"respectUpstreamCacheControl,omitzero" is:"one of respect ignore merge" default:"respect"`
@@ -25,8 +26,9 @@ type CacheGlobal struct {
 	UpstreamCacheControlMaxAge *Duration `json:"upstreamCacheControlMaxAge,omitzero"`
 	// CacheKnownStaticFiles stores what has an extension of KnownStaticFiles,
 	// where no rule matches.
-	CacheKnownStaticFiles *bool             `json:"cacheKnownStaticFiles,omitzero" default:"false"`
-	KnownStaticFiles      *KnownStaticFiles `json:"knownStaticFiles,omitzero"`
+	CacheKnownStaticFiles *bool `json:"cacheKnownStaticFiles,omitzero" default:"false"`
+	// KnownStaticFiles are which files those are, and for how long.
+	KnownStaticFiles *KnownStaticFiles `json:"knownStaticFiles,omitzero"`
 	// Zone is where rules store that name none; default the site's first.
 	Zone string `json:"zone,omitzero" is:"name"`
 	// Key is the default key: an expression.
@@ -77,6 +79,7 @@ type Semantics struct {
 // QueryNormalization makes queries that mean the same alike: drop, drop by
 // pattern, sort; in this order.
 type QueryNormalization struct {
+	// Enabled has the default key read the normalised query.
 	Enabled bool `json:"enabled,omitzero"`
 	// DropParams are names, whatever their case.
 	DropParams []string `json:"dropParams,omitzero" is:"parameter"`
@@ -84,6 +87,8 @@ type QueryNormalization struct {
 	DropParamsRegex string `json:"dropParamsRegex,omitzero" is:"regexp"`
 	// SortParams sorts by name, then by value; duplicates stay.
 	SortParams bool `json:"sortParams,omitzero"`
+	// KeepDuplicateOrder leaves parameters of one name in their order.
+	KeepDuplicateOrder bool `json:"keepDuplicateOrder,omitzero"`
 }
 
 // KnownStaticFiles are files that are stored by their extension.
@@ -91,13 +96,15 @@ type KnownStaticFiles struct {
 	// Extensions are without a dot. Default css js mjs map png jpg jpeg gif
 	// webp avif svg ico woff woff2 ttf otf eot.
 	Extensions []string `json:"extensions,omitzero" is:"extension" default:"css js mjs map png jpg jpeg gif webp avif svg ico woff woff2 ttf otf eot"`
-	Zone       string   `json:"zone,omitzero" is:"name"`
+	// Zone is where; default the site's.
+	Zone string `json:"zone,omitzero" is:"name"`
 	// TTL is default 1h.
 	TTL *Duration `json:"ttl,omitzero" default:"1h"`
 }
 
 // A CacheZone is a place for stored responses with a size of its own.
 type CacheZone struct {
+	// Name is what rules call it.
 	Name string `json:"name" is:"name"`
 	// Storage is memory (default), disk or both: memory over disk.
 	Storage string `json:"storage,omitzero" is:"one of memory disk both" default:"memory"`
@@ -111,10 +118,31 @@ type CacheZone struct {
 	// Volumes are the node's volumes that it lies on; keys are spread over
 	// several. Default all of them.
 	Volumes []string `json:"volumes,omitzero" is:"name"`
+	// Hosts gives every host of a URL an account of its own in the zone.
+	Hosts *ZoneHosts `json:"hosts,omitzero"`
+}
+
+// ZoneHosts are the accounts of hosts in a zone.
+type ZoneHosts struct {
+	// Share is what each host may always hold. Default none.
+	Share *Size `json:"share,omitzero"`
+	// Limit is what each host may hold at most. Default the zone's.
+	Limit *Size `json:"limit,omitzero" is:"positive"`
+	// Named are hosts for which it is otherwise.
+	Named map[string]HostShare `json:"named,omitzero" is:"hostname"`
+}
+
+// A HostShare is what one host may hold.
+type HostShare struct {
+	// Share is what it may always hold.
+	Share *Size `json:"share,omitzero"`
+	// Limit is what it may hold at most.
+	Limit *Size `json:"limit,omitzero" is:"positive"`
 }
 
 // A CacheRule says how responses to some requests are stored and used.
 type CacheRule struct {
+	// ID names the rule in logs, in faults and to clients.
 	ID string `json:"id" is:"label"`
 	// Priority decides between rules that match: the highest. Default 0.
 	Priority int `json:"priority,omitzero" is:"-1000000..1000000"`
@@ -124,13 +152,17 @@ type CacheRule struct {
 	Headers RuleHeaders `json:"headers,omitzero"`
 	// Expiration is what clients and caches behind this one are told.
 	Expiration *Expiration `json:"expiration,omitzero"`
-	Cache      RuleCache   `json:"cache,omitzero"`
+	// Cache is how the responses are stored and used.
+	Cache RuleCache `json:"cache,omitzero"`
 }
 
 // A RuleMatch is which requests a rule is for: all that it says must hold.
 type RuleMatch struct {
 	// URIPattern is a regular expression of $uri.
 	URIPattern string `json:"uriPattern,omitzero" is:"regexp"`
+	// TargetPattern is a regular expression of path and query as they were sent,
+	// with what means the same decoded (RFC 3986, 6.2.2.2).
+	TargetPattern string `json:"targetPattern,omitzero" is:"regexp"`
 	// Extensions are those of the path, without a dot, whatever the case.
 	Extensions []string `json:"extensions,omitzero" is:"extension"`
 	// Methods are which methods; none: all.
@@ -152,11 +184,14 @@ type RuleHeaders struct {
 type Expiration struct {
 	// Control is passthrough (default: the upstream's stays), override or additional.
 	Control string `json:"control,omitzero" is:"one of passthrough override additional" default:"passthrough"`
-	// BrowserTTL becomes max-age, CDNTTL s-maxage. Neither changes how long
-	// this edge keeps a response.
+	// BrowserTTL becomes max-age. It does not change how long this edge keeps a
+	// response.
 	BrowserTTL *Duration `json:"browserTtl,omitzero"`
-	CDNTTL     *Duration `json:"cdnTtl,omitzero"`
-	Immutable  bool      `json:"immutable,omitzero"`
+	// CDNTTL becomes s-maxage. It does not change how long this edge keeps a
+	// response.
+	CDNTTL *Duration `json:"cdnTtl,omitzero"`
+	// Immutable says that it does not change while it is fresh.
+	Immutable bool `json:"immutable,omitzero"`
 	// AdditionalDirectives are appended as they stand.
 	AdditionalDirectives []string `json:"additionalDirectives,omitzero" is:"directive"`
 	// SetExpiresHeader sends Expires, BrowserTTL from now.
@@ -190,10 +225,14 @@ type RuleCache struct {
 	// BackgroundUpdate answers with what is stale at once and refreshes behind.
 	BackgroundUpdate bool `json:"backgroundUpdate,omitzero"`
 	// RespectUpstreamCacheControl is respect, ignore or merge; default the site's.
-	RespectUpstreamCacheControl    string                          `json:"respectUpstreamCacheControl,omitzero" is:"one of respect ignore merge"`
+	RespectUpstreamCacheControl string `json:"respectUpstreamCacheControl,omitzero" is:"one of respect ignore merge"`
+	// UpstreamCacheControlDirectives are which of the upstream's directives count.
+	// Default all.
 	UpstreamCacheControlDirectives *UpstreamCacheControlDirectives `json:"upstreamCacheControlDirectives,omitzero"`
-	UpstreamCacheControlMaxAge     *Duration                       `json:"upstreamCacheControlMaxAge,omitzero"`
-	Stale                          *Stale                          `json:"stale,omitzero"`
+	// UpstreamCacheControlMaxAge is a ceiling for merge; default the site's.
+	UpstreamCacheControlMaxAge *Duration `json:"upstreamCacheControlMaxAge,omitzero"`
+	// Stale is when what is no longer fresh may answer; default the site's.
+	Stale *Stale `json:"stale,omitzero"`
 }
 
 // UpstreamCacheControlDirectives are which directives of the upstream count.
@@ -206,16 +245,20 @@ type UpstreamCacheControlDirectives struct {
 
 // Stale is when what is no longer fresh may answer.
 type Stale struct {
+	// Enabled false is as if nothing were said. Default true.
 	Enabled *bool `json:"enabled,omitzero" default:"true"`
 	// Conditions are error, timeout, invalid_header, updating, http_500,
 	// http_502, http_503, http_504, http_403, http_404, http_429.
 	Conditions []string `json:"conditions,omitzero" is:"one of error timeout invalid_header updating http_500 http_502 http_503 http_504 http_403 http_404 http_429"`
-	// WhileRevalidate and WhileError are told in Cache-Control as
-	// stale-while-revalidate and stale-if-error.
+	// WhileRevalidate is told in Cache-Control as stale-while-revalidate.
 	WhileRevalidate *Duration `json:"whileRevalidate,omitzero"`
-	WhileError      *Duration `json:"whileError,omitzero"`
+	// WhileError is told in Cache-Control as stale-if-error.
+	WhileError *Duration `json:"whileError,omitzero"`
 	// MaxAge is how long past its freshness anything is served. Default none.
 	MaxAge *Duration `json:"maxAge,omitzero"`
+	// ErrorMaxAge is for how long past its freshness a response may stand in for
+	// an error when no directive says so. Default any time.
+	ErrorMaxAge *Duration `json:"errorMaxAge,omitzero"`
 }
 
 // ProxySettings are how failing upstreams are gone around.

@@ -3,13 +3,21 @@ package config
 // A Node is what holds for a machine whatever its sites say. Documents
 // opencache:nodeConfigDefaults and opencache:nodeConfig:<POP_ID>.
 type Node struct {
-	Cache           NodeCache        `json:"cache,omitzero"`
-	Network         Network          `json:"network,omitzero"`
-	Monitoring      Monitoring       `json:"monitoring,omitzero"`
-	Availability    Availability     `json:"availability,omitzero"`
-	Filters         Filters          `json:"filters,omitzero"`
-	Retries         Retries          `json:"retries,omitzero"`
-	ACME            *ACME            `json:"acme,omitzero"`
+	// Cache is where the node stores.
+	Cache NodeCache `json:"cache,omitzero"`
+	// Network is how it is reached.
+	Network Network `json:"network,omitzero"`
+	// Monitoring is what it tells.
+	Monitoring Monitoring `json:"monitoring,omitzero"`
+	// Availability is when it is not to be asked.
+	Availability Availability `json:"availability,omitzero"`
+	// Filters are who is refused.
+	Filters Filters `json:"filters,omitzero"`
+	// Retries are the defaults for going around failing upstreams.
+	Retries Retries `json:"retries,omitzero"`
+	// ACME is how certificates are got.
+	ACME *ACME `json:"acme,omitzero"`
+	// CacheTierPolicy is what the fleet's operator adds to every site.
 	CacheTierPolicy *CacheTierPolicy `json:"cacheTierPolicy,omitzero"`
 }
 
@@ -28,6 +36,7 @@ type NodeCache struct {
 
 // A Volume is a disk, or several that are used as one.
 type Volume struct {
+	// Name is what zones call it.
 	Name string `json:"name" is:"name"`
 	// Dirs are its folders; keys are striped over several.
 	Dirs []VolumeDir `json:"dirs"`
@@ -44,16 +53,22 @@ type Volume struct {
 
 // A VolumeDir is a folder of a Volume.
 type VolumeDir struct {
+	// Path is a folder of its own, or of a file system of its own.
 	Path string `json:"path" is:"path"`
-	Size Size   `json:"size" is:"positive"`
+	// Size is how much of it is used.
+	Size Size `json:"size" is:"positive"`
 }
 
 // A ZoneOverride changes a zone on one node.
 type ZoneOverride struct {
-	Storage  string    `json:"storage,omitzero" is:"one of memory disk both"`
-	MaxSize  *Size     `json:"maxSize,omitzero" is:"positive"`
+	// Storage is memory, disk or both.
+	Storage string `json:"storage,omitzero" is:"one of memory disk both"`
+	// MaxSize is what the zone may hold here.
+	MaxSize *Size `json:"maxSize,omitzero" is:"positive"`
+	// Inactive drops what was not asked for so long.
 	Inactive *Duration `json:"inactive,omitzero" is:"positive"`
-	Volumes  []string  `json:"volumes,omitzero" is:"name"`
+	// Volumes are the node's volumes that it lies on.
+	Volumes []string `json:"volumes,omitzero" is:"name"`
 }
 
 // Network is how a node is reached.
@@ -82,6 +97,11 @@ type Network struct {
 	MinRate *Size `json:"minRate,omitzero" default:"240"`
 	// MaxBody is a request's largest content. Default any.
 	MaxBody *Size `json:"maxBody,omitzero"`
+	// Via is what the node calls itself in Via and Cache-Status.
+	Via string `json:"via,omitzero" is:"token" default:"opencache"`
+	// CDNID is what it calls itself in CDN-Loop (RFC 8586); nodes that ask each
+	// other have different ones. Default random at start.
+	CDNID string `json:"cdnId,omitzero" is:"token"`
 }
 
 // A Listener is an address for clients.
@@ -92,23 +112,31 @@ type Listener struct {
 
 // A Secret is where a secret is read, never the secret.
 type Secret struct {
+	// File names a file that holds the secret and nothing else; blanks at its ends
+	// do not count.
 	File string `json:"file,omitzero" is:"path"`
-	Env  string `json:"env,omitzero" is:"variable"`
+	// Env names a variable of the environment.
+	Env string `json:"env,omitzero" is:"variable"`
 }
 
 // Monitoring is what a node tells.
 type Monitoring struct {
-	Log  Log   `json:"log,omitzero"`
+	// Log is the access log.
+	Log Log `json:"log,omitzero"`
+	// Loki is where the access log is pushed to.
 	Loki *Loki `json:"loki,omitzero"`
 	// MetricsAllow are networks that may read /oc-cgi/metrics beside this machine.
 	MetricsAllow []string `json:"metricsAllow,omitzero" is:"network"`
 	// ServerTiming tells clients how long cache and origin took.
 	ServerTiming bool `json:"serverTiming,omitzero"`
-	// CacheStatusKey and CacheStatusTier tell key and tier in Cache-Status.
-	CacheStatusKey  bool `json:"cacheStatusKey,omitzero"`
+	// CacheStatusKey tells the key in Cache-Status.
+	CacheStatusKey bool `json:"cacheStatusKey,omitzero"`
+	// CacheStatusTier tells there whether a hit came from memory or disk.
 	CacheStatusTier bool `json:"cacheStatusTier,omitzero"`
 	// RequestID is new (default), keep or off.
 	RequestID string `json:"requestId,omitzero" is:"one of new keep off" default:"new"`
+	// ProxyStatusNextHop tells in Proxy-Status which upstream was asked.
+	ProxyStatusNextHop bool `json:"proxyStatusNextHop,omitzero"`
 }
 
 // Log is the access log.
@@ -121,13 +149,17 @@ type Log struct {
 
 // Loki is where the access log is pushed to.
 type Loki struct {
-	URL      string  `json:"url" is:"url"`
-	User     string  `json:"user,omitzero"`
+	// URL is where to, with the path.
+	URL string `json:"url" is:"url"`
+	// User is for basic authentication.
+	User string `json:"user,omitzero"`
+	// Password goes with User.
 	Password *Secret `json:"password,omitzero"`
 }
 
 // Availability is when a node says that it is not to be asked.
 type Availability struct {
+	// Probes are what must answer for the node to be ready.
 	Probes []Probe `json:"probes,omitzero"`
 	// EjectRatio is the share of failed volumes at which it is not ready; 0: never.
 	EjectRatio *float64 `json:"ejectRatio,omitzero" is:"0..1" default:"0"`
@@ -137,20 +169,26 @@ type Availability struct {
 
 // A Probe is what is asked now and then to know that all is well.
 type Probe struct {
-	URL      string    `json:"url" is:"url"`
+	// URL is what is asked.
+	URL string `json:"url" is:"url"`
+	// Interval is how often. Default 15s.
 	Interval *Duration `json:"interval,omitzero" is:"positive" default:"15s"`
 }
 
 // Filters are who is refused.
 type Filters struct {
+	// Deny is who is answered 403.
 	Deny Deny `json:"deny,omitzero"`
 }
 
 // Deny is who is answered 403: whoever any of it names.
 type Deny struct {
-	CIDRs     []string `json:"cidrs,omitzero" is:"network"`
+	// CIDRs are networks or addresses.
+	CIDRs []string `json:"cidrs,omitzero" is:"network"`
+	// Countries are two letters, like DE.
 	Countries []string `json:"countries,omitzero" is:"country"`
-	ASNs      []uint32 `json:"asns,omitzero"`
+	// ASNs are numbers of autonomous systems.
+	ASNs []uint32 `json:"asns,omitzero"`
 	// UserAgents are regular expressions, whatever the case.
 	UserAgents []string `json:"userAgents,omitzero" is:"regexp"`
 }
@@ -164,6 +202,8 @@ type Retries struct {
 
 // ACME is how certificates are got.
 type ACME struct {
-	Email     string `json:"email" is:"email"`
+	// Email is who the authority writes to.
+	Email string `json:"email" is:"email"`
+	// Directory is the authority's. Default Let's Encrypt's.
 	Directory string `json:"directory,omitzero" is:"url"`
 }

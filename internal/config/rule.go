@@ -94,6 +94,7 @@ var checks = map[string]func(string) *trouble{
 	"hostname":      checkHostname,
 	"origin url":    checkServer,
 	"url":           checkURL,
+	"token":         simple(isToken, "a token"),
 	"location":      checkLocation,
 	"regexp":        checkRegexp,
 	"key":           checkKey,

@@ -77,10 +77,12 @@ type Route struct {
 	Kind string `json:"kind,omitzero" is:"one of cache_proxy proxy static redirect fixed" default:"cache_proxy"`
 	// Upstream names the pool of cache_proxy and proxy; default the site's first.
 	Upstream string `json:"upstream,omitzero" is:"name"`
-	// Static, Redirect and Fixed are for the kinds of those names.
-	Static   *Static   `json:"static,omitzero"`
+	// Static is for the kind static.
+	Static *Static `json:"static,omitzero"`
+	// Redirect is for the kind redirect.
 	Redirect *Redirect `json:"redirect,omitzero"`
-	Fixed    *Fixed    `json:"fixed,omitzero"`
+	// Fixed is for the kind fixed.
+	Fixed *Fixed `json:"fixed,omitzero"`
 	// Headers change the fields of answers, behind the site's own.
 	Headers []Header `json:"headers,omitzero"`
 	// CORS goes before the site's.
@@ -115,6 +117,7 @@ type Fixed struct {
 
 // A Header is a change to the fields of answers.
 type Header struct {
+	// Name is the field, whatever its case.
 	Name string `json:"name" is:"answer field"`
 	// Value is an expression. Adding replaces every field of that name.
 	Value string `json:"value,omitzero" is:"response text"`
@@ -124,6 +127,8 @@ type Header struct {
 
 // CORS is what the edge says in Access-Control-* in place of the origin.
 type CORS struct {
+	// Enabled has the edge answer preflights itself, and clears what the origin
+	// says.
 	Enabled bool `json:"enabled"`
 	// ApplyToURIs are regular expressions of the paths it is for; none: all.
 	// For sites only.
@@ -133,7 +138,8 @@ type CORS struct {
 	// AllowMethods is default GET, HEAD, OPTIONS.
 	AllowMethods []string `json:"allowMethods,omitzero" is:"method" default:"GET HEAD OPTIONS"`
 	// AllowHeaders are request fields, or *; none: those that a preflight asks for.
-	AllowHeaders  []string `json:"allowHeaders,omitzero" is:"field or *"`
+	AllowHeaders []string `json:"allowHeaders,omitzero" is:"field or *"`
+	// ExposeHeaders are fields of answers that scripts may read.
 	ExposeHeaders []string `json:"exposeHeaders,omitzero" is:"field or *"`
 	// AllowCredentials has the request's Origin stand in place of *.
 	AllowCredentials bool `json:"allowCredentials,omitzero"`
@@ -143,9 +149,10 @@ type CORS struct {
 
 // TLS is how a site is reached by https.
 type TLS struct {
-	// Certificate and Key name PEM files.
+	// Certificate names a file in PEM: the chain, the site's own first.
 	Certificate string `json:"certificate,omitzero" is:"path"`
-	Key         string `json:"key,omitzero" is:"path"`
+	// Key names the file of its key in PEM.
+	Key string `json:"key,omitzero" is:"path"`
 	// Protocols are TLSv1.2 and TLSv1.3 unless said; 1.0 and 1.1 by name only.
 	Protocols []string `json:"protocols,omitzero" is:"one of TLSv1 TLSv1.1 TLSv1.2 TLSv1.3" default:"TLSv1.2 TLSv1.3"`
 	// Ciphers are OpenSSL's names, separated by colons. Default Mozilla's
@@ -153,16 +160,20 @@ type TLS struct {
 	Ciphers string `json:"ciphers,omitzero" is:"ciphers"`
 	// OCSPStapling is on unless said.
 	OCSPStapling *bool `json:"ocspStapling,omitzero" default:"true"`
-	HSTS         *HSTS `json:"hsts,omitzero"`
+	// HSTS tells browsers to come by https only.
+	HSTS *HSTS `json:"hsts,omitzero"`
 	// RedirectHTTP answers http with 301 to https.
 	RedirectHTTP bool `json:"redirectHttp,omitzero"`
 }
 
 // HSTS is the site's Strict-Transport-Security (RFC 6797).
 type HSTS struct {
+	// Enabled sends the field.
 	Enabled bool `json:"enabled"`
 	// MaxAge is default 365d.
-	MaxAge            *Duration `json:"maxAge,omitzero" default:"365d"`
-	IncludeSubdomains bool      `json:"includeSubdomains,omitzero"`
-	Preload           bool      `json:"preload,omitzero"`
+	MaxAge *Duration `json:"maxAge,omitzero" default:"365d"`
+	// IncludeSubdomains holds it for all hosts below.
+	IncludeSubdomains bool `json:"includeSubdomains,omitzero"`
+	// Preload says that browsers may ship it.
+	Preload bool `json:"preload,omitzero"`
 }

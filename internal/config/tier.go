@@ -16,11 +16,14 @@ type CacheTierPolicy struct {
 
 // A TierRule is a fleet's rule.
 type TierRule struct {
+	// ID names the rule in logs and in the report; no two of the policy are alike.
 	ID string `json:"id" is:"label"`
 	// Priority decides between tier rules that match: the highest. Default 0.
-	Priority int       `json:"priority,omitzero" is:"-1000000..1000000"`
-	Match    TierMatch `json:"match"`
-	Zone     string    `json:"zone" is:"name"`
+	Priority int `json:"priority,omitzero" is:"-1000000..1000000"`
+	// Match is which requests.
+	Match TierMatch `json:"match"`
+	// Zone is where responses are stored.
+	Zone string `json:"zone" is:"name"`
 	// TTL is how long responses are fresh.
 	TTL Duration `json:"ttl" is:"positive"`
 	// CacheKey replaces the default key: an expression.
@@ -28,8 +31,10 @@ type TierRule struct {
 	// DeclineWhenUpstream are directives of the upstream's that end the rule's
 	// say: no-store, private, no-cache.
 	DeclineWhenUpstream []string `json:"declineWhenUpstream,omitzero" is:"one of no-store private no-cache"`
-	LockEnabled         *bool    `json:"lockEnabled,omitzero"`
-	Stale               *Stale   `json:"stale,omitzero"`
+	// LockEnabled has one request fetch for all. Default true.
+	LockEnabled *bool `json:"lockEnabled,omitzero"`
+	// Stale is when what is no longer fresh may answer; default the site's.
+	Stale *Stale `json:"stale,omitzero"`
 }
 
 // A TierMatch is which requests a TierRule is for.
@@ -37,6 +42,7 @@ type TierMatch struct {
 	// URIPattern is a regular expression of $uri. With a literal prefix, as in
 	// ^/static/, it goes before regular expressions of the site's routes, like
 	// a location of ^~.
-	URIPattern string   `json:"uriPattern" is:"regexp"`
-	Methods    []string `json:"methods,omitzero" is:"method"`
+	URIPattern string `json:"uriPattern" is:"regexp"`
+	// Methods are which methods; none: all.
+	Methods []string `json:"methods,omitzero" is:"method"`
 }
