@@ -83,6 +83,12 @@ func TestAdminBridge(t *testing.T) {
 		{"GET", "/oc-cgi/metrics", 200, "opencache_build_info"},
 		{"GET", "/x", 404, ""},
 		{"DELETE", "/__admin/stats", 404, ""},
+		{"GET", "/v1/purge", 405, `"GET /v1/purge: expected POST"`},
+		{"HEAD", "/v1/purge", 405, ""},
+		{"DELETE", "/v1/purge", 405, ""},
+		{"POST", "/v1/stats", 405, `"POST /v1/stats: expected GET"`},
+		{"HEAD", "/v1/stats", 200, ""},
+		{"GET", "/v1/nothing", 404, `no such path of opencache`},
 		{"GET", "/healthz?verbose", 200, "[+] accepting ok"},
 	} {
 		r := httptest.NewRequest(c.method, c.path, nil)
@@ -91,6 +97,10 @@ func TestAdminBridge(t *testing.T) {
 		a.handler().ServeHTTP(w, r)
 		if w.Code != c.status || !strings.Contains(w.Body.String(), c.part) {
 			t.Errorf("%s %s: got %d %.200q, want %d and %q", c.method, c.path, w.Code, w.Body, c.status, c.part)
+		}
+		// RFC 9110, 15.5.6: a 405 has an Allow field.
+		if allow := w.Header().Get("Allow"); w.Code == 405 && allow == "" || c.path == "/v1/purge" && allow != "POST" {
+			t.Errorf("%s %s: got Allow %q with %d", c.method, c.path, allow, w.Code)
 		}
 	}
 	a.stack.Drain()

@@ -132,6 +132,8 @@ func (c *adminClient) refused(path string, resp *http.Response, text []byte) err
 		return fmt.Errorf("%s: it asks for a token: give --admin-token-file", c.addr)
 	case resp.StatusCode == http.StatusUnauthorized:
 		return fmt.Errorf("%s: it does not take the token of --admin-token-file", c.addr)
+	case resp.StatusCode == http.StatusBadRequest && json.Unmarshal(text, &said) == nil && said.Error != "":
+		return usageError{fmt.Errorf("%s: %s", c.addr, said.Error)}
 	case json.Unmarshal(text, &said) == nil && said.Error != "":
 		return fmt.Errorf("%s: %s", c.addr, said.Error)
 	case resp.StatusCode == http.StatusForbidden:

@@ -16,13 +16,42 @@ func (a *admin) api(mux *http.ServeMux) {
 	none := func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, r.Method+" "+r.URL.Path+": no such path of opencache")
 	}
-	mux.HandleFunc("GET /v1/stats", a.stats)
-	mux.HandleFunc("GET /v1/zones", a.zones)
-	mux.HandleFunc("GET /v1/entries", a.entries)
-	mux.HandleFunc("GET /v1/top", a.top)
 	mux.HandleFunc("GET /v1/", none)
 	mux.HandleFunc("POST /v1/", none)
-	mux.HandleFunc("POST /v1/purge", a.purge)
+	for _, route := range []struct {
+		method, path string
+		answer       http.HandlerFunc
+	}{
+		{http.MethodGet, "/v1/stats", a.stats},
+		{http.MethodGet, "/v1/zones", a.zones},
+		{http.MethodGet, "/v1/entries", a.entries},
+		{http.MethodGet, "/v1/top", a.top},
+		{http.MethodPost, "/v1/purge", a.purge},
+	} {
+		for _, method := range apiMethods {
+			answer := only(route.method)
+			if method == route.method {
+				answer = route.answer
+			}
+			mux.HandleFunc(method+" "+route.path, answer)
+		}
+	}
+}
+
+// apiMethods are those that an API's path answers, all but one of them with
+// 405. A pattern without a method is not possible beside "PURGE /".
+var apiMethods = [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions}
+
+// only answers that a path is asked with another method.
+func only(method string) http.HandlerFunc {
+	allow := method
+	if method == http.MethodGet {
+		allow = "GET, HEAD" // ServeMux answers both
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allow)
+		refuse(w, http.StatusMethodNotAllowed, r.Method+" "+r.URL.Path+": expected "+method)
+	}
 }
 
 // params returns the parameters of a request's query when it has none but

@@ -71,6 +71,9 @@ const (
 func (o *serveOptions) checkStore() error {
 	least := smallestMemory
 	for _, d := range o.Disk {
+		if d.Size < smallestDisk {
+			return fmt.Errorf("--disk: %s=%s: expected at least %s", d.Dir, d.Size, smallestDisk)
+		}
 		if d.Size >= largeSegments {
 			least = memoryOverDisk
 		}

@@ -120,7 +120,7 @@ func (o *serveOptions) check() error {
 		return fmt.Errorf("--stale-if-error: %s: expected 0s or more", o.StaleIfError)
 	case o.MeanObject != 0 && o.MeanObject < smallestMean:
 		return fmt.Errorf("--mean-object: %s: expected at least %s", o.MeanObject, smallestMean)
-	case o.MinUses < 0 || o.MinUses > store.MaxUses:
+	case o.MinUses < 1 || o.MinUses > store.MaxUses:
 		return fmt.Errorf("--min-uses: %d: expected 1 to %d", o.MinUses, store.MaxUses)
 	case o.MaxVariants < 1 || o.MaxVariants > 4096:
 		return fmt.Errorf("--max-variants: %d: expected 1 to 4096", o.MaxVariants)

@@ -241,7 +241,7 @@ func TestPurgeCommand(t *testing.T) {
 		{cmd: purgeCmd{Tags: []string{"none"}}},
 		{cmd: purgeCmd{}, usage: true, fault: "nothing is named"},
 		{cmd: purgeCmd{Tags: []string{"a"}, Prefix: "/"}, usage: true, fault: "expected one of them"},
-		{cmd: purgeCmd{Zone: "other"}, fault: "the only one"},
+		{cmd: purgeCmd{Zone: "other"}, usage: true, fault: "the only one"},
 	} {
 		p.ask(t, url)
 		tt.cmd.To, tt.cmd.Wait = to, 5*time.Second

@@ -53,6 +53,9 @@ func (c *simulateCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("simulate: %w", err)
 	}
+	if err := c.counted(report); err != nil {
+		return err
+	}
 	if err := c.print(report); err != nil {
 		return err
 	}
@@ -60,6 +63,19 @@ func (c *simulateCmd) Run() error {
 		if err := c.draw(report); err != nil {
 			return fmt.Errorf("--plot: %w", err)
 		}
+	}
+	return nil
+}
+
+// counted refuses a report of no requests: its zeros would be no ratios.
+func (c *simulateCmd) counted(r *lab.Report) error {
+	switch {
+	case r.Requests == 0 && r.Skipped > 0:
+		return fmt.Errorf("simulate: --trace %s: no request to play: all %d lines were skipped", c.Trace, r.Skipped)
+	case r.Requests == 0:
+		return fmt.Errorf("simulate: --trace %s: empty: expected requests, a line each", c.Trace)
+	case r.Counted == 0:
+		return usageError{fmt.Errorf("--warmup: %d of %d requests: expected less", c.Warmup, r.Requests)}
 	}
 	return nil
 }
@@ -80,6 +96,9 @@ func (c *simulateCmd) check() error {
 		if s < lab.Smallest {
 			return fmt.Errorf("--sizes: %s: expected at least %s", s, size(lab.Smallest))
 		}
+		if c.Disk >= largeSegments && s < memoryOverDisk {
+			return fmt.Errorf("--sizes: %s over a disk of %s or more: expected at least %s", s, largeSegments, memoryOverDisk)
+		}
 		sum += s
 	}
 	for _, name := range c.Policies {
@@ -95,6 +114,8 @@ func (c *simulateCmd) check() error {
 		return errors.New("--trace is missing: expected a file of requests, or --generate")
 	case c.Trace != "" && c.Generate != "":
 		return errors.New("--trace and --generate: expected one of them")
+	case c.Disk != 0 && c.Disk < smallestDisk:
+		return fmt.Errorf("--disk: %s: expected at least %s", c.Disk, smallestDisk)
 	case len(c.Sizes) == 0:
 		return errors.New("--sizes: none: expected some, like 64M,256M")
 	case c.Warmup < 0:

@@ -58,6 +58,25 @@ func TestSimulateFault(t *testing.T) {
 	}
 }
 
+// A trace without a request is a fault, and no table of zeros.
+func TestSimulateNothing(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"":         ": empty: expected requests, a line each",
+		"# none\n": ": empty: expected requests, a line each",
+		`{"request_method":"POST","request_uri":"/","body_bytes_sent":1}` + "\n": ": no request to play: all 1 lines were skipped",
+	} {
+		trace := filepath.Join(dir, "trace")
+		if err := os.WriteFile(trace, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, stderr := run(t, nil, "simulate", "--trace", trace, "--sizes", "4M")
+		if want := "opencache: simulate: --trace " + trace + want + "\n"; code != 1 || stdout != "" || stderr != want {
+			t.Errorf("trace %q: got code %d, %q, %q; want 1, %q", text, code, stdout, stderr, want)
+		}
+	}
+}
+
 func TestBar(t *testing.T) {
 	for want, got := range map[string]string{
 		"[####################....................]  50 %  7 requests": barLine(0.5, "7 requests"),

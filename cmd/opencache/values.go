@@ -17,6 +17,7 @@ type size int64
 const (
 	smallestMemory size = 8 << 20
 	smallestMean   size = 64
+	smallestDisk   size = 8 << 20
 )
 
 var units = [...]string{"", "K", "M", "G", "T"}

@@ -88,6 +88,13 @@ func (o *volumeOptions) makeFolder() error {
 	if o.existing {
 		return nil
 	}
+	// What no volume can be made of leaves no empty folder behind; in one that
+	// is there it may be a volume of another size that is asked for, which says so.
+	if _, err := os.Stat(o.dir); errors.Is(err, fs.ErrNotExist) {
+		if _, err := geometryOf(o.size, o.mean); err != nil {
+			return err
+		}
+	}
 	if err := os.Mkdir(o.dir, 0o750); !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -182,6 +182,17 @@ func TestNoRoom(t *testing.T) {
 }
 
 // TestFirstStart makes the folder, but not what it is in.
+// A size of which no volume can be made leaves no folder behind.
+func TestNoFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "x")
+	if _, err := openVolume(volumeOptions{dir: dir, size: 1, mean: 1 << 10}); err == nil {
+		t.Error("got a volume of one byte, want none")
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder: got %v, want %v", err, fs.ErrNotExist)
+	}
+}
+
 func TestFirstStart(t *testing.T) {
 	dir := t.TempDir()
 	if err := mustVolume(t, smallVolume(filepath.Join(dir, "a"))).shut(true); err != nil {
