@@ -18,7 +18,7 @@ const module = "opencache"
 // floors below its own, so the order here is also the order to read them in.
 var floors = [][]string{
 	{"internal/wire", "internal/rfc9111", "internal/plot", "internal/expr"},
-	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config"},
+	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config", "internal/kvs"},
 	{"internal/engine", "internal/lab", "internal/store/storetest"},
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},
@@ -38,6 +38,9 @@ var owner = map[string]string{
 	"golang.org/x/term":                 "cmd/opencache",
 	"github.com/dunglas/httpsfv":        "internal/rfc9111",
 	"github.com/maypok86/otter/v2":      "internal/lab",
+	"github.com/fsnotify/fsnotify":      "internal/kvs",
+	"go.etcd.io/etcd":                   "internal/kvs",
+	"go.uber.org/zap":                   "internal/kvs", // only to have etcd's client keep silent
 	"github.com/tailscale/hujson":       "internal/config",
 }
 
