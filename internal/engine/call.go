@@ -40,6 +40,9 @@ type call struct {
 	spare     *old    // what may stand in for an error
 	hinted    bool    // the client has had its hint
 	counted   bool    // among the uses of its URL
+	bypass    bool    // Route.Bypass
+	noStore   bool    // Route.NoStore
+	meanwhile bool    // who comes while it is being validated is answered with what is stale
 
 	search search
 	query  question // a QUERY's content
@@ -87,6 +90,12 @@ type Route struct {
 	Origin int
 	Hash   store.Hash // Engine.Hash of Key; zero: not known
 	Since  time.Time  // when the request came; zero: now
+	// Bypass has the upstream asked whatever is stored. What comes may be
+	// stored, and replaces it then.
+	Bypass bool
+	// NoStore keeps what comes for the request from being stored. What is
+	// stored may answer it.
+	NoStore bool
 
 	call *call // made at the first use
 }
@@ -113,6 +122,7 @@ func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.origin, c.primary, c.since = r, p, t.Policy, t.Key, t.Origin, t.Hash, t.Since
 	c.hinted, c.counted, c.search.on, c.search.exact = false, false, false, false
 	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
+	c.bypass, c.noStore = t.Bypass, t.NoStore
 	if c.since.IsZero() {
 		c.since = c.e.now()
 	}
@@ -151,6 +161,10 @@ func (c *call) serve() {
 		return
 	}
 	c.orient()
+	if c.bypass {
+		c.goAround()
+		return
+	}
 	for range maxTurns {
 		if c.turn() {
 			return
@@ -211,6 +225,7 @@ func digestAsk(a *rfc9111.Ask, r *wire.Request) {
 // turn looks up and acts. It reports whether the request was answered; if
 // not, the store or the flights have changed and it is to look again.
 func (c *call) turn() bool {
+	c.meanwhile = false
 	switch kind := c.lookup(); {
 	case kind == store.HitForMiss && !c.ask.OnlyIfCached():
 		c.pass(ForMiss, WasHitForMiss)
@@ -224,6 +239,10 @@ func (c *call) turn() bool {
 	}
 	if c.passesRanges() {
 		c.pass(c.out.Forward, Reason(rfc9111.WhyRangeRequest))
+		return true
+	}
+	if c.noStore {
+		c.pass(c.out.Forward, NoStoreCondition)
 		return true
 	}
 	if c.tooFewUses() {
@@ -301,6 +320,13 @@ func (c *call) validate(v rfc9111.Verdict, why Reason) bool {
 	if c.pol.EarlyHints && why != SoftPurged {
 		c.hint()
 	}
+	if v.Meanwhile {
+		if c.e.flights.underway(c.flight(c.entry.Version), c) {
+			c.out.Status, c.out.Why = Updating, Reason(rfc9111.WhyUpdating)
+			return c.deliver(v)
+		}
+		c.meanwhile = true
+	}
 	stale := c.keepOld()
 	c.entry.Release()
 	c.out.Forward = ForStale
@@ -313,6 +339,11 @@ func (c *call) validate(v rfc9111.Verdict, why Reason) bool {
 		why = 0 // fwd=stale says it
 	}
 	c.out.Why, c.validated = why, c.out.Forward
+	if c.noStore { // nor what is stored made fresh by it
+		c.spare = stale
+		c.pass(c.out.Forward, NoStoreCondition)
+		return true
+	}
 	return c.collapse(stale)
 }
 
@@ -343,7 +374,7 @@ func (c *call) stalled(f *fetch) bool {
 func (c *call) start(stale *old, leader *call) *fetch {
 	f := &fetch{
 		e: c.e, pol: c.pol, key: bytes.Clone(c.ownKey()), origin: c.origin, hash: c.primary, at: c.at, generation: c.generation,
-		old: stale, want: c.want.own(), seq: c.e.store.Seq(),
+		old: stale, want: c.want.own(), seq: c.e.store.Seq(), around: c.bypass,
 		wake: make(chan struct{}), progressed: c.now, readers: 1, size: wire.Unknown, leader: leader,
 	}
 	if f.primary = f.key; c.search.on {

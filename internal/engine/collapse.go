@@ -19,7 +19,7 @@ func (c *call) collapse(stale *old) bool {
 	}
 	forward, why := c.out.Forward, c.out.Why
 	var f *fetch
-	leader := c.alone()
+	leader := c.alone() || c.bypass || c.pol.NoLock && !c.meanwhile
 	if leader {
 		f = c.start(stale, c)
 	} else {
@@ -51,7 +51,7 @@ func (c *call) collapse(stale *old) bool {
 // alone reports whether the answer to this request is most likely nobody
 // else's: nobody is made to wait for it. It is stored when it may be.
 func (c *call) alone() bool {
-	return c.r.Has(wire.Authorization) && !c.pol.Rules.Private || c.ask.NoStore()
+	return c.r.Has(wire.Authorization) && !c.pol.Rules.Private || c.ask.NoStore() || c.noStore
 }
 
 // act goes on from where the fetch stands.
@@ -123,7 +123,7 @@ func (c *call) handedOver(f *fetch, why Reason, mine bool, stale *old) bool {
 		if c.serveStale(stale) {
 			return true
 		}
-		if !mine && !c.pol.PassErrors {
+		if !mine && !c.pol.PassErrors && serverFailed(f.upstream) {
 			return c.failStatus(f.upstream)
 		}
 	}
@@ -290,7 +290,7 @@ func (c *call) deliverStale(was *Outcome) bool {
 	if c.entry.Soft && v.TTL >= 0 { // a purge has ended its freshness, and what forbids stale use holds
 		at += (v.TTL + 1) * 1000
 	}
-	ok, why := rfc9111.StaleOnError(&c.head.facts, &c.ask, &c.pol.Rules, rfc9111.Failure{What: rfc9111.OnError, At: at})
+	ok, why := rfc9111.StaleOnError(&c.head.facts, &c.ask, &c.pol.Rules, rfc9111.Failure{What: conditionOf(was), At: at})
 	if !ok {
 		c.entry.Release()
 		c.e.log.Debug("no stale answer", "key", string(c.key), "why", why)

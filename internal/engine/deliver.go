@@ -32,7 +32,8 @@ func (c *call) deliver(v rfc9111.Verdict) bool {
 			return c.passInstead()
 		}
 	}
-	c.out.TTL, c.out.Tier = v.TTL, ent.Tier
+	c.out.fresh(v)
+	c.out.Tier = ent.Tier
 	if first.N > 0 && first.Mem == nil { // it is sent from a file
 		c.out.Tier = store.OnDisk
 	}

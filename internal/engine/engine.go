@@ -71,6 +71,9 @@ type Policy struct {
 	// LockAge is how long a fetch may make no progress before the next
 	// request starts another one in its place; 0: 5 s.
 	LockAge time.Duration
+	// NoLock has each request that nothing stored can answer ask the upstream
+	// itself. Holes of large content are still fetched once for all.
+	NoLock bool
 	// HitForMiss is how long it is remembered that responses for a key could
 	// not be shared; 0: 2 s.
 	HitForMiss time.Duration

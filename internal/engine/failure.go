@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"opencache/internal/origin"
+	"opencache/internal/rfc9111"
 	"opencache/internal/wire"
 )
 
@@ -36,6 +37,19 @@ func reasonOf(err error) Reason {
 		return OriginBroken
 	}
 	return OriginUnreachable
+}
+
+// conditionOf returns what befell a request, for the rules on stale answers.
+func conditionOf(out *Outcome) rfc9111.Conditions {
+	switch out.Why {
+	case OriginStatus:
+		return rfc9111.OnStatus(out.Upstream)
+	case OriginTimeout:
+		return rfc9111.OnTimeout
+	case OriginBroken:
+		return rfc9111.OnInvalid
+	}
+	return rfc9111.OnError
 }
 
 // serverFailed reports a status for which a stale response is a better answer

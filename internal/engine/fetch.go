@@ -75,6 +75,8 @@ type fetch struct {
 	origin  int          // how much of key names the origin; see Route
 	seq     store.Seq    // taken when it starts, so that a racing purge wins
 
+	around bool // it was asked for whatever is stored, on behalf of one request
+
 	rests time.Duration // how long no other follows when it fails, a refresh; 0: no matter
 
 	mu         sync.Mutex // guards the fields below

@@ -43,6 +43,15 @@ func (t *flights) join(h store.Hash, stalled func(*fetch) bool, start func() *fe
 	return f, f != nil
 }
 
+// underway reports whether a fetch under h is on its way for c's policy.
+func (t *flights) underway(h store.Hash, c *call) bool {
+	s := &t.shards[h[0]%flightShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.m[h]
+	return f != nil && !f.stalled(c.now, c.pol.lockAge())
+}
+
 // add makes f joinable under h too, unless another fetch is.
 func (t *flights) add(h store.Hash, f *fetch) {
 	s := &t.shards[h[0]%flightShards]

@@ -125,12 +125,9 @@ func (c *call) follow(f *fetch, stale *old) bool {
 
 // tellFetched notes that the upstream gives the answer through f.
 func (c *call) tellFetched(f *fetch, stale *old, stored bool) {
-	c.out.Status = Miss
-	if stale != nil && c.out.Forward != ForPartial {
-		c.out.Status = Expired
-	}
+	c.out.Status = c.out.missed(stale != nil && c.out.Forward != ForPartial)
 	if c.out.Stored = stored; stored {
-		c.out.TTL = rfc9111.Judge(&f.head.facts, &c.ask, &c.pol.Rules, c.now.UnixMilli()).TTL
+		c.out.fresh(rfc9111.Judge(&f.head.facts, &c.ask, &c.pol.Rules, c.now.UnixMilli()))
 	}
 }
 

@@ -30,7 +30,7 @@ func (e *Engine) Leave(t *Route) {
 
 // hit answers from the store, or does nothing.
 func (c *call) hit() bool {
-	if c.r.Method != wire.GET && c.r.Method != wire.HEAD || c.r.Body != nil {
+	if c.r.Method != wire.GET && c.r.Method != wire.HEAD || c.r.Body != nil || c.bypass {
 		return false
 	}
 	if fwd, _ := c.passes(); fwd != NotForwarded {

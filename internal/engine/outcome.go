@@ -91,6 +91,8 @@ const (
 	TooManyTags
 	ContentChanged
 	TooFewUses
+	BypassCondition
+	NoStoreCondition
 
 	// NumReasons is the number of these; they are consecutive.
 	NumReasons int = iota
@@ -107,6 +109,7 @@ var reasons = [NumReasons]string{
 	"too-many-tags",
 	"content-changed",
 	"min-uses",
+	"bypass-condition", "no-store-condition",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.
@@ -121,16 +124,32 @@ func (r Reason) String() string {
 type Outcome struct {
 	Status    Status
 	Forward   Forward
-	Why       Reason        // 0: nothing remarkable
-	Stored    bool          // the response was taken for the store
-	Collapsed bool          // another request's fetch answered it
-	Tier      store.Tier    // where what is stored lies, when the answer came from there
-	TTL       int64         // freshness left in seconds, negative when stale; of Hit and its kin
-	Age       int64         // of what is stored, in seconds
-	Upstream  int           // status code that the upstream answered, 0 when it did not
-	Waited    time.Duration // for the upstream
-	Err       error         // what failed, nil when nothing did
+	Why       Reason         // 0: nothing remarkable
+	Stored    bool           // the response was taken for the store
+	Collapsed bool           // another request's fetch answered it
+	Tier      store.Tier     // where what is stored lies, when the answer came from there
+	TTL       int64          // freshness left in seconds, negative when stale; of Hit and its kin
+	Lifetime  int64          // the freshness of which TTL is left, in seconds
+	From      rfc9111.Reason // what gives it: a directive, the policy; WhyNoFreshness: nothing
+	Age       int64          // of what is stored, in seconds
+	Upstream  int            // status code that the upstream answered, 0 when it did not
+	Waited    time.Duration  // for the upstream
+	Err       error          // what failed, nil when nothing did
 }
+
+// missed returns the status of an answer that the upstream gave.
+func (o *Outcome) missed(expired bool) Status {
+	switch {
+	case o.Forward == ForBypass:
+		return Bypass
+	case expired:
+		return Expired
+	}
+	return Miss
+}
+
+// fresh notes how fresh the answer is.
+func (o *Outcome) fresh(v rfc9111.Verdict) { o.TTL, o.Lifetime, o.From = v.TTL, v.Lifetime, v.From }
 
 // appendFields appends the field lines that tell the client of it:
 // X-Cache-Status, X-Cache and Cache-Status (RFC 9211). Members of caches nearer

@@ -244,6 +244,12 @@ func (c *call) fetchMissing() bool {
 		c.refuse(Reason(rfc9111.WhyOnlyIfCached))
 		return true
 	}
+	if c.noStore {
+		c.spare = c.keepOld()
+		c.entry.Release()
+		c.pass(ForPartial, NoStoreCondition)
+		return true
+	}
 	c.want.kind = theMissing
 	if c.head.strongValidator() == nil || c.want.span.Size() > c.e.maxObject {
 		if c.passesRanges() {
@@ -265,7 +271,8 @@ func (c *call) fetchMissing() bool {
 
 // deliverPart answers from a stored part that has all bytes of the answer.
 func (c *call) deliverPart(v rfc9111.Verdict) bool {
-	c.out.TTL, c.out.Tier = v.TTL, c.entry.Tier
+	c.out.fresh(v)
+	c.out.Tier = c.entry.Tier
 	c.startStored(&c.head, v, c.head.facts.Length)
 	have := c.head.runs
 	c.tag, c.size = append(c.tag[:0], c.head.strongValidator()...), c.head.facts.Length

@@ -54,11 +54,11 @@ func (c *call) pass(fwd Forward, why Reason) {
 		c.fail(err)
 		return
 	}
-	if c.r.Method == wire.POST && c.settlePosted(resp) {
+	if c.r.Method == wire.POST && !c.noStore && c.settlePosted(resp) {
 		return
 	}
 	c.afterUnsafe(resp)
-	if fwd != ForBypass {
+	if fwd != ForBypass && !c.noStore {
 		c.afterHead(resp)
 		c.afterNotModified(resp)
 	}
@@ -68,7 +68,7 @@ func (c *call) pass(fwd Forward, why Reason) {
 // standIn answers with what is stored and stale, if anything, where the
 // upstream failed this request alone and the rules allow it.
 func (c *call) standIn(resp *wire.Response, err error) bool {
-	if c.spare == nil || err == nil && !serverFailed(resp.Status) {
+	if c.spare == nil || err == nil && !c.pol.Rules.HeedsStatus(resp.Status) {
 		return false
 	}
 	why := c.out.Why
@@ -180,10 +180,7 @@ func (c *call) relayNotModified(resp *wire.Response) {
 func (c *call) tellRelayed() {
 	c.out.Stored = false
 	if c.out.Status == NoStatus {
-		c.out.Status = Miss
-		if c.out.Forward == ForStale {
-			c.out.Status = Expired
-		}
+		c.out.Status = c.out.missed(c.out.Forward == ForStale)
 	}
 }
 
@@ -349,7 +346,7 @@ func (c *call) fail(err error) bool {
 // failStatus answers with a status and a short body that says why.
 func (c *call) failStatus(status int) bool {
 	if c.out.Status == NoStatus {
-		c.out.Status = Miss
+		c.out.Status = c.out.missed(false)
 	}
 	c.refuseWith(status)
 	return true

@@ -34,7 +34,7 @@ func (f *fetch) receive(resp *wire.Response, asked, answered time.Time) {
 // now on: its readers may seek in it. What it takes the place of may still be
 // needed should it be cut short; and some origins say that they know no ranges.
 func (f *fetch) spreadsWhole(resp *wire.Response) bool {
-	return f.old == nil && f.want.kind == theWhole && f.query == nil && !f.pol.GiveUp && !f.pol.FetchWhole && resp.Status == 200 &&
+	return f.old == nil && !f.around && f.want.kind == theWhole && f.query == nil && !f.pol.GiveUp && !f.pol.FetchWhole && resp.Status == 200 &&
 		f.e.spreadable(&f.head, f.head.facts.Length) && !wire.EqualFold(resp.Get(wire.AcceptRanges), "none")
 }
 
@@ -62,7 +62,7 @@ func (f *fetch) grows(size int64) {
 // admit returns why the response is not for the store, 0 when it is. It
 // settles under which variant it will be.
 func (f *fetch) admit(resp *wire.Response) Reason {
-	if serverFailed(resp.Status) && f.old != nil {
+	if f.old != nil && f.defers(resp.Status) {
 		return OriginStatus // what is stored may answer better
 	}
 	if resp.Status == 416 && f.want.kind != theWhole {
@@ -98,6 +98,22 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 	return f.vary()
 }
 
+// defers reports whether what is stored may answer in place of a response with
+// that status: a failure that the operator has no time to live for, or what
+// the policy takes for one and allows it for.
+func (f *fetch) defers(status int) bool {
+	rules := &f.pol.Rules
+	if serverFailed(status) && !rules.Valid.Covers(status) {
+		return true
+	}
+	if !rules.HeedsStatus(status) {
+		return false
+	}
+	failed := rfc9111.Failure{What: rfc9111.OnStatus(status), At: f.e.now().UnixMilli()}
+	ok, _ := rfc9111.StaleOnError(&f.old.head.facts, &f.ask, rules, failed)
+	return ok
+}
+
 // vary makes f the fetch of a variant: the marker is there before anybody
 // sees the head, so that requests that it does not fit regroup.
 func (f *fetch) vary() Reason {
@@ -115,7 +131,7 @@ func (f *fetch) vary() Reason {
 	f.values = appendVaried(nil, f.e.store.Fields(set), &f.req)
 	at := f.e.store.Variant(f.hash, f.generation, set, f.values)
 	f.mu.Unlock()
-	if at != f.at && f.want.open() {
+	if at != f.at && f.want.open() && !f.around {
 		if f.at != f.hash {
 			f.e.flights.remove(f.at, f)
 		}
@@ -127,9 +143,10 @@ func (f *fetch) vary() Reason {
 
 // refuse hands the response to the leader. What can not be shared is
 // remembered for a moment; what it was to replace is out of date. Where only
-// the leader's request is the reason, others may fare better: nothing changes.
+// the leader's request is the reason, others may fare better: nothing changes;
+// nor does it by a response that was asked for beside what is stored.
 func (f *fetch) refuse(resp *wire.Response, why Reason) {
-	if why != OriginStatus && !ofRequest(why) && !f.rangeOnly(resp, why) {
+	if why != OriginStatus && !ofRequest(why) && !f.around && !f.rangeOnly(resp, why) {
 		if f.old != nil {
 			f.e.drop(f.old.hash, f.old.key, f.old.version)
 		}

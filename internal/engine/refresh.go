@@ -12,7 +12,7 @@ import (
 func (c *call) refreshBehind() {
 	c.out.Status = Stale
 	switch {
-	case c.ask.OnlyIfCached(), c.ask.NoStore(): // it asks for nothing, or what came could not be kept: the next request will do
+	case c.ask.OnlyIfCached(), c.ask.NoStore(), c.noStore: // it asks for nothing, or what came could not be kept: the next request will do
 	case c.e.flights.resting(c.at, c.now):
 		c.out.Why = RefreshResting
 	case !c.seat():

@@ -54,7 +54,7 @@ func (c *call) deliverSpread(v rfc9111.Verdict) bool {
 			return c.passInstead()
 		}
 	}
-	c.out.TTL = v.TTL
+	c.out.fresh(v)
 	c.startStored(&c.head, v, ent.Size)
 	ent.Release()
 	c.sendSpread(v.Selection, first)
