@@ -4,12 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-)
 
-// The keys that responses are stored under unless a document says another.
-const (
-	defaultKey    = "$scheme$request_method$host$request_uri"
-	normalizedKey = "$scheme$request_method$host$normalized_request_uri"
+	"opencache/internal/expr"
 )
 
 // defaultZone is the zone of a site that has none, after the tier policy.
@@ -68,7 +64,7 @@ func inheritGlobal(c *SiteCache) {
 		c.Zones = []CacheZone{{Name: defaultZone}}
 	}
 	if g.QueryNormalization != nil && g.QueryNormalization.Enabled {
-		inherit(&g.Key, normalizedKey)
+		inherit(&g.Key, expr.NormalizedKey)
 	}
 	g.Zone = c.zone(g.Zone, c.Zones[0].Name)
 	fill(reflect.ValueOf(g).Elem())

@@ -246,9 +246,18 @@ func (r *reader) warn(p *path, f Fault) {
 	}
 }
 
-// wrong notes a fault at a place that the document has, or of something that
-// is missing there.
-func (r *reader) wrong(p *path, f Fault) { r.add(r.offset(p), p, f) }
+// wrong notes what is wrong between fields: at a place that the document has,
+// or of something that is missing there. It follows from a fault of the place
+// itself or of one around it, when there is one.
+func (r *reader) wrong(p *path, f Fault) {
+	name := p.String()
+	for _, o := range r.faults {
+		if rest, ok := strings.CutPrefix(name, o.Path); ok && (rest == "" || o.Path == "" || rest[0] == '.' || rest[0] == '[') {
+			return
+		}
+	}
+	r.add(r.offset(p), p, f)
+}
 
 func (r *reader) placed(at int, p *path, f Fault) Fault {
 	f.Document = r.key

@@ -62,8 +62,8 @@ func TestParseFaults(t *testing.T) {
 2:67: cache.rules[0].cache.enabled: found a string, expected true or false
 2:93: cache.rules[0].cache.validResponses.2x: found "2x", expected a status like "200", a class like "2xx", or "any"
 2:112: cache.rules[0].cache.validResponses.200: found "ever", expected a duration like 30s, 15m, 12h or 7d, or "off"
-3:27: cache.rules[1].priority: found "1.5", expected a whole number
-3:67: cache.rules[1].cache.stale.conditions[0]: found "err", expected one of error, timeout, invalid_header, updating, http_500, http_502, http_503, http_504, http_403, http_404, http_429; did you mean "error"?
+3:27: cache.rules[1].priority: found 1.5, expected a whole number
+3:67: cache.rules[1].cache.stale.conditions[0]: found "err", expected one of error, timeout, invalid_header, updating, http_500, http_502, http_503, http_504, http_403, http_404, http_429
 3:74: cache.rules[1].cache.stale.conditions[1]: found null, expected a string
 3:113: cache.rules[1].cache.respectUpstreamCacheControl: found "Merge", expected one of respect, ignore, merge; did you mean "merge"?
 `},
@@ -164,4 +164,50 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"ssd", "main", "maxSize", "queryNormalization", "browserTtl", "no-store"}
+	for word, want := range map[string]string{
+		"hdd": "", "mian": "main", "ssb": "ssd", "max_size": "maxSize", "browserTTL": "browserTtl", "nostore": "no-store",
+		"normalization": "", "": "", "x": "", "MAXSIZE": "maxSize", strings.Repeat("a", 100): "",
+	} {
+		if got := nearest(word, names); got != want {
+			t.Errorf("%q: got %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	const start = `{"id": "a", "hostnames": ["a.example"], "upstreams": [{"name": "m", "servers": [{"url": "http://h"}]}], `
+	for _, c := range []struct{ name, text, want string }{
+		{"nothing to warn of", `"routes": [{"location": "~ ^/(.*)$", "kind": "redirect", "redirect": {"to": "/x/$1"}}]`, ""},
+		{"a group that is not there", `"routes": [{"location": "/x", "kind": "redirect", "redirect": {"to": "/x/$1"}}]`,
+			"1:174: routes[0].redirect.to: found $1, expected a group of the route's regular expression, which has 0\n"},
+		{"a name twice", `"headers": [{"name": "A", "value": "1"}, {"name": "a", "value": "2"}]`,
+			"1:146: headers[1]: found \"a\", as in [0], expected a name once: the last replaces the others\n"},
+		{"credentials for all", `"cors": {"enabled": true, "allowCredentials": true}`,
+			"1:151: cors.allowCredentials: found credentials and any origin, expected origins by name: every site's scripts may read what users see; their Origin stands in for *\n"},
+		{"credentials for one", `"cors": {"enabled": true, "allowCredentials": true, "allowOrigins": ["https://b.example"]}`, ""},
+		{"ignore alone", `"cache": {"rules": [{"id": "r", "cache": {"respectUpstreamCacheControl": "ignore"}}]}`,
+			"1:146: cache.rules[0].cache: found ignore without validResponses, expected validResponses: nothing is stored\n"},
+		{"a ceiling for nothing", `"cache": {"rules": [{"id": "r", "cache": {"upstreamCacheControlMaxAge": "1h"}}]}`,
+			"1:177: cache.rules[0].cache.upstreamCacheControlMaxAge: found a ceiling, expected respectUpstreamCacheControl: merge; without it the ceiling has no effect\n"},
+		{"a ceiling for the site's merge", `"cache": {"global": {"respectUpstreamCacheControl": "merge"}, "rules": [{"id": "r", "cache": {"upstreamCacheControlMaxAge": "1h"}}]}`, ""},
+		{"passthrough with directives", `"cache": {"rules": [{"id": "r", "expiration": {"browserTtl": "1h"}}]}`,
+			"1:151: cache.rules[0].expiration: found directives under passthrough, expected control: override or additional; without it they have no effect\n"},
+		{"in the key, and passed by the site", `"cache": {"global": {"passThroughRequest": ["Cookie", "X-A"]}, "rules": [{"id": "r", "cache": {"key": "$uri$cookie_a$http_x_a"}}]}`, ""},
+		{"passed, and in Vary", `"headers": [{"name": "Vary", "value": "X-A, X-B"}], "cache": {"rules": [{"id": "r", "headers": {"passThroughRequest": ["x-b"]}}]}`, ""},
+		{"all pass", `"cache": {"rules": [{"id": "r", "headers": {"passThroughRequest": ["*"]}, "cache": {"key": "$uri$http_x"}}]}`, ""},
+		{"no cache", `"cache": {"rules": [{"id": "r", "headers": {"passThroughRequest": ["X"]}, "cache": {"enabled": false}}]}`, ""},
+	} {
+		d, faults := Parse(siteKey, []byte(start+c.text+"}"), Limits{})
+		var got strings.Builder
+		for _, f := range d.Warnings {
+			got.WriteString(strings.TrimPrefix(f.String(), siteKey+":") + "\n")
+		}
+		if got.String() != c.want || len(faults) > 0 {
+			t.Errorf("%s: got %s, want %s; faults %v", c.name, got.String(), c.want, faults)
+		}
+	}
 }

@@ -63,42 +63,46 @@ func quoted(s string) string {
 }
 
 // nearest returns the one of names that word could be a slip of; of several
-// the first. A third of the letters may differ, at least two.
+// the first. A third of the letters may differ, at most three.
 func nearest(word string, names []string) string {
 	if len(word) > 64 {
 		return ""
 	}
-	best, least := "", max(2, len(word)/3)+1
+	best, least := "", min(3, len(word)/3)+1
 	for _, name := range names {
 		if strings.EqualFold(name, word) {
 			return name
 		}
-		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < least && d < len(name) {
+		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < least {
 			best, least = name, d
 		}
 	}
 	return best
 }
 
-// distance is how many letters must be put in, left out or changed to make a of b.
+// distance is how many letters must be put in, left out, changed or swapped
+// with the next to make a of b.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
+	for j := range rows[1] {
+		rows[1][j] = j
 	}
 	for i := range len(a) {
-		corner := row[0]
+		before, last, row := rows[0], rows[1], rows[2]
 		row[0] = i + 1
 		for j := range len(b) {
-			cost := corner
+			cost := last[j]
 			if a[i] != b[j] {
 				cost++
 			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j]+1, corner+1)
+			row[j+1] = min(cost, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
+		rows = [3][]int{last, row, before}
 	}
-	return row[len(b)]
+	return rows[1][len(b)]
 }
 
 // A path is a place in a document, told from the inside out so that no text is

@@ -126,8 +126,8 @@ func (r *reader) scalar(v *hujson.Value, to reflect.Value, f *field, p *path) {
 			fault := Fault{Found: kindWord(v), Expected: wanted(to.Type())}
 			if isText {
 				fault.Found = quoted(textOf(lit))
-			} else if lit[0] != 't' && lit[0] != 'f' && lit[0] != 'n' {
-				fault.Found = quoted(string(lit))
+			} else if lit.Kind() == '0' {
+				fault.Found = shown(lit)
 			}
 			r.add(v.StartOffset, p, fault)
 			return
@@ -147,7 +147,7 @@ func (r *reader) scalar(v *hujson.Value, to reflect.Value, f *field, p *path) {
 	case k == reflect.Int && lit.Kind() == '0':
 		n, err := strconv.Atoi(string(lit))
 		if err != nil {
-			r.add(v.StartOffset, p, Fault{Found: quoted(string(lit)), Expected: wanted(to.Type())})
+			r.add(v.StartOffset, p, Fault{Found: shown(lit), Expected: wanted(to.Type())})
 			return
 		}
 		to.SetInt(int64(n))
@@ -155,7 +155,7 @@ func (r *reader) scalar(v *hujson.Value, to reflect.Value, f *field, p *path) {
 	case k == reflect.Uint32 && lit.Kind() == '0':
 		n, err := strconv.ParseUint(string(lit), 10, 32)
 		if err != nil {
-			r.add(v.StartOffset, p, Fault{Found: quoted(string(lit)), Expected: "a whole number from 0 to 4294967295"})
+			r.add(v.StartOffset, p, Fault{Found: shown(lit), Expected: "a whole number from 0 to 4294967295"})
 			return
 		}
 		to.SetUint(n)
@@ -206,7 +206,7 @@ func (r *reader) number(v *hujson.Value, n float64, f *field, p *path) {
 		return
 	}
 	if expected := f.rule.number(n); expected != "" {
-		r.add(v.StartOffset, p, Fault{Found: strings.Trim(string(v.Value.(hujson.Literal)), `"`), Expected: expected})
+		r.add(v.StartOffset, p, Fault{Found: shown(v.Value.(hujson.Literal)), Expected: expected})
 	}
 }
 
@@ -241,6 +241,9 @@ func kindWord(v *hujson.Value) string {
 		return "a number"
 	}
 }
+
+// shown is a literal as it stands, shortened.
+func shown(lit hujson.Literal) string { return string(lit[:min(len(lit), maxFound)]) }
 
 // textOf is the string that a literal stands for.
 func textOf(lit hujson.Literal) string {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"opencache/internal/expr"
 )
 
 // A rule is what a value must be beside its type, from the tag is: the name of
@@ -99,9 +101,9 @@ var checks = map[string]func(string) *trouble{
 	"regexp":        checkRegexp,
 	"key":           checkKey,
 	"condition":     checkCondition,
-	"upstream text": checkText,
-	"response text": hide(checkText),
-	"answer text":   hide(checkText),
+	"upstream text": checkText(expr.InUpstream),
+	"response text": checkText(expr.InResponse),
+	"answer text":   checkText(expr.InAnswer),
 	"field":         simple(isToken, "the name of a field"),
 	"field or *":    simple(isToken, "the name of a field, or *"), // * is a token
 	"answer field":  checkAnswerField,

@@ -40,6 +40,7 @@ type held struct {
 	filled     *Site
 	filledFrom *Document
 	filledFor  *Node
+	warnings   []Fault // of what the site and the node say together
 }
 
 // A Snapshot is what all documents say together. Nothing of it is ever
@@ -150,7 +151,7 @@ func (s *Set) loadNode(shot *Snapshot) {
 
 // sameForSites says that no site looks otherwise under b.
 func sameForSites(a, b *Node) bool {
-	return reflect.DeepEqual(a.CacheTierPolicy, b.CacheTierPolicy) && reflect.DeepEqual(a.Retries, b.Retries)
+	return slices.EqualFunc(a.Cache.Volumes, b.Cache.Volumes, func(v, w Volume) bool { return v.Name == w.Name }) && reflect.DeepEqual(a.CacheTierPolicy, b.CacheTierPolicy) && reflect.DeepEqual(a.Retries, b.Retries)
 }
 
 // mergedNode is what the PoP's document says over the defaults: objects are
@@ -214,11 +215,19 @@ func (s *Set) loadSites(keys []string, shot *Snapshot) {
 			continue
 		}
 		if h.filledFrom != h.used || h.filledFor != s.basis {
-			h.filled, h.filledFrom, h.filledFor = filledSite(h.used.Site, s.basis), h.used, s.basis
+			h.complete(s.basis)
 		}
+		shot.Warnings = append(shot.Warnings, h.warnings...)
 		shot.Sites = append(shot.Sites, h.filled)
 		shot.Own = append(shot.Own, h.used.Site)
 	}
+}
+
+// complete makes of the version in effect the site that is served.
+func (h *held) complete(n *Node) {
+	own := h.used.Site
+	h.filled, h.filledFrom, h.filledFor = filledSite(own, n), h.used, n
+	h.warnings = missing(h.used.Key, h.usedText, own, n)
 }
 
 // choose takes the hosts of the newest version that clashes with no other
@@ -240,20 +249,69 @@ func (h *held) choose(taken map[string]string) (faults []Fault) {
 
 // clashes are the hosts of a site that other documents have already.
 func clashes(d *Document, text []byte, taken map[string]string) (faults []Fault) {
-	var r *reader
+	l := &later{key: d.Key, text: text}
 	for i, host := range d.Site.Hostnames {
-		other, ok := taken[strings.ToLower(host)]
-		if !ok {
-			continue
+		if other, ok := taken[strings.ToLower(host)]; ok {
+			l.note((&path{}).field("hostnames").item(i), Fault{Found: quoted(host) + ", which " + other + " has", Expected: "a host that no other document names"})
 		}
-		if r == nil {
-			r = &reader{key: d.Key, text: text, limits: Limits{}.Filled()}
-			r.parse()
-		}
-		p := (&path{}).field("hostnames").item(i)
-		faults = append(faults, r.placed(r.offset(p), p, Fault{Found: quoted(host) + ", which " + other + " has", Expected: "a host that no other document names"}))
 	}
-	return faults
+	return l.faults
+}
+
+// missing warns of zones that neither a site nor the tier policy has, and of
+// volumes that the node lacks. The site's default zone and all volumes stand in.
+func missing(key string, text []byte, own *Site, n *Node) []Fault {
+	l := &later{key: key, text: text}
+	var zones, volumes []string
+	for _, z := range own.Cache.Zones {
+		zones = append(zones, z.Name)
+	}
+	if p := n.CacheTierPolicy; p != nil && (own.ZonesAutoManaged == nil || *own.ZonesAutoManaged) {
+		for _, z := range p.Zones {
+			zones = append(zones, z.Name)
+		}
+	}
+	for _, v := range n.Cache.Volumes {
+		volumes = append(volumes, v.Name)
+	}
+	cache := (&path{}).field("cache")
+	check := func(name string, known []string, what string, p *path) {
+		if name != "" && !slices.Contains(known, name) {
+			l.note(p, Fault{Found: quoted(name), Expected: what, Nearest: nearest(name, known)})
+		}
+	}
+	const aZone = "a zone of the site or of the tier policy; the default zone stands in"
+	g, global := &own.Cache.Global, cache.field("global")
+	check(g.Zone, zones, aZone, global.field("zone"))
+	if g.KnownStaticFiles != nil {
+		check(g.KnownStaticFiles.Zone, zones, aZone, global.field("knownStaticFiles").field("zone"))
+	}
+	for i := range own.Cache.Rules {
+		check(own.Cache.Rules[i].Cache.Zone, zones, aZone, cache.field("rules").item(i).field("cache").field("zone"))
+	}
+	for i, z := range own.Cache.Zones {
+		for j, v := range z.Volumes {
+			check(v, volumes, "a volume of this node", cache.field("zones").item(i).field("volumes").item(j))
+		}
+	}
+	return l.faults
+}
+
+// later collects faults of a document that was read before. Where they stand
+// is looked up only when there are any.
+type later struct {
+	key    string
+	text   []byte
+	r      *reader
+	faults []Fault
+}
+
+func (l *later) note(p *path, f Fault) {
+	if l.r == nil {
+		l.r = &reader{key: l.key, text: l.text, limits: Limits{}.Filled()}
+		l.r.parse()
+	}
+	l.faults = append(l.faults, l.r.placed(l.r.offset(p), p, f))
 }
 
 func sortByDocument(faults []Fault) {

@@ -176,3 +176,31 @@ func TestFilled(t *testing.T) {
 		t.Errorf("bare: got %s, want %s", got, want)
 	}
 }
+
+// What a site names and this node does not have is warned of, not refused: the
+// next node may have it.
+func TestSetWarnings(t *testing.T) {
+	var s Set
+	texts := documents("a", `{"id": "a", "hostnames": ["a.example"], "upstreams": [{"name": "m", "servers": [{"url": "http://h"}]}], "cache": {
+  "zones": [{"name": "own"}, {"name": "wide", "storage": "disk", "volumes": ["ssd", "hdd"]}],
+  "global": {"zone": "fleet", "knownStaticFiles": {"zone": "flet"}},
+  "rules": [{"id": "r", "cache": {"zone": "owm", "key": "$uri$http_x_group$cookie_a"}, "headers": {"passThroughRequest": ["X-Group", "Accept-Language", "Authorization"]}}]}}`,
+		defaultsKey, `{"cacheTierPolicy": {"zones": [{"name": "fleet"}]}, "cache": {"volumes": [{"name": "ssd", "dirs": [{"path": "/d", "size": "1G"}]}]}}`)
+	want := []string{
+		`a:4:57: cache.rules[0].cache.key: found the field cookie, which is not passed, expected it in headers.passThroughRequest; as it is, it is always empty in the key`,
+		`a:4:134: cache.rules[0].headers.passThroughRequest[1]: found the field Accept-Language, which is not in the key, expected it in cache.key, unless the origin names it in Vary`,
+		`a:3:60: cache.global.knownStaticFiles.zone: found "flet", expected a zone of the site or of the tier policy; the default zone stands in; did you mean "fleet"?`,
+		`a:4:43: cache.rules[0].cache.zone: found "owm", expected a zone of the site or of the tier policy; the default zone stands in; did you mean "own"?`,
+		`a:2:85: cache.zones[1].volumes[1]: found "hdd", expected a volume of this node`,
+	}
+	for range 2 { // the second time nothing is parsed
+		shot := s.Load(texts)
+		var got []string
+		for _, f := range shot.Warnings {
+			got = append(got, strings.ReplaceAll(f.String(), sitePrefix, ""))
+		}
+		if !slices.Equal(got, want) || len(shot.Faults) > 0 {
+			t.Errorf("got\n%s\nwant\n%s\nfaults %v", strings.Join(got, "\n"), strings.Join(want, "\n"), shot.Faults)
+		}
+	}
+}
