@@ -226,7 +226,7 @@ func (s *Set) loadSites(keys []string, shot *Snapshot) {
 // complete makes of the version in effect the site that is served.
 func (h *held) complete(n *Node) {
 	own := h.used.Site
-	h.filled, h.filledFrom, h.filledFor = filledSite(own, n), h.used, n
+	h.filled, h.filledFrom, h.filledFor = filledSite(n.CacheTierPolicy.Apply(own), n), h.used, n
 	h.warnings = missing(h.used.Key, h.usedText, own, n)
 }
 

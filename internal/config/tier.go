@@ -7,10 +7,11 @@ type CacheTierPolicy struct {
 	// Rules are added to each site, behind its own routes.
 	Rules []TierRule `json:"rules,omitzero"`
 	// KnownStaticFilesDefaults is for sites that say nothing of KnownStaticFiles,
-	// and switches those on.
+	// and switches those on unless the site has switched them off.
 	KnownStaticFilesDefaults *KnownStaticFiles `json:"knownStaticFilesDefaults,omitzero"`
-	// QueryNormalization is for sites that say nothing of it; a site's own
-	// list wins.
+	// QueryNormalization is for sites that say nothing of it. Of one that a
+	// site has, what the site leaves out of the lists is taken from here: a
+	// site's own list wins.
 	QueryNormalization *QueryNormalization `json:"queryNormalization,omitzero"`
 }
 
