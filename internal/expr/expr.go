@@ -41,6 +41,7 @@ type Var struct {
 	Group int
 	// InKey says that the value is for a cache key: $uri and $host then keep
 	// what an origin may tell apart, and fields are those that the origin sees.
+	// It is set for $uri where a redirect leads as well.
 	InKey bool
 	// Ref is the evaluator's own, zero when parsed: what it found for Name, so
 	// that it need not look again. It may be set before the first evaluation.
@@ -63,12 +64,15 @@ type part struct {
 // A Text is text with variables. It is never changed once it is parsed.
 type Text struct {
 	source string
+	in     Place
 	parts  []part
 }
 
 // ParseText reads s, which is to be evaluated in a place. The error is an *Error.
 //
-// $name and ${name} are variables, $$ is a dollar.
+// $name and ${name} are variables, $$ is a dollar. Where the text is a field's
+// value, it holds no control character: those of variables are percent-encoded,
+// as in a redirect all is that a URI can not hold.
 func ParseText(s string, in Place) (*Text, error) {
 	if len(s) > maxSource {
 		return nil, tooLong(s)
@@ -77,14 +81,70 @@ func ParseText(s string, in Place) (*Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Text{source: s, parts: parts}, nil
+	return &Text{source: s, in: in, parts: parts}, nil
 }
 
 // String returns what was parsed.
 func (t *Text) String() string { return t.source }
 
 // Append appends the value of t to dst.
-func (t *Text) Append(dst []byte, v Values) []byte { return appendParts(dst, t.parts, v) }
+func (t *Text) Append(dst []byte, v Values) []byte {
+	if t.in&inField == 0 {
+		return appendParts(dst, t.parts, v)
+	}
+	for i := range t.parts {
+		p := &t.parts[i]
+		if p.v == nil {
+			dst = append(dst, p.text...)
+			continue
+		}
+		from := len(dst)
+		dst = v.AppendValue(dst, p.v)
+		dst = t.encode(dst, from)
+	}
+	return dst
+}
+
+// encode percent-encodes what may not be in dst[from:]: no value of a client's
+// ends a field line and begins another.
+func (t *Text) encode(dst []byte, from int) []byte {
+	bad := 0
+	for _, b := range dst[from:] {
+		if t.forbids(b) {
+			bad++
+		}
+	}
+	if bad == 0 {
+		return dst
+	}
+	r := len(dst)
+	for range 2 * bad {
+		dst = append(dst, 0)
+	}
+	for w := len(dst); r > from; {
+		r--
+		if b := dst[r]; t.forbids(b) {
+			w -= 3
+			dst[w], dst[w+1], dst[w+2] = '%', hexDigits[b>>4], hexDigits[b&15]
+		} else {
+			w--
+			dst[w] = b
+		}
+	}
+	return dst
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+func (t *Text) forbids(b byte) bool {
+	if t.in == InRedirect {
+		return b <= ' ' || b >= 0x7f
+	}
+	return isControl(b)
+}
+
+// isControl reports what no field's value may hold (RFC 9110, 5.5).
+func isControl(b byte) bool { return b < ' ' && b != '\t' || b == 0x7f }
 
 func appendParts(dst []byte, parts []part, v Values) []byte {
 	for i := range parts {

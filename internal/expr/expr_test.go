@@ -113,6 +113,28 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestTextInFields: no client ends a field line by what it asks for.
+func TestTextInFields(t *testing.T) {
+	r := &request{host: "h", path: "/a%0d%0aX:%20%c3%a9%3Fb%2f/%61", query: "?x", fields: map[string]string{"a": "1\r\n2\t3 \xe9"}}
+	for _, c := range []struct {
+		in   expr.Place
+		want string
+	}{
+		{expr.InResponse, "/a%0D%0AX: é?b/a 1%0D%0A2\t3 \xe9"},
+		{expr.InUpstream, "/a%0D%0AX: é?b/a 1%0D%0A2\t3 \xe9"},
+		{expr.InAnswer, "/a\r\nX: é?b/a 1\r\n2\t3 \xe9"},
+		{expr.InRedirect, "/a%0D%0AX:%20%C3%A9%3Fb%2F/a 1%0D%0A2%093%20%E9"},
+	} {
+		text, err := expr.ParseText("$uri $http_a", c.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(text.Append(nil, r)); got != c.want {
+			t.Errorf("in %s: got %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
 func TestTextFaults(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -130,8 +152,9 @@ func TestTextFaults(t *testing.T) {
 		{"${} x", expr.InKey, `at position 1: "${}": expected $name or ${name}, or $$ for a dollar`},
 		{"$request_id", expr.InKey, `at position 1: "$request_id": not in a key: no two requests have the same, so nothing would be found again`},
 		{"$status", expr.InUpstream, `at position 1: "$status": not in an upstream field, but in a response field`},
-		{"$1", expr.InResponse, `at position 1: "$1": not in a response field, but in an answer`},
+		{"$1", expr.InResponse, `at position 1: "$1": not in a response field, but in an answer, a redirect`},
 		{"$ssl_cipher", expr.InResponse, `at position 1: "$ssl_cipher": not yet: connections do not tell it`},
+		{"a\r\nb", expr.InResponse, `at position 2: "\r": a control character, which has no place in a response field`},
 		{strings.Repeat("x", 4097), expr.InKey, `at position 4097: 4097 bytes: expected at most 4096`},
 	} {
 		_, err := expr.ParseText(c.text, c.in)

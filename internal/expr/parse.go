@@ -16,6 +16,9 @@ func parseParts(source string, at int, s string, in Place) (parts []part, err er
 		}
 	}
 	for i := 0; i < len(s); {
+		if isControl(s[i]) && in&(inField|InKey) != 0 {
+			return nil, &Error{Source: source, At: at + i, Found: s[i : i+1], Why: "a control character, which has no place in " + in.String()}
+		}
 		if s[i] != '$' {
 			literal = append(literal, s[i])
 			i++
@@ -105,7 +108,7 @@ func variable(source string, at int, name string, in Place) (*Var, error) {
 		}
 		return nil, fault
 	}
-	v := &Var{ID: known.ID, Name: rest, InKey: in == InKey}
+	v := &Var{ID: known.ID, Name: rest, InKey: in == InKey || in == InRedirect && known.ID == URI}
 	switch known.ID {
 	case Capture:
 		v.Name, v.Group = "", int(rest[0]-'0')

@@ -15,6 +15,9 @@ func AppendPath(dst, path []byte) []byte {
 // mean the same so (RFC 3986, 6.2.2.2), and the others in upper case
 // (6.2.2.1). Two paths that come to the same are equivalent for every origin.
 func AppendKeyPath(dst, path []byte) []byte {
+	if bytes.IndexByte(path, '%') < 0 {
+		return append(dst, path...)
+	}
 	for i := 0; i < len(path); i++ {
 		b, n := triplet(path[i:])
 		switch {
@@ -34,6 +37,9 @@ func AppendKeyPath(dst, path []byte) []byte {
 // appendDecoded appends s with its triplets decoded; a plus sign is a space
 // where plus says so.
 func appendDecoded(dst, s []byte, plus bool) []byte {
+	if !plus && bytes.IndexByte(s, '%') < 0 {
+		return append(dst, s...)
+	}
 	for i := 0; i < len(s); i++ {
 		b := s[i]
 		if c, n := triplet(s[i:]); n > 0 {

@@ -11,16 +11,18 @@ const (
 	InCondition                   // bypass, noStoreConditions, match.condition
 	InUpstream                    // fields that go to the upstream, hostHeader
 	InResponse                    // fields that go to the client
-	InAnswer                      // what the edge answers itself: where a redirect leads, a fixed body
+	InAnswer                      // a fixed answer's content
+	InRedirect                    // where a redirect leads
 
-	atRequest = InCondition | InUpstream | InResponse | InAnswer
+	inField   = InUpstream | InResponse | InRedirect
+	atRequest = InCondition | InUpstream | InResponse | InAnswer | InRedirect
 	anywhere  = InKey | atRequest
 )
 
 // String returns the places as faults and tables name them.
 func (p Place) String() string {
 	var words []string
-	for i, w := range []string{"a key", "a condition", "an upstream field", "a response field", "an answer"} {
+	for i, w := range []string{"a key", "a condition", "an upstream field", "a response field", "an answer", "a redirect"} {
 		if p>>i&1 != 0 {
 			words = append(words, w)
 		}
@@ -140,7 +142,7 @@ var variables = [...]Variable{
 	{Name: "request_method", ID: RequestMethod, Places: anywhere, Depends: OnMethod, Meaning: "the method; in keys always GET, since what is stored answers a GET"},
 	{Name: "request_uri", ID: RequestURI, Places: anywhere, Depends: OnTarget, Meaning: "path and query as they go to the upstream: as they came, without dot segments"},
 	{Name: "normalized_request_uri", ID: NormalizedURI, Places: anywhere, Depends: OnTarget, Meaning: "the path of $request_uri, and $normalized_args behind a question mark unless they are empty"},
-	{Name: "uri", ID: URI, Places: anywhere, Depends: OnTarget, Meaning: "the path decoded, slashes merged, dot segments removed; in keys only what means the same is decoded, and nothing merged"},
+	{Name: "uri", ID: URI, Places: anywhere, Depends: OnTarget, Meaning: "the path decoded, slashes merged, dot segments removed; in keys and redirects only what means the same is decoded, and nothing merged"},
 	{Name: "document_uri", ID: URI, Places: anywhere, Depends: OnTarget, Meaning: "the same as $uri"},
 	{Name: "args", ID: Args, Places: anywhere, Depends: OnTarget, Meaning: "the query as it came"},
 	{Name: "query_string", ID: Args, Places: anywhere, Depends: OnTarget, Meaning: "the same as $args"},
@@ -193,7 +195,7 @@ var variables = [...]Variable{
 }
 
 // captures are $1 to $9, which the table has no line for.
-var captures = Variable{Name: "1", ID: Capture, Places: InAnswer, Depends: OnCapture}
+var captures = Variable{Name: "1", ID: Capture, Places: InAnswer | InRedirect, Depends: OnCapture}
 
 // Depends returns what the variable's value depends on.
 func (id ID) Depends() Depends {
