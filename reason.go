@@ -58,6 +58,7 @@ const (
 	WhySegmentGone       Reason = "segment-gone"
 	WhyNotShareable      Reason = "not-shareable"
 	WhySoftPurged        Reason = "soft-purge"
+	WhyMachineCrashed    Reason = "machine-crash"
 	WhyInternal          Reason = "internal"
 	WhyQueryUntyped      Reason = "query-without-type"
 	WhyQueryTooLong      Reason = "query-too-long"

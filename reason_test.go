@@ -19,7 +19,7 @@ func TestReasonsHaveConstants(t *testing.T) {
 		WhyPolicyStale, WhyImmutable, WhyOnlyIfCached, WhyOriginUnreachable, WhyOriginTimeout, WhyOriginBroken,
 		WhyOriginBusy, WhyClientGone, WhyOriginStatus, WhyLockTimedOut, WhyWasHitForMiss, WhyTooLarge, WhyStagingFull,
 		WhyStoreFull, WhyQuotaReached, WhyRequestContent, WhyContentInGet, WhyTunnelAsked, WhyPolicyBypass,
-		WhySegmentGone, WhyNotShareable, WhySoftPurged, WhyInternal, WhyQueryUntyped, WhyQueryTooLong,
+		WhySegmentGone, WhyNotShareable, WhySoftPurged, WhyMachineCrashed, WhyInternal, WhyQueryUntyped, WhyQueryTooLong,
 		WhyTooManyTags, WhyTooFewUses, WhyTooManyVariants, WhyLoopDetected, WhyPartialContent, WhyRefreshLimit, WhyRefreshResting,
 		WhyContentChanged,
 	} {

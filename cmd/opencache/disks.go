@@ -100,6 +100,7 @@ func (o *serveOptions) zone(log *slog.Logger) store.ZoneOptions {
 	for _, d := range o.Disk {
 		z.Disks = append(z.Disks, store.DiskOptions{
 			Dir: d.Dir, Size: int64(d.Size), Low: int64(d.low), MeanObject: int64(o.DiskMean), VerifyAlways: o.DiskVerify == "always", ReadTimeout: o.DiskTimeout,
+			Boot: o.boot,
 			Ejected: func(dir string, err error) {
 				log.Error("a disk is out of use until the next start: what is there is fetched again", "dir", dir, "err", err)
 			},

@@ -87,7 +87,8 @@ type serveOptions struct {
 	now    func() time.Time
 	random func() uint64
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
-	heap   bool // stored responses on the Go heap
+	heap   bool   // stored responses on the Go heap
+	boot   string // names the run of the machine
 }
 
 // cdnID is CDNID, or a pseudonym with enough entropy that nobody has the same

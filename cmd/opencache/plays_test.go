@@ -33,6 +33,9 @@ func startForPlay(env script.Env) (script.Running, error) {
 	}
 	o := &c.Options
 	o.now, o.dial, o.heap = env.Now, env.Dial, true
+	if env.Crashes > 0 {
+		o.boot = fmt.Sprint("run ", env.Crashes)
+	}
 	var drawn atomic.Uint64
 	o.random = func() uint64 { return drawn.Add(1) }
 	if err := o.check(); err != nil {

@@ -294,6 +294,9 @@ func (c *call) judge() bool {
 		c.refuse(Reason(rfc9111.WhyOnlyIfCached))
 		return true
 	case c.entry.Soft && (v.Do == rfc9111.Deliver || v.Do == rfc9111.DeliverAndRefresh):
+		if c.entry.Doubt {
+			return c.validate(v, MachineCrashed)
+		}
 		return c.validate(v, SoftPurged)
 	}
 	switch v.Do {
@@ -317,7 +320,7 @@ func (c *call) judge() bool {
 
 // validate lets the upstream say whether the stored response is current.
 func (c *call) validate(v rfc9111.Verdict, why Reason) bool {
-	if c.pol.EarlyHints && why != SoftPurged {
+	if c.pol.EarlyHints && why != SoftPurged && !c.entry.Doubt {
 		c.hint()
 	}
 	if v.Meanwhile {

@@ -280,6 +280,10 @@ func (c *call) deliverStale(was *Outcome) bool {
 	if c.lookup() != store.Object {
 		return false
 	}
+	if c.entry.Doubt { // what took its place, or a purge, may have been lost
+		c.entry.Release()
+		return false
+	}
 	if err := c.head.read(c.entry.Meta); err != nil {
 		c.entry.Release()
 		return false

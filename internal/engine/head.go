@@ -79,6 +79,7 @@ func (c *call) update(resp *wire.Response, fits func(stored, fresh *rfc9111.Fact
 		why, fit := rfc9111.Storable(&fresh.facts, &ask, &c.pol.Rules), fits(&h.facts, &answer.facts)
 		switch {
 		case ofRequest(Reason(why)), !fit && !others:
+		case e.Doubt && !resp.Has(wire.ETag) && !resp.Has(wire.LastModified): // that says too little to trust it again
 		case why == rfc9111.OK && fit && h.covers(&answer) && c.tagged.within(c.e.store.AppendTags(nil, c.at, c.atKey)):
 			// An error says that it is gone.
 			if c.e.store.Freshen(c.at, c.atKey, e.Version, fresh.appendMeta(nil), c.seq) == nil && version == 0 {

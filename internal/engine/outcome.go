@@ -80,6 +80,7 @@ const (
 	SegmentGone
 	NotShareable
 	SoftPurged
+	MachineCrashed
 	Internal
 	QueryUntyped
 	QueryTooLong
@@ -101,7 +102,7 @@ const (
 var reasons = [NumReasons]string{
 	"origin-unreachable", "origin-timeout", "origin-broken-response", "origin-busy", "client-gone", "origin-status", "lock-timeout",
 	"hit-for-miss", "too-large", "staging-full", "store-full", "quota", "request-content", "get-with-content", "upgrade",
-	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "internal",
+	"passthrough", "method", "precondition", "segment-gone", "not-shareable", "soft-purge", "machine-crash", "internal",
 	"query-without-type", "query-too-long", "too-many-variants",
 	"loop",
 	"partial-content",

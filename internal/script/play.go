@@ -146,6 +146,9 @@ var stageVerbs = map[string]func(p *play, args []string) (action, error){
 	"restart": func(_ *play, args []string) (action, error) {
 		return func(s *stage) error { return s.restart(args) }, nil
 	},
+	"crash": func(_ *play, args []string) (action, error) {
+		return func(s *stage) error { return s.crash(args) }, nil
+	},
 	"clock":   parseClock,
 	"sync":    parseSync,
 	"signal":  parseGate(func(o *origin, name string) error { o.signal(name); return nil }),

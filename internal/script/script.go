@@ -36,6 +36,9 @@
 //	only memory: REASON     run in one place only ("sockets" likewise)
 //	serve FLAG…             start the subject; without it the first client does, flagless
 //	restart FLAG…           end the subject and start it again; without flags, with those it had
+//	crash FLAG…             the same, but {dir} is left as it is at this moment, and the
+//	                        machine has started again (Env.Crashes); what was to be written
+//	                        behind the answers is there after a "clock" (only memory)
 //	client NAME from IP     the address NAME comes from; 127.0.0.1 without it
 //	clock +61s              move the time; nobody waits. -61s steps back
 //	sync                    until nothing moves any more
@@ -135,6 +138,9 @@ type Env struct {
 	// still and moves by "clock" alone, so that deadlines of connections and
 	// other waits are not for it but for package time.
 	Now func() time.Time
+	// Crashes is how often the machine has crashed: what a subject finds in a
+	// folder may be of another run of it.
+	Crashes int
 	// Log goes to the transcript.
 	Log *slog.Logger
 }

@@ -110,6 +110,8 @@ var failures = []failure{
 		want: []string{"f.txtar:4: restart: subject with flags", "/started: file exists"}},
 	{name: "not running", play: "restart\n",
 		want: []string{"f.txtar:3: restart: the subject is not running"}},
+	{name: "no folder", play: "serve\ncrash\n",
+		want: []string{"f.txtar:4: crash: no subject with a folder is running"}},
 	{name: "restart unclean", play: "serve --unclean\nrestart\n",
 		want: []string{"f.txtar:4: restart: Close of the subject: 2 pins are left"}},
 	{name: "close", play: "serve --unclean\n",

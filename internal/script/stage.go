@@ -25,6 +25,7 @@ type stage struct {
 	running Running // nil: not started
 	flags   []string
 	dir     string // {dir}; "": not made yet
+	crashes int
 	began   time.Time
 
 	clients map[string]*client
@@ -132,6 +133,31 @@ func (s *stage) restart(flags []string) error {
 	return s.start(flags)
 }
 
+// crash is restart, but that {dir} stays as the running subject has left it.
+func (s *stage) crash(flags []string) error {
+	if s.running == nil || s.dir == "" {
+		return errors.New("no subject with a folder is running")
+	}
+	s.place.settle()
+	left := s.dir + "-left"
+	if err := os.CopyFS(left, os.DirFS(s.dir)); err != nil {
+		return errors.Join(err, os.RemoveAll(left))
+	}
+	if err := s.end(); err != nil {
+		return errors.Join(err, os.RemoveAll(left))
+	}
+	s.serving.Wait()
+	s.running = nil
+	if err := errors.Join(os.RemoveAll(s.dir), os.Rename(left, s.dir)); err != nil {
+		return err
+	}
+	s.crashes++
+	if len(flags) == 0 {
+		flags = s.flags
+	}
+	return s.start(flags)
+}
+
 // expandFlags fills in {dir}.
 func (s *stage) expandFlags(flags []string) ([]string, error) {
 	expanded := make([]string, len(flags))
@@ -210,7 +236,7 @@ func (s *stage) start(flags []string) error {
 		return err
 	}
 	running, err := s.subject(Env{
-		Flags: flags, Dial: s.origin.dial, Origin: Origin, Now: s.place.now, Log: s.log.logger(),
+		Flags: flags, Dial: s.origin.dial, Origin: Origin, Now: s.place.now, Log: s.log.logger(), Crashes: s.crashes,
 	})
 	if err != nil {
 		return fmt.Errorf("subject with flags %q: %w", flags, err)

@@ -63,6 +63,10 @@ type DiskOptions struct {
 	// Poison overwrites slabs and buffers as soon as they are free.
 	Poison bool
 
+	// Boot names this run of the machine: a volume that was in use in another one
+	// has met a crash; empty: what the kernel says.
+	Boot string
+
 	folder folder // nil: the real one at Dir
 }
 
@@ -151,10 +155,11 @@ type Disk struct {
 	closing   sync.Once
 	freed     notice // a stage is idle, or the reclaimer has looked for free slabs
 
-	writer    writer
-	reclaimer reclaimer
-	recovered Recovery   // constant
-	trimming  sync.Mutex // held while a site makes room for itself, above the index's
+	writer     writer
+	reclaimer  reclaimer
+	recovered  Recovery   // constant
+	soundSince Seq        // what was validated before it is in doubt; constant
+	trimming   sync.Mutex // held while a site makes room for itself, above the index's
 }
 
 var (

@@ -72,7 +72,8 @@ func (d *Disk) object(h Hash, key []byte, c *diskCell, e *Entry) (rec []byte, ok
 		}
 	}
 	d.index.touch(&c.cell)
-	e.Kind, e.Tier = Object, OnDisk
+	e.Kind, e.Tier, e.Doubt = Object, OnDisk, r.validated < d.soundSince
+	soft = soft || e.Doubt
 	e.Meta = r.metaOf(rec)
 	e.Size, e.Version, e.Born, e.Validated, e.Soft = r.size, r.version, r.born, r.validated, soft
 	if r.body > 0 {

@@ -16,7 +16,7 @@ import (
 func readDisk(r *registry, o DiskOptions, id identity) (*Disk, error) {
 	o.defaults()
 	begun := time.Now()
-	v, err := openVolume(volumeOptions{dir: o.Dir, size: o.Size, mean: o.MeanObject, stripe: id, folder: o.folder, wait: o.JournalTimeout})
+	v, err := openVolume(volumeOptions{dir: o.Dir, size: o.Size, mean: o.MeanObject, stripe: id, folder: o.folder, boot: o.Boot, wait: o.JournalTimeout})
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +63,7 @@ func (d *Disk) recover() error {
 		}
 	}
 	d.registry.restore(v.back)
+	d.soundSince = v.super.sound
 	d.stamp.Store(v.back.stamp)
 	d.arrange()
 	return nil

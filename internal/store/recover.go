@@ -60,7 +60,7 @@ func (v *volume) replayJournal() error {
 		v.found.doubtful, v.found.why = true, "the machine crashed while it was in use"
 	}
 	r.cleared = max(r.cleared, s.cleared)
-	r.stamp = max(r.stamp, r.cleared, s.doubted)
+	r.stamp, r.seq = max(r.stamp, r.cleared, s.doubted), max(r.seq, s.sound)
 	return nil
 }
 
@@ -122,6 +122,10 @@ func (v *volume) slots(each func(s *slot, l []foundListing)) error {
 			entries: r.entries, bytes: r.bytes, lost: r.lost, wound: r.wound,
 		}
 		return p.err
+	}
+	if v.found.doubtful { // what is fetched from now on is not
+		r.seq++
+		v.super.sound = r.seq
 	}
 	v.settleMarks(p.beaten)
 	return p.err

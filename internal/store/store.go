@@ -91,7 +91,10 @@ type Entry struct {
 	Born      Seq       // when its fetch started
 	Validated Seq       // when its fetch or its last validation started
 	Soft      bool      // a soft purge hit it: to be validated before use
-	Tier      Tier      // where it was found
+	// Doubt, which is Soft too, says that the machine has crashed since: it may
+	// have been purged or superseded, and is not even to stand in for an error.
+	Doubt bool
+	Tier  Tier // where it was found
 	// Variants
 	Sets       [4]Set // newest first
 	NumSets    int

@@ -54,6 +54,8 @@ type superblock struct {
 	// stamp up to it come back to be validated before use.
 	cleared, doubted uint64
 	journal          int64 // bytes of the journal when clean
+	// sound: what was validated before it is in doubt, wherever it was moved.
+	sound Seq
 }
 
 // words lists what the codec writes, in order.
@@ -69,12 +71,12 @@ func (s *superblock) words() []uint64 {
 	return []uint64{
 		s.writes, uint64(s.size), uint64(s.slab), uint64(s.slabs), uint64(s.listings), uint64(s.segment), uint64(s.mean),
 		s.secret[0], s.secret[1], le.Uint64(s.set[:]), le.Uint64(s.set[8:]), uint64(s.stripe), uint64(s.number), uint64(s.created),
-		le.Uint64(s.boot[:]), le.Uint64(s.boot[8:]), flags, uint64(s.opens), s.cleared, s.doubted, uint64(s.journal),
+		le.Uint64(s.boot[:]), le.Uint64(s.boot[8:]), flags, uint64(s.opens), s.cleared, s.doubted, uint64(s.journal), uint64(s.sound),
 	}
 }
 
 // superWords is how many words there are.
-const superWords = 21
+const superWords = 22
 
 // superBody is where the words begin: behind magic and version.
 const superBody = len(superMagic) + 8
@@ -114,7 +116,7 @@ func (s *superblock) decode(b []byte) error {
 		},
 		secret: [2]uint64{w[7], w[8]}, stripe: int(w[11]), number: int(w[12]), created: int64(w[13]),
 		clean: w[16]&superClean != 0, empty: w[16]&superEmpty != 0, opens: uint32(w[17]),
-		cleared: w[18], doubted: w[19], journal: int64(w[20]),
+		cleared: w[18], doubted: w[19], journal: int64(w[20]), sound: Seq(w[21]),
 	}
 	copy(s.set[:], b[superBody+8*9:])
 	copy(s.boot[:], b[superBody+8*14:])

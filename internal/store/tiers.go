@@ -15,7 +15,8 @@ import (
 //   - Put writes to both while the disk has room that was never used, and what
 //     was asked for before, which the ghost knows. Else what the disk has
 //     under the hash is dropped.
-//   - What is found on disk is copied to memory as a newcomer (promote).
+//   - What is found on disk is copied to memory as a newcomer (promote), but
+//     for what is in doubt since a crash of the machine.
 //   - What enters the main queue in memory, and what is copied forward there,
 //     is offered to disk (offers).
 //
@@ -69,6 +70,9 @@ func (z *Zone) lookupDisk(h Hash, key []byte, now int64, e *Entry) {
 	rec, at := d.lookup(h, key, now, e)
 	switch e.Kind {
 	case Object:
+		if e.Doubt { // memory does not tell it from what a soft purge hit
+			return
+		}
 		z.promote(d, at, &carry{hash: h, rec: rec, soft: e.Soft, checked: checked})
 	case Variants:
 		z.promoteMarker(h)
