@@ -66,7 +66,7 @@ func BenchmarkKey(b *testing.B) {
 			b.ReportAllocs()
 			var dst []byte
 			for b.Loop() {
-				dst = key.Append(dst[:0], plainRequest)
+				dst, _ = key.Append(dst[:0], plainRequest)
 			}
 		})
 	}
@@ -132,7 +132,7 @@ func TestAllocates(t *testing.T) {
 		key := must[*expr.Key](t)(expr.ParseKey(k, expr.KeyOptions{Prefix: "a:", Account: "zone"}))
 		var stored []byte
 		check(k, func() {
-			stored = key.Append(stored[:0], plainRequest)
+			stored, _ = key.Append(stored[:0], plainRequest)
 			dst = expr.AppendPlainKey(dst[:0], stored)
 		})
 	}

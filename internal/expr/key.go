@@ -41,6 +41,7 @@ type Key struct {
 	source string
 	tag    string
 	parts  []keyPart
+	origin int // how many parts are the URL's origin, and what is between
 }
 
 // A keyPart is a literal or a variable of a Key.
@@ -68,7 +69,27 @@ func ParseKey(s string, o KeyOptions) (*Key, error) {
 	if o.Prefix != "" {
 		k.parts = append([]keyPart{{text: o.Prefix}}, k.parts...)
 	}
+	k.origin = originParts(k.parts)
 	return k, nil
+}
+
+// originParts is how many parts stand before the first that the target decides,
+// when they name the host and nothing but the URL's origin; else 0.
+func originParts(parts []keyPart) int {
+	host := false
+	for i := range parts {
+		v := parts[i].v
+		switch {
+		case v == nil || v.ID == Scheme:
+		case v.ID == Host:
+			host = true
+		case host && v.ID.Depends() == OnTarget:
+			return i
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 // keyParts are the parts of a key: the method is always GET, and a question
@@ -172,13 +193,19 @@ func (p *keyPart) bytes() (holds, begins byteSet, empty bool) {
 	return all, all, true
 }
 
-// Append appends the key as it is stored.
-func (k *Key) Append(dst []byte, v Values) []byte {
+// Append appends the key as it is stored. origin is how many bytes at its
+// beginning name the URL's origin, where there is nothing else before path and
+// query; else 0.
+func (k *Key) Append(dst []byte, v Values) (key []byte, origin int) {
+	from := len(dst)
 	dst = append(dst, k.tag...)
 	for i := range k.parts {
+		if i == k.origin && i > 0 {
+			origin = len(dst) - from
+		}
 		dst = k.parts[i].append(dst, v)
 	}
-	return dst
+	return dst, origin
 }
 
 func (p *keyPart) append(dst []byte, v Values) []byte {

@@ -16,6 +16,11 @@ func parseKey(t testing.TB, text string, o expr.KeyOptions) *expr.Key {
 	return k
 }
 
+func keyOf(k *expr.Key, r *request) []byte {
+	key, _ := k.Append(nil, r)
+	return key
+}
+
 func plain(stored []byte) string { return string(expr.AppendPlainKey(nil, stored)) }
 
 // TestKeyText: what is shown of a key is what nginx would make of its text, but
@@ -41,14 +46,14 @@ func TestKeyText(t *testing.T) {
 		{"$uri$arg_b$arg_a", "/a%2F/b1&A=2&a=3", "/a%2F/b1"},
 	} {
 		k := parseKey(t, c.key, expr.KeyOptions{})
-		if got := plain(k.Append(nil, &r)); got != c.want {
+		if got := plain(keyOf(k, &r)); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.key, got, c.want)
 		}
-		if got := plain(k.Append(nil, &bare)); got != c.bare {
+		if got := plain(keyOf(k, &bare)); got != c.bare {
 			t.Errorf("%s, bare: got %q, want %q", c.key, got, c.bare)
 		}
 		shared := parseKey(t, c.key, expr.KeyOptions{Prefix: "shop:"})
-		if got, want := plain(shared.Append(nil, &r)), "shop:"+c.want; got != want {
+		if got, want := plain(keyOf(shared, &r)), "shop:"+c.want; got != want {
 			t.Errorf("%s, shared: got %q, want %q", c.key, got, want)
 		}
 	}
@@ -120,8 +125,8 @@ func TestKeysApart(t *testing.T) {
 				r.path = "/"
 			}
 		}
-		a := parseKey(t, c.a.key, c.a.o).Append(nil, &c.a.r)
-		b := parseKey(t, c.b.key, c.b.o).Append(nil, &c.b.r)
+		a := keyOf(parseKey(t, c.a.key, c.a.o), &c.a.r)
+		b := keyOf(parseKey(t, c.b.key, c.b.o), &c.b.r)
 		if string(a) == string(b) {
 			t.Errorf("%s: both have %q", c.name, a)
 		}
@@ -143,10 +148,28 @@ func TestKeysAlike(t *testing.T) {
 				r.path = "/"
 			}
 		}
-		a := parseKey(t, c.a, expr.KeyOptions{}).Append(nil, &c.x)
-		b := parseKey(t, c.b, expr.KeyOptions{}).Append(nil, &c.y)
+		a := keyOf(parseKey(t, c.a, expr.KeyOptions{}), &c.x)
+		b := keyOf(parseKey(t, c.b, expr.KeyOptions{}), &c.y)
 		if string(a) != string(b) {
 			t.Errorf("%s: got %q and %q", c.name, a, b)
+		}
+	}
+}
+
+func TestKeyOrigin(t *testing.T) {
+	r := &request{host: "h", path: "/a", query: "?b", fields: map[string]string{}}
+	for _, c := range []struct{ key, want string }{
+		{expr.DefaultKey, "httpGETh"}, {"$host$uri", "h"}, {"$scheme://$host|$args", "http://h|"}, {"$host$cookie_a$uri", ""}, {"$uri$host", ""}, {"$scheme$uri", ""}, {"$host", ""},
+	} {
+		for _, o := range []expr.KeyOptions{{}, {Prefix: "site:", Account: "zone"}} {
+			key, n := parseKey(t, c.key, o).Append([]byte("before"), r)
+			want := c.want
+			if want != "" {
+				want = o.Prefix + want
+			}
+			if got := plain(key[len("before"):][:n]); got != want {
+				t.Errorf("%s %+v: got origin %q, want %q", c.key, o, got, want)
+			}
 		}
 	}
 }
@@ -202,7 +225,7 @@ func TestKeyPurge(t *testing.T) {
 	// What two URLs' keys begin with tells them apart, though one begins the other.
 	k := parseKey(t, "$host$uri$cookie_t", expr.KeyOptions{})
 	short, _ := k.AppendURL(nil, &request{host: "h", path: "/a"})
-	long := k.Append(nil, &request{host: "h", path: "/ab"})
+	long := keyOf(k, &request{host: "h", path: "/ab"})
 	if string(long[:min(len(short), len(long))]) == string(short) {
 		t.Errorf("a purge of %q drops %q", short, long)
 	}

@@ -70,7 +70,7 @@ func checkKeys(t testing.TB, text string, x, y *request) {
 	if err != nil {
 		return
 	}
-	a, b := k.Append(nil, x), k.Append(nil, y)
+	a, b := keyOf(k, x), keyOf(k, y)
 	shown, xs := naive(t, text, x)
 	_, ys := naive(t, text, y)
 	same := strings.Join(xs, "\x00") == strings.Join(ys, "\x00")
@@ -90,7 +90,7 @@ func checkKeys(t testing.TB, text string, x, y *request) {
 func checkPurges(t testing.TB, k *expr.Key, x, y *request) {
 	t.Helper()
 	url := &request{secure: x.secure, host: x.host, path: x.path, query: x.query, scratch: x.scratch}
-	a, b := k.Append(nil, x), k.Append(nil, y)
+	a, b := keyOf(k, x), keyOf(k, y)
 	named, reach := k.AppendURL(nil, url)
 	switch {
 	case !bytes.HasPrefix(a, named), reach == expr.Exact && !bytes.Equal(a, named):

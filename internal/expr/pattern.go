@@ -141,13 +141,10 @@ func patternFault(source string, at int, s string, err error) error {
 	if !errors.As(err, &fault) {
 		return &Error{Source: source, At: at, Found: firstWord(s), Why: err.Error()}
 	}
-	where := len(s)
-	if fault.Expr != s || fault.Code == syntax.ErrLarge || fault.Code == syntax.ErrNestingDepth {
-		where = faultAt(s, fault)
-	}
-	e := &Error{Source: source, At: at + where, Found: fault.Expr, Why: fault.Code.String()}
-	if len(e.Found) > 40 {
-		e.Found = e.Found[:40]
+	where := faultAt(s, fault)
+	e := &Error{Source: source, At: at + where, Found: firstWord(s[where:]), Why: fault.Code.String()}
+	if where == len(s) || len(fault.Expr) < len(s) {
+		e.Found = firstWord(fault.Expr)
 	}
 	for _, f := range foreign {
 		if strings.HasPrefix(s[where:], f.text) || f.text == fault.Expr {
@@ -165,8 +162,20 @@ func patternFault(source string, at int, s string, err error) error {
 }
 
 // faultAt finds where the fault is, which the parser does not tell: behind the
-// shortest beginning of s that has the same one.
+// shortest beginning of s that has the same one. What is missing is missing at
+// the end.
 func faultAt(s string, fault *syntax.Error) int {
+	switch fault.Code {
+	case syntax.ErrMissingParen:
+		return len(s)
+	case syntax.ErrUnexpectedParen: // the whole is said to be at fault
+		for n := 1; n <= len(s); n++ {
+			var same *syntax.Error
+			if _, err := syntax.Parse(s[:n], syntax.Perl); errors.As(err, &same) && same.Code == fault.Code {
+				return n - 1
+			}
+		}
+	}
 	for n := len(fault.Expr); n <= len(s); n++ {
 		var same *syntax.Error
 		if _, err := syntax.Parse(s[:n], syntax.Perl); errors.As(err, &same) && *same == *fault {
