@@ -8,8 +8,8 @@ import (
 
 const siteKey = "opencache:edgeResource:a"
 
-// says parses a document and returns its faults, one a line, without the key.
-func says(t *testing.T, key, text string) string {
+// told parses a document and returns its faults, one a line, without the key.
+func told(t *testing.T, key, text string) string {
 	t.Helper()
 	_, faults := Parse(key, []byte(text), Limits{})
 	var b strings.Builder
@@ -68,7 +68,7 @@ func TestParseFaults(t *testing.T) {
 3:113: cache.rules[1].cache.respectUpstreamCacheControl: found "Merge", expected one of respect, ignore, merge; did you mean "merge"?
 `},
 	} {
-		if got := says(t, siteKey, c.text); got != c.want {
+		if got := told(t, siteKey, c.text); got != c.want {
 			t.Errorf("%.80s:\ngot\n%s\nwant\n%s", c.text, got, c.want)
 		}
 	}
@@ -82,7 +82,7 @@ func TestParseSecrets(t *testing.T) {
 			"headers": [{"name": "x", "value": "hunter2\u0000"}, {"name": "y", "value": {"hunter": "hunter2"}}]}`,
 		"opencache:nodeConfig:x": `{"network": {"adminToken": "hunter2\x"}}`,
 	} {
-		got := says(t, key, text)
+		got := told(t, key, text)
 		if got == "" || strings.Contains(got, "hunter2") {
 			t.Errorf("%s: got %q", text, got)
 		}
@@ -98,7 +98,7 @@ func TestParseKeys(t *testing.T) {
 		"opencache:nodeConfig:iad":     "",
 		"opencache:nodeConfigDefaults": "",
 	} {
-		if got := says(t, key, `{}`); got != want {
+		if got := told(t, key, `{}`); got != want {
 			t.Errorf("%s: got %q, want %q", key, got, want)
 		}
 	}

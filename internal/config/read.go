@@ -99,6 +99,9 @@ func (r *reader) entry(m *hujson.ObjectMember, name string, to reflect.Value, f 
 func (r *reader) member(m *hujson.ObjectMember, name string, to reflect.Value, p *path) {
 	s := shapes[to.Type()]
 	i, ok := s.byName[name]
+	if !ok && name == "$schema" && p.up.up == nil {
+		return // it is for the editor
+	}
 	if !ok {
 		near := nearest(name, s.names)
 		expected := "one of " + strings.Join(s.names, ", ")
