@@ -104,6 +104,7 @@ var checks = map[string]func(string) *trouble{
 	"upstream text": checkText(expr.InUpstream),
 	"response text": checkText(expr.InResponse),
 	"answer text":   checkText(expr.InAnswer),
+	"redirect text": checkText(expr.InRedirect),
 	"field":         simple(isToken, "the name of a field"),
 	"field or *":    simple(isToken, "the name of a field, or *"), // * is a token
 	"answer field":  checkAnswerField,

@@ -102,7 +102,7 @@ type Redirect struct {
 	// Status is 301, 302 (default), 303, 307 or 308.
 	Status *int `json:"status,omitzero" is:"one of 301 302 303 307 308" default:"302"`
 	// To is the Location: an expression.
-	To string `json:"to" is:"answer text"`
+	To string `json:"to" is:"redirect text"`
 }
 
 // A Fixed route gives one answer.

@@ -165,7 +165,7 @@ func checkRoute(r *reader, t *Route, pools []string, p *path) {
 // a group: they are empty.
 func checkCaptures(r *reader, t *Route, p *path) {
 	check := func(text string, at *path) {
-		parsed, err := expr.ParseText(text, expr.InAnswer)
+		parsed, err := expr.ParseText(text, expr.InAnswer) // legal where it leads, too: both know the same variables
 		if err != nil || parsed.Depends()&expr.OnCapture == 0 {
 			return
 		}

@@ -46,10 +46,13 @@ func (r *request) AppendValue(dst []byte, v *expr.Var) []byte {
 	case expr.NormalizedArgs:
 		return r.normalizer.Append(dst, r.args(), r.scratch)
 	case expr.NormalizedURI:
-		dst = append(append(dst, r.path...), '?')
+		dst = append(dst, r.path...)
+		if r.query == "" {
+			return dst
+		}
 		n := len(dst)
-		if dst = r.normalizer.Append(dst, r.args(), r.scratch); len(dst) == n {
-			dst = dst[:n-1]
+		if dst = r.normalizer.Append(append(dst, '?'), r.args(), r.scratch); len(dst) == n+1 && r.query != "?" {
+			dst = dst[:n]
 		}
 		return dst
 	case expr.IsArgs:

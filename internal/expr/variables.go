@@ -141,7 +141,7 @@ var variables = [...]Variable{
 	{Name: "host", ID: Host, Places: anywhere, Depends: OnHost, Meaning: "the host asked for, in lower case, without port; in keys with a port that is not the scheme's"},
 	{Name: "request_method", ID: RequestMethod, Places: anywhere, Depends: OnMethod, Meaning: "the method; in keys always GET, since what is stored answers a GET"},
 	{Name: "request_uri", ID: RequestURI, Places: anywhere, Depends: OnTarget, Meaning: "path and query as they go to the upstream: as they came, without dot segments"},
-	{Name: "normalized_request_uri", ID: NormalizedURI, Places: anywhere, Depends: OnTarget, Meaning: "the path of $request_uri, and $normalized_args behind a question mark unless they are empty"},
+	{Name: "normalized_request_uri", ID: NormalizedURI, Places: anywhere, Depends: OnTarget, Meaning: "the path of $request_uri, and behind a question mark $normalized_args, unless nothing is left of them"},
 	{Name: "uri", ID: URI, Places: anywhere, Depends: OnTarget, Meaning: "the path decoded, slashes merged, dot segments removed; in keys and redirects only what means the same is decoded, and nothing merged"},
 	{Name: "document_uri", ID: URI, Places: anywhere, Depends: OnTarget, Meaning: "the same as $uri"},
 	{Name: "args", ID: Args, Places: anywhere, Depends: OnTarget, Meaning: "the query as it came"},
