@@ -42,7 +42,12 @@ type call struct {
 	counted   bool    // among the uses of its URL
 	bypass    bool    // Route.Bypass
 	noStore   bool    // Route.NoStore
-	meanwhile bool    // who comes while it is being validated is answered with what is stale
+	guide     Guide
+	own       bool         // the answer is the cache's own, or its freshness not the policy's to tell
+	names     wire.NameSet // that may be in the answer's fields
+	seen      wire.Request // what the upstream would see, where dressed says so
+	dressed   bool
+	meanwhile bool // who comes while it is being validated is answered with what is stale
 
 	search search
 	query  question // a QUERY's content
@@ -96,8 +101,22 @@ type Route struct {
 	// NoStore keeps what comes for the request from being stored. What is
 	// stored may answer it.
 	NoStore bool
+	// Guide is asked what only the Route's owner knows; nil: nobody is.
+	Guide Guide
 
 	call *call // made at the first use
+}
+
+// A Guide adds what is known of a request to what goes out on its behalf. It
+// is called on the goroutine that serves the request.
+type Guide interface {
+	// Upstream completes a request, made of the client's, that is about to go
+	// to the upstream.
+	Upstream(r *wire.Request)
+	// Answer returns the field lines of an answer with that status as they are
+	// to go out, in the same memory where that suffices. has are names that
+	// may be among them, wire.Other for all that are not interned.
+	Answer(fields []byte, status int, has wire.NameSet) []byte
 }
 
 // ServeRoute is Serve for a request of which more is known.
@@ -122,7 +141,8 @@ func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.origin, c.primary, c.since = r, p, t.Policy, t.Key, t.Origin, t.Hash, t.Since
 	c.hinted, c.counted, c.search.on, c.search.exact = false, false, false, false
 	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
-	c.bypass, c.noStore = t.Bypass, t.NoStore
+	c.bypass, c.noStore, c.guide = t.Bypass, t.NoStore, t.Guide
+	c.own, c.dressed = false, false
 	if c.since.IsZero() {
 		c.since = c.e.now()
 	}
@@ -137,6 +157,7 @@ func (c *call) give() Outcome {
 		c.want = want{}
 	}
 	c.search.own = nil
+	c.guide = nil
 	c.r, c.p, c.pol, c.key, c.entry, c.head.block, c.head.runs, c.spare = nil, nil, nil, nil, store.Entry{}, nil, nil, nil
 	return c.out
 }
@@ -401,8 +422,9 @@ func (c *call) start(stale *old, leader *call) *fetch {
 	for _, name := range conditions {
 		f.req.Del(name)
 	}
+	c.pol.Pass.strip(&f.req)
 	digestAsk(&f.ask, &f.req)
-	c.e.countHop(&f.req)
+	c.sign(&f.req)
 	f.place = f.at
 	if c.want.kind != theWhole {
 		f.place = c.flight(versionOf(stale))

@@ -51,7 +51,7 @@ func (c *call) collapse(stale *old) bool {
 // alone reports whether the answer to this request is most likely nobody
 // else's: nobody is made to wait for it. It is stored when it may be.
 func (c *call) alone() bool {
-	return c.r.Has(wire.Authorization) && !c.pol.Rules.Private || c.ask.NoStore() || c.noStore
+	return c.r.Has(wire.Authorization) && !c.pol.Rules.Private && c.pol.Pass.names(wire.Authorization) || c.ask.NoStore() || c.noStore
 }
 
 // act goes on from where the fetch stands.
@@ -256,7 +256,8 @@ func (c *call) patience(progressed time.Time) time.Duration {
 // matches reports whether c's request selects the variant that f fetches.
 // The caller holds f.mu.
 func (f *fetch) matches(c *call) bool {
-	values := appendVaried(nil, f.e.store.Fields(f.set), c.r)
+	fields := f.e.store.Fields(f.set)
+	values := appendVaried(nil, fields, c.chooser(fields))
 	return bytes.Equal(values, f.values)
 }
 

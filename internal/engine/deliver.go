@@ -190,6 +190,7 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 	p := c.p
 	p.Status = v.Status
 	p.Length = size
+	c.names = h.names
 	switch v.Status {
 	case h.facts.Status:
 		p.Fields = h.appendBlock(p.Fields, wire.NameSet{})
@@ -220,18 +221,27 @@ func (c *call) startStored(h *storedHead, v rfc9111.Verdict, size int64) {
 	c.begin()
 }
 
-// begin adds what tells of the outcome and starts the answer.
+// begin adds what tells of the outcome, has the fields changed as the policy
+// and the guide say, and starts the answer.
 func (c *call) begin() {
-	var key []byte
-	if c.pol.TellKey {
-		key = c.ownKey()
+	if c.pol.Told != nil && c.tellsFreshness() {
+		c.p.Fields = c.pol.Told.apply(c.p.Fields, c.names, c.now)
 	}
-	c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name, key, c.pol.TellTier)
+	if !c.pol.Hidden {
+		var key []byte
+		if c.pol.TellKey {
+			key = c.ownKey()
+		}
+		c.p.Fields = c.out.appendFields(c.p.Fields, c.e.name, key, c.pol.TellTier)
+	}
 	if c.pol.ProxyStatus && c.out.troubled() {
 		c.p.Fields = c.out.appendProxyStatus(c.p.Fields, c.e.name, c.pol.NextHop)
 	}
 	if c.pol.ServerTiming {
 		c.p.Fields = c.out.appendTiming(c.p.Fields, c.e.now().Sub(c.since))
+	}
+	if c.guide != nil {
+		c.p.Fields = c.guide.Answer(c.p.Fields, c.p.Status, c.names.Union(ownNames))
 	}
 	c.pol.Trace.began(&c.out)
 	_ = c.p.Start() // the Reply keeps the error

@@ -142,6 +142,18 @@ type Policy struct {
 	// Outcome.Err, not a 502, and a failing upstream's own answer is asked
 	// for by each request, not by one for all.
 	PassErrors bool
+	// Pass is which of the client's fields the upstream sees; nil: all that are
+	// not for one connection.
+	Pass *Passing
+	// Sets are the names, in lower case, of the fields that Guide.Upstream
+	// gives to requests: what varies by one is chosen by what it gives.
+	Sets []string
+	// Told is what clients hear of how long an answer is fresh, in place of
+	// what the upstream says; nil: that.
+	Told *Told
+	// Hidden has answers tell nothing of the cache: neither X-Cache-Status nor
+	// X-Cache nor Cache-Status.
+	Hidden bool
 	// Trace is told what happens to a request; nil: nobody is.
 	Trace *Trace
 }

@@ -19,7 +19,7 @@ func (c *call) passHead(stale *old) bool {
 	c.pol.Trace.fetch(c.out.Forward, c.out.Why)
 	c.send.CopyFrom(c.r)
 	c.send.Upgrade, c.send.Body, c.send.Length, c.send.Interim = false, nil, 0, c.interim
-	c.e.countHop(&c.send)
+	c.outfit(&c.send)
 	resp, err := c.exchange()
 	if c.standIn(resp, err) {
 		return true

@@ -291,6 +291,8 @@ func (c *call) relayRange(resp *wire.Response) bool {
 	}
 	c.p.Status, c.p.Length = 206, p.Size()
 	c.p.Fields = resp.AppendFields(c.p.Fields, notPassed.Union(notIn206))
+	c.names = resp.Names()
+	c.own = !c.tells(resp)
 	c.p.Fields = append(c.p.Fields, "Content-Range: bytes "...)
 	c.p.Fields = fmt.Appendf(c.p.Fields, "%d-%d/", p.First, p.Last)
 	if length == rfc9111.Absent {

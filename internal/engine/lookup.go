@@ -79,7 +79,7 @@ func (c *call) place(marker *store.Entry, i int) {
 	set := marker.Sets[i]
 	c.generation = marker.Generation
 	fields := c.e.store.Fields(set)
-	values := appendVaried(c.scratch[:0], fields, c.r)
+	values := appendVaried(c.scratch[:0], fields, c.chooser(fields))
 	c.at = c.e.store.Variant(c.primary, marker.Generation, set, values)
 	// The full key goes behind the values in the same scratch.
 	c.scratch = appendVariantKey(values, c.key, fields, values)

@@ -25,7 +25,7 @@ func (c *call) pass(fwd Forward, why Reason) {
 	c.send.CopyFrom(c.r)
 	c.send.Body, c.send.Upgrade = c.r.Body, c.r.Upgrade && why == TunnelAsked
 	c.send.Interim = c.interim
-	e.countHop(&c.send)
+	c.outfit(&c.send)
 	switch {
 	case c.query.err != nil && c.query.err != io.EOF:
 		c.out.Why = reasonOf(c.query.err)
@@ -137,7 +137,13 @@ func (c *call) relay(resp *wire.Response) {
 	defer closeBody(resp)
 	p := c.p
 	p.Status, p.Length = resp.Status, resp.Length
-	p.Fields = resp.AppendFields(p.Fields, notPassed)
+	drop := notPassed
+	if c.pol.Hidden {
+		drop = wire.NameSet{}
+	}
+	p.Fields = resp.AppendFields(p.Fields, drop)
+	c.names = resp.Names()
+	c.own = !c.tells(resp)
 	if resp.Status == 101 {
 		c.tunnel(resp)
 		return
@@ -171,6 +177,8 @@ func (c *call) relayNotModified(resp *wire.Response) {
 	defer closeBody(resp)
 	c.p.Status, c.p.Length = 304, wire.Unknown
 	c.p.Fields = resp.AppendFields(c.p.Fields, notPassed.Union(notIn304))
+	c.names = resp.Names()
+	c.own = !c.tells(resp)
 	c.tellRelayed()
 	c.begin()
 	c.end(nil)
@@ -268,7 +276,7 @@ func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
 	}
 	c.send.Add(wire.Range, fmt.Appendf(nil, "bytes=%d-%d", from, to))
 	c.send.Add(wire.IfRange, tag)
-	c.e.countHop(&c.send)
+	c.outfit(&c.send)
 	c.e.Stats.Passes.Add(1)
 	resp, err := c.pol.Upstream.Exchange(c.r.Context(), &c.send)
 	if err != nil {
@@ -369,6 +377,7 @@ func (c *call) refuseWith(status int) {
 	c.scratch = body
 	p.Length = int64(len(body))
 	p.Fields = append(p.Fields, "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"...)
+	c.names, c.own = wire.NamesOf(wire.ContentType, wire.CacheControl), true
 	c.begin()
 	if c.r.Method != wire.HEAD {
 		_, _ = p.Write(body)

@@ -53,6 +53,17 @@ func (d *directives) next() bool {
 	}
 }
 
+// HasDirective reports whether the value of a Cache-Control field has the
+// directive of that name, in lower case.
+func HasDirective(value []byte, name string) bool {
+	for d := (directives{rest: value}); d.next(); {
+		if equalFold(d.name, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // argument reads "=" and what follows it.
 func (d *directives) argument() {
 	if len(d.rest) == 0 || d.rest[0] != '=' {

@@ -42,6 +42,16 @@ func storable(f, real *Facts, a *Ask, p *Policy) Reason {
 	return useful(f, p)
 }
 
+// Shareable reports whether nothing that the response itself says keeps it from
+// being anybody else's: no no-store or private that counts, no cookie that may
+// not be stored, none of the directives that the policy declines.
+func Shareable(f *Facts, p *Policy) bool {
+	h := p.heeded(f)
+	_, from := lifetime(&h, p)
+	why := unkept(&h, f, p, from)
+	return why == OK || why == WhyStatusOff
+}
+
 // PostStorable is Storable for the answer to a POST, which is to answer a later
 // GET or HEAD: only with explicit freshness (RFC 9110, 9.3.3). That its
 // Content-Location is the POST's target is for the caller to see; only then,

@@ -173,6 +173,23 @@ func (h *Head) DelNamed(name string) {
 	}
 }
 
+// Keep drops the field lines for which keep is false; it is not asked about
+// hidden ones, which stay.
+func (h *Head) Keep(keep func(id Name, name []byte) bool) {
+	kept, was := h.fields[:0], h.set
+	h.set = NameSet{}
+	for _, f := range h.fields {
+		if !f.hop && !keep(f.id, h.at(f.name)) {
+			continue
+		}
+		kept = append(kept, f)
+		if !f.hop || f.id != Other && was.Has(f.id) {
+			h.set.Add(f.id)
+		}
+	}
+	h.fields = kept
+}
+
 // AppendFields appends the field lines in wire form to dst, without those
 // named in drop. Other in drop drops nothing.
 func (h *Head) AppendFields(dst []byte, drop NameSet) []byte {
