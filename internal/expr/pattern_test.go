@@ -1,7 +1,9 @@
 package expr_test
 
 import (
+	"bytes"
 	"errors"
+	"math/rand/v2"
 	"testing"
 
 	"opencache/internal/expr"
@@ -104,5 +106,52 @@ func TestPatternFaults(t *testing.T) {
 	}
 	if at := p.Submatch([]byte("/OLD/x.PHP")); p.Groups() != 2 || len(at) != 6 || at[2] != 5 || at[3] != 6 {
 		t.Errorf("got %d groups at %v", p.Groups(), at)
+	}
+}
+
+// TestPatternsRandom is TestPatternShapes for patterns that are put together
+// from what shapes are made of.
+func TestPatternsRandom(t *testing.T) {
+	random := rand.New(rand.NewPCG(6, 5))
+	atoms := []string{
+		"a", "b", "k", "S", "/", `\.`, "é", ".", ".*", ".+", ".*?", "(?s:.*)", "(?s:.+)", "^", "$", `\A`, `\z`, "(a|b)", "(a|ab|)", "[ab]", "[kK]", "[^a]", "(?i:k)", "(?i:s|ab)", "a?", "(?:ab)?",
+		"(css|js|jsx)", "|", "|^", "a{2}", "a+", "(", ")", "\n", `\x{FFFD}`, `\b`,
+	}
+	bytesOf := []string{"a", "b", "k", "K", "s", "S", "/", ".", "é", "É", "\n", "\xc3", "\xa9", "\u212a", "\u017f", "css", "js", "ab", "\ufffd", "\x00"}
+	pick := func(from []string, n int) (s string) {
+		for range n {
+			s += from[random.IntN(len(from))]
+		}
+		return s
+	}
+	quick := 0
+	for range 20000 {
+		text, fold := pick(atoms, 1+random.IntN(5)), random.IntN(3) == 0
+		if random.IntN(2) == 0 {
+			text = "^" + text
+		}
+		if random.IntN(3) == 0 {
+			text += "$"
+		}
+		p, err := expr.ParsePattern(text, fold)
+		if err != nil {
+			continue
+		}
+		if p.Quick() {
+			quick++
+		}
+		for range 6 {
+			s := []byte(pick(bytesOf, random.IntN(6)))
+			got, want := p.Match(s), p.Slow(s)
+			if got != want {
+				t.Fatalf("%q, fold %t, of %q: got %t, regexp says %t", text, fold, s, got, want)
+			}
+			if want && !bytes.HasPrefix(s, []byte(p.LiteralPrefix())) {
+				t.Fatalf("%q, fold %t, matches %q, which does not begin with %q", text, fold, s, p.LiteralPrefix())
+			}
+		}
+	}
+	if quick < 5000 {
+		t.Errorf("got %d shapes: expected the test to try some", quick)
 	}
 }
