@@ -24,6 +24,7 @@ func (m *Memory) admit(c *carry) error {
 	if !h.decode(c.rec) {
 		return ErrTooLarge
 	}
+	c.account = m.accountNow(c.account, &h)
 	n := aligned(h.length())
 	if !m.fit(c.account, n) {
 		return ErrQuota

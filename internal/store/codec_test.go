@@ -345,14 +345,19 @@ func FuzzJournal(f *testing.F) {
 			}
 		}
 		r, again := newReplay(), newReplay()
-		r.read(b, 5)
+		if err := r.read(&window{f: &heapFile{b: b}, end: int64(len(b))}, 5); err != nil {
+			t.Fatal(err)
+		}
 		if r.bytes+r.lost > int64(len(b)) || r.entries > len(b)/entryHeader {
 			t.Fatalf("got %d entries, %d bytes and %d lost of %d", r.entries, r.bytes, r.lost, len(b))
 		}
 		if r.wound == whole && r.lost > 0 || r.wound != whole && r.lost == 0 {
 			t.Fatalf("got %v with %d bytes lost", r.wound, r.lost)
 		}
-		again.read(r.facts(nil, 6, math.MinInt64), 6) // before anything expires
+		anew := r.facts(nil, 6, math.MinInt64) // before anything expires
+		if err := again.read(&window{f: &heapFile{b: anew}, end: int64(len(anew))}, 6); err != nil {
+			t.Fatal(err)
+		}
 		for h, k := range r.marks {
 			if k.place == 0 {
 				delete(r.marks, h)

@@ -55,6 +55,7 @@ func (d *Disk) exchange(h Hash, decide deciding, entered func(stamp uint64)) err
 		told, toldOf = old, found
 		d.tell(entries...)
 	}
+	d.takeBack(h, entries)
 	return ErrFull
 }
 

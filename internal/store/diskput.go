@@ -462,7 +462,7 @@ func (d *Disk) admit(c *carry, main bool) error {
 	}
 	rec := c.rec[:h.length()]
 	a := arrival{
-		hash: c.hash, key: h.keyOf(rec), tags: h.tagsOf(rec), h: h, account: c.account, main: main,
+		hash: c.hash, key: h.keyOf(rec), tags: h.tagsOf(rec), h: h, account: d.accountNow(c.account, &h), main: main,
 		hard: c.checked, soft: c.checked, softened: c.soft,
 	}
 	a.write = func(to *diskClaim) {

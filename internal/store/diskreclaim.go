@@ -303,7 +303,11 @@ func (d *Disk) forward(s *diskSlab, v *survivor, r *round) bool {
 		c.seal()
 		c.b.saw(max(h.born, h.validated))
 	}
-	e := c.entry(v.l.hash, v.l.kind, v.c.account())
+	account := v.c.account()
+	if v.l.kind == Object {
+		account = d.accountNow(account, &h)
+	}
+	e := c.entry(v.l.hash, v.l.kind, account)
 	e.print, e.born, e.checked, e.soft = v.c.print(), v.c.born(), checked, soft
 	d.move(s, v, &c, &e)
 	return true
@@ -361,6 +365,7 @@ func (d *Disk) move(s *diskSlab, v *survivor, to *diskClaim, e *diskEntry) {
 	moved.at = c.at
 	d.index.setLocked(v.l.hash, &moved.cell)
 	to.list(e, d.stamp.Add(1))
+	d.accounts.move(c.account(), e.account, aligned(v.l.n))
 	n := int64(aligned(v.l.n))
 	s.live.Add(-n)
 	to.s.live.Add(n)

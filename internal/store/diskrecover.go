@@ -38,6 +38,7 @@ func (d *Disk) begin() error {
 	if err := d.v.begin(); err != nil {
 		return errors.Join(err, d.abandon())
 	}
+	d.v.back, d.v.buried = nil, nil // it is in the new journal, and in force
 	d.tiers = append(d.tiers, d)
 	d.keepers = append(d.keepers, d)
 	d.start()

@@ -113,8 +113,8 @@ func (e *entry) decode(b []byte, seed uint32) int {
 	word := le.Uint32(b[4:])
 	e.kind = entryKind(word >> 24)
 	end := entryHeader + int(word&entryMost)
-	padded := (end + entryAlign - 1) &^ (entryAlign - 1)
-	if padded > len(b) || le.Uint32(b) != crc32.Update(seed, castagnoli, b[4:end]) || !zeros(b[end:padded]) {
+	padded, fits := entrySpan(b)
+	if !fits || padded > len(b) || le.Uint32(b) != crc32.Update(seed, castagnoli, b[4:end]) || !zeros(b[end:padded]) {
 		return 0
 	}
 	if !e.parse(b[entryHeader:end]) {
@@ -123,28 +123,44 @@ func (e *entry) decode(b []byte, seed uint32) int {
 	return padded
 }
 
-// parse reads the content of an entry of kind e.kind.
+// entrySpan returns how many bytes the entry has that begins b, padding
+// included. It is false when no entry has that kind and length: then there is
+// nothing to make a checksum of.
+func entrySpan(b []byte) (padded int, fits bool) {
+	word := binary.LittleEndian.Uint32(b[4:])
+	n := int(word & entryMost)
+	switch entryKind(word >> 24) {
+	case entryIntern:
+		fits = n >= 2 && n <= 2+maxFields
+	case entrySite:
+		fits = n >= 10 && n <= 10+siteNameMost
+	case entryBan:
+		fits = n >= 18
+	case entrySeq:
+		fits = n == 4
+	case entryMark:
+		fits = n == 48
+	case entryKill, entrySoft:
+		fits = n >= 14 && n%2 == 0
+	case entryClear:
+		fits = n == 12
+	}
+	return (entryHeader + n + entryAlign - 1) &^ (entryAlign - 1), fits
+}
+
+// parse reads the content of an entry of kind e.kind, whose length fits.
 func (e *entry) parse(c []byte) bool {
 	le := binary.LittleEndian
 	switch e.kind {
 	case entryIntern:
-		if len(c) < 2 || len(c) > 2+maxFields {
-			return false
-		}
 		e.number, e.text = le.Uint16(c), c[2:]
 		return e.number > 0 && e.number < maxSets
 	case entrySite:
-		if len(c) < 10 || len(c) > 10+siteNameMost {
-			return false
-		}
 		e.number, e.hash[0], e.text = le.Uint16(c), le.Uint64(c[2:]), c[10:]
 		return e.number > 0 && e.number < maxSites
 	case entryBan:
 		return e.ban.parse(c)
 	case entrySeq:
-		if len(c) != 4 {
-			return false
-		}
 		e.ban.seq = Seq(le.Uint32(c))
 		return true
 	case entryMark:
@@ -152,9 +168,6 @@ func (e *entry) parse(c []byte) bool {
 	case entryKill, entrySoft:
 		return e.parseListings(c)
 	case entryClear:
-		if len(c) != 12 {
-			return false
-		}
 		e.stamp, e.ban.seq = le.Uint64(c), Seq(le.Uint32(c[8:]))
 		return true
 	}
@@ -162,9 +175,6 @@ func (e *entry) parse(c []byte) bool {
 }
 
 func (e *entry) parseMark(c []byte) bool {
-	if len(c) != 48 {
-		return false
-	}
 	le := binary.LittleEndian
 	e.hash = Hash{le.Uint64(c), le.Uint64(c[8:])}
 	e.stamp, e.place, e.state, e.extra = le.Uint64(c[16:]), le.Uint64(c[24:]), le.Uint64(c[32:]), le.Uint64(c[40:])
@@ -174,9 +184,6 @@ func (e *entry) parseMark(c []byte) bool {
 }
 
 func (e *entry) parseListings(c []byte) bool {
-	if len(c) < 14 || len(c)%2 != 0 {
-		return false
-	}
 	le := binary.LittleEndian
 	e.slab, e.generation = int(le.Uint32(c)), le.Uint64(c[4:])
 	e.listings = make([]uint16, 0, (len(c)-12)/2)
@@ -191,7 +198,7 @@ const banKinds = banWithin + 1
 
 func (d *ban) parse(c []byte) bool {
 	le := binary.LittleEndian
-	if len(c) < 18 || c[4] > 1 || banKind(c[5]) >= banKinds {
+	if c[4] > 1 || banKind(c[5]) >= banKinds {
 		return false
 	}
 	d.seq, d.soft, d.kind, d.site = Seq(le.Uint32(c)), c[4] == 1, banKind(c[5]), le.Uint64(c[6:])

@@ -47,9 +47,7 @@ func (r *registry) Intern(fields []byte) (Set, bool) {
 	if list == nil {
 		list = []byte{}
 	}
-	for _, k := range r.keepers {
-		k.keepSet(s, list)
-	}
+	r.tellKeepers(func(k keeper) { k.keepSet(s, list) })
 	t.lists[s].Store(&list)
 	t.sets[string(list)] = s
 	return s, true

@@ -209,12 +209,11 @@ func (j *journal) put(b []byte) error {
 // rewrite reads what is in force up to end and writes it to a new file.
 func (j *journal) rewrite(f file, seed uint32, end int64) {
 	r := newReplay()
-	b := make([]byte, end-journalHeader)
-	if err := f.read(b, journalHeader); err != nil {
+	if err := r.read(&window{f: f, at: journalHeader, end: end}, seed); err != nil {
 		j.anew <- &rewrite{err: err}
 		return
 	}
-	if r.read(b, seed); r.wound != whole {
+	if r.wound != whole {
 		j.anew <- &rewrite{err: fmt.Errorf("journal: %v", r.wound)}
 		return
 	}

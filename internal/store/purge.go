@@ -242,6 +242,12 @@ type purges struct {
 // cannot come back with what that Lookup returned.
 func (r *registry) Seq() Seq { return Seq(r.seq.Load()) }
 
+// keyed reports whether p is about one key, or nothing: no ban is made of it
+// at once.
+func (p *Purge) keyed() bool {
+	return !p.All && (len(p.Key) > 0 || len(p.Prefix) == 0 && len(p.Within) == 0 && p.Pattern == nil && len(p.Tags) == 0 && p.Site == 0)
+}
+
 // Purge drops what p names from every tier, effective for the very next
 // Lookup. It returns its sequence, and how many objects it hit: 0 or 1 for a
 // key (a marker counts), the live objects for All, Unknown otherwise.
@@ -251,8 +257,8 @@ func (r *registry) Purge(p Purge) (Seq, int) {
 	r.purged.Add(1)
 	seq := r.nextSeqLocked()
 	defer r.done.Store(uint32(seq))
-	for _, k := range r.keepers {
-		k.keepSeq(seq)
+	if p.keyed() { // else the ban that is kept says it
+		r.tellKeepers(func(k keeper) { k.keepSeq(seq) })
 	}
 	n := r.purgeLocked(&p, seq)
 	if n != Unknown {
@@ -324,9 +330,7 @@ func (r *registry) nextSeqLocked() Seq {
 func (r *registry) settled() Seq { return Seq(r.done.Load()) }
 
 func (r *registry) banLocked(d ban) {
-	for _, k := range r.keepers {
-		k.keepBan(&d)
-	}
+	r.tellKeepers(func(k keeper) { k.keepBan(&d) })
 	r.bans.Store(r.bans.Load().with(d))
 }
 
@@ -337,11 +341,10 @@ func (r *registry) objectsLocked() (objects int) {
 	return objects
 }
 
-func (r *registry) clearLocked() (objects int) {
-	for _, t := range r.tiers {
-		objects += t.clear()
-	}
-	return objects
+func (r *registry) clearLocked() int {
+	var sum atomic.Int64
+	together(r.tiers, func(t tier) { sum.Add(int64(t.clear())) })
+	return int(sum.Load())
 }
 
 // purgeKeyLocked first lets racing writers know, then looks what is there: a

@@ -10,15 +10,14 @@ const roomTries = 64
 
 // Put is Zone.Put.
 func (m *Memory) Put(r *Record) error {
-	_, err := m.put(r)
-	return err
+	return m.put(r, m.popular(r.Hash, m.account(r.Site)))
 }
 
-// put is Put; it tells also whether the record went into the main queue.
-func (m *Memory) put(r *Record) (main bool, err error) {
+// put is Put into the main queue, or the small one.
+func (m *Memory) put(r *Record, main bool) error {
 	h, err := r.header()
 	if err != nil {
-		return false, m.counts.refused(err)
+		return m.counts.refused(err)
 	}
 	if h.version == 0 {
 		h.version = m.Version()
@@ -26,13 +25,12 @@ func (m *Memory) put(r *Record) (main bool, err error) {
 	account := m.account(r.Site)
 	n := aligned(h.length())
 	if !m.fit(account, n) {
-		return false, m.counts.refused(ErrQuota)
+		return m.counts.refused(ErrQuota)
 	}
-	main = m.popular(r.Hash, account)
 	c, err := m.room(main, n)
 	if err != nil {
 		m.accounts.add(account, -n)
-		return false, m.counts.refused(err)
+		return m.counts.refused(err)
 	}
 	defer c.done()
 	m.write(&c, r, &h)
@@ -43,7 +41,7 @@ func (m *Memory) put(r *Record) (main bool, err error) {
 	if err != nil {
 		m.accounts.add(account, -n)
 	}
-	return main, m.counts.refused(err)
+	return m.counts.refused(err)
 }
 
 func (m *Memory) write(c *claim, r *Record, h *header) {

@@ -179,11 +179,16 @@ func (m *Memory) purgedLocked(s *slab, l *listing, c *cell) bool {
 // From the small queue it starts anew; in the main queue a round costs it one
 // hit. It reports whether a slab was opened for it.
 func (m *Memory) forward(s *slab, l *listing, was *cell) (opened bool) {
+	rec, account := s.mem[l.off:l.off+l.n], l.site
+	var h header
+	if account == 0 && !l.segment && h.decode(rec) {
+		account = m.accountNow(account, &h)
+	}
 	to, _, ok := m.space.claim(true, l.n, 0)
 	if ok {
 		defer to.done()
-		to.write(s.mem[l.off : l.off+l.n])
-		to.list(l.hash, l.site, l.segment)
+		to.write(rec)
+		to.list(l.hash, account, l.segment)
 		ok = to.err == nil
 	}
 	var c cell
@@ -209,6 +214,7 @@ func (m *Memory) forward(s *slab, l *listing, was *cell) (opened bool) {
 	m.index.setLocked(l.hash, &moved)
 	s.live.Add(-int64(aligned(l.n)))
 	to.s.live.Add(int64(aligned(l.n)))
+	m.accounts.move(l.site, account, aligned(l.n))
 	m.counts.forwarded.Add(1)
 	m.counts.forwardedBytes.Add(uint64(l.n))
 	if m.offers != nil {

@@ -78,7 +78,7 @@ func (v *volume) readJournal(r *replay) (end int64, err error) {
 	if end, err = f.size(); err != nil {
 		return 0, err
 	}
-	b := make([]byte, end)
+	b := make([]byte, min(end, journalHeader))
 	if err := f.read(b, 0); err != nil {
 		return 0, err
 	}
@@ -87,8 +87,7 @@ func (v *volume) readJournal(r *replay) (end int64, err error) {
 		r.wound = missing
 		return end, nil
 	}
-	r.read(b[journalHeader:], h.seed)
-	return end, nil
+	return end, r.read(&window{f: f, at: journalHeader, end: end}, h.seed)
 }
 
 // A foundListing is a listing that comes back.

@@ -37,7 +37,8 @@ type registry struct {
 type tier interface {
 	// objects returns how many objects there are.
 	objects() int64
-	// clear drops everything and returns how many objects were among it.
+	// clear drops everything and returns how many objects were among it. All
+	// tiers are cleared at the same time.
 	clear() int
 	// purgeKey drops what is under p.Hash and p.Key, or has an object
 	// validated before it is used when p is soft; a marker of variants stays
@@ -54,6 +55,35 @@ type keeper interface {
 	keepSeq(s Seq)
 	keepSet(s Set, fields []byte)
 	keepSite(number uint16, site uint64, name []byte)
+}
+
+// accountNow is the account that a record's bytes are to be on where it is
+// copied to: its own, unless that is the one of all sites without one and its
+// site has got one since.
+func (r *registry) accountNow(a uint16, h *header) uint16 {
+	if a == 0 {
+		return r.account(h.site)
+	}
+	return a
+}
+
+// tellKeepers has every keeper told, all at the same time: one whose device
+// hangs waits for it once, and not behind the others.
+func (r *registry) tellKeepers(tell func(k keeper)) {
+	together(r.keepers, tell)
+}
+
+// together does do with each of the list at the same time, and waits for all.
+func together[T any](list []T, do func(T)) {
+	if len(list) == 1 {
+		do(list[0])
+		return
+	}
+	var all sync.WaitGroup
+	for _, one := range list {
+		all.Go(func() { do(one) })
+	}
+	all.Wait()
 }
 
 // newRegistry starts a registry; with a seed that is not zero hashes and

@@ -9,8 +9,6 @@ const (
 	journalMagic   = "ocjournl"
 	journalVersion = 1
 	journalHeader  = 64
-	// resyncMost bounds the entries that are looked for behind damage.
-	resyncMost = 256 << 10
 )
 
 // A journalHead is the first bytes of a journal: whose it is.
@@ -73,6 +71,7 @@ type replay struct {
 	entries int
 	bytes   int64 // of these
 	lost    int64 // bytes that could not be read
+	vain    int64 // bytes that were looked at for the next entry behind damage
 	wound   wound
 }
 
@@ -156,40 +155,6 @@ func (r *replay) apply(e *entry) {
 		r.cleared, r.seq, r.bans = max(r.cleared, e.stamp), e.ban.seq, bans{}
 		clear(r.marks)
 	}
-}
-
-// read replays the entries in b, which is the journal from entry to entry.
-// Behind damage it goes on with the next entry that is whole.
-func (r *replay) read(b []byte, seed uint32) {
-	var e entry
-	at := 0
-	for at < len(b) {
-		if n := e.decode(b[at:], seed); n > 0 {
-			r.apply(&e)
-			at += n
-			r.bytes += int64(n)
-			continue
-		}
-		next := resync(b, at, seed)
-		r.lost += int64(next - at)
-		if next == len(b) {
-			r.wound = max(r.wound, torn)
-			return
-		}
-		r.wound = max(r.wound, holed)
-		at = next
-	}
-}
-
-// resync returns where the next entry behind at begins, or the end of b.
-func resync(b []byte, at int, seed uint32) int {
-	var e entry
-	for at += entryAlign; at+entryHeader <= len(b); at += entryAlign {
-		if end := min(at+resyncMost, len(b)); e.decode(b[at:end], seed) > 0 {
-			return at
-		}
-	}
-	return len(b)
 }
 
 // facts appends what is in force to b, as entries. Markers that expired before

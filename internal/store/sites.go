@@ -65,9 +65,7 @@ func (r *registry) openAccount(site uint64, name []byte) (n uint16, opened bool,
 	}
 	name = name[:min(len(name), siteName)]
 	grown.names[n] = string(name)
-	for _, k := range r.keepers {
-		k.keepSite(n, site, name)
-	}
+	r.tellKeepers(func(k keeper) { k.keepSite(n, site, name) })
 	t.known.Store(grown)
 	return n, !found, nil
 }
@@ -92,6 +90,15 @@ type account struct {
 func (s *accounts) set(a uint16, share, limit int64) {
 	s[a].share.Store(share)
 	s[a].limit.Store(limit)
+}
+
+// move puts n bytes from one account on another, whatever its limit: what is
+// stored next has to make room.
+func (s *accounts) move(from, to uint16, n int) {
+	if from != to {
+		s.add(from, -n)
+		s.add(to, n)
+	}
 }
 
 // admit takes n bytes on account a, or none when that goes above its limit.

@@ -138,25 +138,30 @@ func (z *Zone) putInTiers(r *Record) error {
 		named.Version = z.Version()
 		r = &named
 	}
-	main, err := z.memory.put(r)
-	switch {
-	case errors.Is(err, ErrFull) || errors.Is(err, ErrQuota):
-		// What is too much for memory may still be little for the disk.
-		if z.younger(r) || d.put(r, false) != nil {
-			return err
-		}
-		z.memory.drop(r.Hash, Superseded)
-		return nil
-	case err != nil:
-		return err
+	if _, err := r.header(); err != nil {
+		return z.memory.counts.refused(err)
 	}
-	if !main && !d.fresh() || d.put(r, main) != nil {
+	if z.memory.younger(r.Hash, r.Key, r.Born) {
+		return z.memory.counts.refused(ErrOlder)
+	}
+	// The disk first. Who looks goes by memory: were the record found there
+	// before the disk has it, or has nothing, and evicted, the old one would be
+	// found again by those who have seen it replaced.
+	main := z.memory.popular(r.Hash, z.account(r.Site))
+	onDisk := (main || d.fresh()) && d.put(r, main) == nil
+	if !onDisk {
 		d.supersede(r.Hash)
 	}
-	return nil
+	err := z.memory.put(r, main)
+	if errors.Is(err, ErrFull) || errors.Is(err, ErrQuota) {
+		// What is too much for memory may still be little for the disk.
+		if onDisk || d.put(r, false) == nil {
+			z.memory.drop(r.Hash, Superseded)
+			return nil
+		}
+	}
+	return err
 }
-
-func (z *Zone) younger(r *Record) bool { return z.memory.younger(r.Hash, r.Key, r.Born) }
 
 func (z *Zone) putSegmentInTiers(version uint64, n int, site uint64, pieces [][]byte) error {
 	if size := total(pieces); size == 0 || size > z.SegmentSize() || n < 0 {

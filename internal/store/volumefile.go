@@ -22,7 +22,7 @@ type volume struct {
 	folder folder
 	f      file
 	super  superblock // as it was left; from begin on guarded by mu
-	back   *replay    // what the journal says
+	back   *replay    // what the journal says; nil once a Disk is in use
 	found  findings   // of slots
 
 	journal *journal // from begin on
