@@ -17,27 +17,40 @@ func TestBad(t *testing.T) {
 	}
 	total := 0
 	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		first, _, _ := strings.Cut(string(text), "\n")
-		d, faults := Parse(strings.TrimPrefix(first, "// "), text, Limits{})
-		if len(faults) == 0 {
-			t.Errorf("%s: got no fault", name)
-		}
-		total += len(faults)
-		var b strings.Builder
-		for _, f := range faults {
-			b.WriteString(f.String() + "\n")
-		}
-		for _, f := range d.Warnings {
-			b.WriteString("warning: " + f.String() + "\n")
-		}
-		if strings.Contains(b.String(), "secret@") || strings.Contains(b.String(), `"secret"`) {
-			t.Errorf("%s: a fault tells a secret: %s", name, b.String())
-		}
-		sameFile(t, strings.TrimSuffix(name, ".jsonc")+".faults", []byte(b.String()))
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".jsonc"), func(t *testing.T) { total += badDocument(t, name) })
 	}
 	t.Logf("%d documents, %d faults", len(files), total)
+}
+
+// badDocument compares what is told of one document, and returns how many
+// faults it has.
+func badDocument(t *testing.T, name string) int {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	key := strings.TrimPrefix(first, "// ")
+	d, faults := Parse(key, text, Limits{})
+	if len(faults) == 0 {
+		t.Error("got no fault")
+	}
+	var b strings.Builder
+	for _, f := range faults {
+		b.WriteString(f.String() + "\n")
+	}
+	for _, f := range d.Warnings {
+		b.WriteString("warning: " + f.String() + "\n")
+	}
+	if strings.Contains(b.String(), "secret@") || strings.Contains(b.String(), `"secret"`) {
+		t.Errorf("a fault tells a secret: %s", b.String())
+	}
+	sameFile(t, strings.TrimSuffix(name, ".jsonc")+".faults", []byte(b.String()))
+	// Beside others it takes nobody down.
+	var s Set
+	shot := s.Load(map[string][]byte{key: text, sitePrefix + "good": []byte(site("good", "good.example"))})
+	if len(shot.Sites) != 1 || len(shot.Out) != 1 || len(shot.Faults) != len(faults) {
+		t.Errorf("beside a good one: got %d sites, %v out, %d faults", len(shot.Sites), shot.Out, len(shot.Faults))
+	}
+	return len(faults)
 }

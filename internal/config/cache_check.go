@@ -25,14 +25,14 @@ func checkSiteCache(r *reader, s *Site, p *path) {
 	}
 	checkNormalization(r, g.QueryNormalization, at.field("queryNormalization"))
 	checkStale(r, g.Stale, at.field("stale"))
-	routes := []string{}
-	for _, t := range s.Routes {
-		routes = append(routes, t.ID, t.Location)
+	routes := names{}
+	for i, t := range s.Routes {
+		routes.twice(t.ID, i)
+		routes.twice(t.Location, i)
 	}
 	if len(s.Routes) == 0 {
-		routes = append(routes, "/")
+		routes.twice("/", 0)
 	}
-	routes = slices.DeleteFunc(routes, func(name string) bool { return name == "" })
 	ids := names{}
 	for i := range c.Rules {
 		rule, at := &c.Rules[i], p.field("rules").item(i)
@@ -57,7 +57,7 @@ type zoneNames struct {
 // only when all documents are: see Set.
 func (z *zoneNames) check(r *reader, name string, p *path) {
 	if !z.policy {
-		r.refers(name, z.own.sorted(), "a zone of the site, which the tier policy adds none to", p)
+		r.refers(name, z.own, "a zone of the site, which the tier policy adds none to", p)
 	}
 }
 

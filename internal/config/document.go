@@ -232,12 +232,15 @@ func invalidAt(text []byte) int {
 
 // add notes a fault at an offset of the text; -1 is nowhere in it.
 func (r *reader) add(at int, p *path, f Fault) {
-	if len(r.faults) >= r.limits.MaxFaults {
+	if r.full() {
 		r.more++
 		return
 	}
 	r.faults = append(r.faults, r.placed(at, p, f))
 }
+
+// full says that as many faults were noted as are told.
+func (r *reader) full() bool { return len(r.faults) >= r.limits.MaxFaults }
 
 // warn notes a warning.
 func (r *reader) warn(p *path, f Fault) {

@@ -211,3 +211,42 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSet: whatever a folder holds, what is good is served, and printed.
+func FuzzSet(f *testing.F) {
+	f.Add([]byte(site("a", "a.example")), []byte(`{"network": {"maxConns": 7}}`), []byte(`{"network": {"maxConns": 8}}`))
+	f.Add([]byte(`{"id": "a", "hostnames": ["b.example"], "cache": {"zones": [{"name": "z"}], "rules": [{"id": "r", "cache": {"zone": "y"}}]}}`),
+		[]byte(`{"cacheTierPolicy": {"zones": [{"name": "y", "storage": "disk", "volumes": ["v"]}], "rules": [{"id": "t", "match": {"uriPattern": "^/"}, "zone": "y", "ttl": 1}]}}`), []byte(`{`))
+	f.Fuzz(func(t *testing.T, a, defaults, pop []byte) {
+		s := Set{POP: "iad"}
+		texts := map[string][]byte{siteKey: a, sitePrefix + "b": []byte(site("b", "b.example")), defaultsKey: defaults, nodePrefix + "iad": pop}
+		shot := s.Load(texts)
+		if n := len(shot.Sites) + len(shot.Out); shot.Node == nil || len(shot.Sites) == 0 || n < 2 {
+			t.Fatalf("got %d sites, %v out", len(shot.Sites), shot.Out)
+		}
+		for key := range texts {
+			if (s.Print(key) == nil) != (shot.Good[key] == nil) && key != defaultsKey && key != nodePrefix+"iad" {
+				t.Errorf("%s: it is printed, or not, other than it is in effect", key)
+			}
+		}
+		if again := s.Load(texts); again.Parsed != 0 || len(again.Faults) != len(shot.Faults) || again.Sites[0] != shot.Sites[0] {
+			t.Errorf("the same documents: got %d parsed, %d faults, then %d", again.Parsed, len(shot.Faults), len(again.Faults))
+		}
+	})
+}
+
+// A fault's text, and the time it takes to find it, do not grow with the
+// square of a document.
+func TestParseMany(t *testing.T) {
+	var routes, refs strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&routes, `{"location":"/%d"},`, i)
+		fmt.Fprintf(&refs, `"r%d",`, i)
+	}
+	text := `{"id": "a", "hostnames": ["a.example"], "upstreams": [{"name": "m", "servers": [{"url": "http://h"}]}], "routes": [` + routes.String() +
+		`], "cache": {"rules": [{"id": "r", "match": {"routes": [` + refs.String() + `]}}]}}`
+	_, faults := Parse(siteKey, []byte(text), Limits{})
+	if len(faults) != 101 || faults[100].Found != "19900 more faults" || len(faults[0].String()) > 1000 {
+		t.Errorf("got %d faults, the last %v, the first of %d bytes", len(faults), faults[len(faults)-1], len(faults[0].String()))
+	}
+}

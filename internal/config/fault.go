@@ -73,6 +73,9 @@ func nearest(word string, names []string) string {
 		if strings.EqualFold(name, word) {
 			return name
 		}
+		if abs := max(len(name)-len(word), len(word)-len(name)); abs >= least {
+			continue
+		}
 		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < least {
 			best, least = name, d
 		}

@@ -75,9 +75,14 @@ func (r rule) number(n float64) string {
 	return ""
 }
 
+// oneOf lists what a value can be, the first of many.
 func oneOf(names []string) string {
-	if len(names) == 1 {
+	const most = 24
+	switch {
+	case len(names) == 1:
 		return names[0]
+	case len(names) > most:
+		return "one of " + strings.Join(names[:most], ", ") + " and " + strconv.Itoa(len(names)-most) + " more"
 	}
 	return "one of " + strings.Join(names, ", ")
 }

@@ -182,14 +182,15 @@ func merged(under, over hujson.Value) hujson.Value {
 	if !aOK || !bOK {
 		return over
 	}
-	members := slices.Clone(a.Members)
+	members, at := slices.Clone(a.Members), make(map[string]int, len(a.Members))
+	for i := range members {
+		at[textOf(members[i].Name.Value.(hujson.Literal))] = i
+	}
 	for _, m := range b.Members {
-		name := textOf(m.Name.Value.(hujson.Literal))
-		at := slices.IndexFunc(members, func(o hujson.ObjectMember) bool { return textOf(o.Name.Value.(hujson.Literal)) == name })
-		if at < 0 {
-			members = append(members, m)
+		if i, ok := at[textOf(m.Name.Value.(hujson.Literal))]; ok {
+			members[i].Value = merged(members[i].Value, m.Value)
 		} else {
-			members[at].Value = merged(members[at].Value, m.Value)
+			members = append(members, m)
 		}
 	}
 	return hujson.Value{Value: &hujson.Object{Members: members}}

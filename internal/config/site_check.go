@@ -60,21 +60,28 @@ func (n names) sorted() []string {
 
 // unique notes names that a list has before.
 func (r *reader) unique(n names, name string, i int, p *path) {
-	if n.twice(name, i) {
+	if n.twice(name, i) && !r.full() {
 		r.wrong(p, Fault{Found: quoted(name) + ", as in [" + strconv.Itoa(n[name]) + "]", Expected: "a name that is not in use"})
 	}
 }
 
 // refers notes a name that nothing has.
-func (r *reader) refers(name string, known []string, what string, p *path) {
-	if name == "" || slices.Contains(known, name) {
+func (r *reader) refers(name string, known names, what string, p *path) {
+	if _, ok := known[name]; ok || name == "" {
 		return
 	}
-	e := what + "; there is none"
-	if len(known) > 0 {
-		e = what + ": " + oneOf(known)
+	f := Fault{Found: quoted(name), Expected: what + "; there is none"}
+	switch {
+	case r.full():
+		r.more++
+		return
+	case len(known) > 256: // to sort them for each fault would be for nothing
+		f.Expected = what + ", of " + strconv.Itoa(len(known))
+	case len(known) > 0:
+		all := known.sorted()
+		f.Expected, f.Nearest = what+": "+oneOf(all), nearest(name, all)
 	}
-	r.wrong(p, Fault{Found: quoted(name), Expected: e, Nearest: nearest(name, known)})
+	r.wrong(p, f)
 }
 
 func (r *reader) notEmpty(ok bool, p *path, what string) {
@@ -100,9 +107,9 @@ func checkUpstreams(r *reader, s *Site, p *path) {
 }
 
 func checkRoutes(r *reader, s *Site, p *path) {
-	var pools []string
-	for _, u := range s.Upstreams {
-		pools = append(pools, u.Name)
+	pools := names{}
+	for i, u := range s.Upstreams {
+		pools.twice(u.Name, i)
 	}
 	ids, locations := names{}, names{}
 	for i := range s.Routes {
@@ -131,7 +138,7 @@ func plainLocation(s string) string {
 }
 
 // checkRoute compares a route's kind with its sections.
-func checkRoute(r *reader, t *Route, pools []string, p *path) {
+func checkRoute(r *reader, t *Route, pools names, p *path) {
 	kind := t.Kind
 	if kind == "" {
 		kind = "cache_proxy"
