@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"opencache/internal/origin"
 	"opencache/internal/rfc9111"
 	"opencache/internal/store"
 	"opencache/internal/wire"
@@ -85,7 +86,11 @@ func (f *fetch) receiveHole(resp *wire.Response, asked, answered time.Time) {
 	case serverFailed(resp.Status):
 		f.refuse(resp, OriginStatus)
 		return
-	case ofClient(resp.Status):
+	case resp.Status == 304: // nobody has asked whether it is
+		closeBody(resp)
+		f.fail(OriginBroken, &wire.Error{Side: wire.Upstream, Status: 502, Err: fmt.Errorf("%w: %w", origin.BadResponse, errUnasked304)})
+		return
+	case !tells(resp.Status):
 		f.refuse(resp, NotShareable)
 		return
 	}
@@ -129,10 +134,15 @@ func (f *fetch) receiveHole(resp *wire.Response, asked, answered time.Time) {
 	f.fill(resp)
 }
 
-// ofClient reports that a status says something of the request, and nothing of
-// the content: another client may fare better.
-func ofClient(status int) bool {
-	return status/100 == 4 && status != 404 && status != 410 && status != 416
+// tells reports that a status says something of the content: that it is there,
+// or gone, or shorter. Others are about the request, a redirect to where one
+// logs in as well: another client may fare better.
+func tells(status int) bool {
+	switch status {
+	case 200, 206, 404, 410, 416:
+		return true
+	}
+	return false
 }
 
 // freshens updates the record by the head of a response with the same content.

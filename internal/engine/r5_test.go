@@ -48,3 +48,25 @@ func TestHoleBesideRefresh(t *testing.T) {
 		})
 	}
 }
+
+// TestResumeWithoutLength: what a client has to ask for by himself must say how
+// long all of the content is: else it could be other content.
+func TestResumeWithoutLength(t *testing.T) {
+	play(t, func(t *testing.T) {
+		g, content := newSpread(t, 8)
+		defer g.close()
+		g.set(object{content, `"1"`, "\r\nCache-Control: public, max-age=60"})
+		g.quiet("/x", bytesOf(0, 3*seg-1)).want(t, 206, "MISS", content[:3*seg])
+		g.origin.answer = func(_ int, r *wire.Request) (*wire.Response, error) {
+			var first, last int
+			if _, err := fmt.Sscanf(string(r.Get(wire.Range)), "bytes=%d-%d", &first, &last); err != nil {
+				t.Errorf("Range %q: %v", r.Get(wire.Range), err)
+			}
+			return respond(fmt.Sprintf("206 x\r\nETag: \"1\"\r\nContent-Range: bytes %d-%d/*", first, last), content[first:last+1]), nil
+		}
+		s := g.quiet("/x", "Range: bytes=0-", "Authorization: Basic x") // it fetches alone
+		if got := s.body.String(); !s.aborted || got != content[:3*seg] {
+			t.Errorf("got %d bytes, aborted %t (%+v)", len(got), s.aborted, s.out)
+		}
+	})
+}

@@ -495,7 +495,7 @@ func TestHoleLonger(t *testing.T) {
 // TestHoleForbidden: a client that the origin refuses the missing bytes to
 // drops nothing, and no other client's answer is cut for it.
 func TestHoleForbidden(t *testing.T) {
-	for _, status := range []int{400, 401, 403, 429, 431} {
+	for _, status := range []int{203, 302, 303, 308, 400, 401, 403, 429, 431} {
 		play(t, func(t *testing.T) {
 			g, content := newSpread(t, 8)
 			defer g.close()
