@@ -29,6 +29,7 @@ const (
 	WhyMustRevalidate       Reason = "must-revalidate"
 	WhyProxyRevalidate      Reason = "proxy-revalidate"
 	WhyStale                Reason = "stale"
+	WhyClock                Reason = "clock"
 	WhyMaxStale             Reason = "max-stale"
 	WhyStaleWhileRevalidate Reason = "stale-while-revalidate"
 	WhyStaleIfError         Reason = "stale-if-error"

@@ -15,7 +15,7 @@ func TestReasonsHaveConstants(t *testing.T) {
 		WhyMethod, WhyStatus, WhyRangeRequest, WhySyntax, WhyMustUnderstand, WhyNoStore, WhyPrivate,
 		WhyRequestNoStore, WhyAuthorization, WhyVary, WhySetCookie, WhyNoFreshness, WhySMaxAge, WhyMaxAge, WhyExpires,
 		WhyHeuristic, WhyDefaultTTL, WhyPrecondition, WhyNoCache, WhyRequestNoCache, WhyRequestMaxAge, WhyMinFresh,
-		WhyMustRevalidate, WhyProxyRevalidate, WhyStale, WhyMaxStale, WhyStaleWhileRevalidate, WhyStaleIfError,
+		WhyMustRevalidate, WhyProxyRevalidate, WhyStale, WhyClock, WhyMaxStale, WhyStaleWhileRevalidate, WhyStaleIfError,
 		WhyPolicyStale, WhyImmutable, WhyOnlyIfCached, WhyOriginUnreachable, WhyOriginTimeout, WhyOriginBroken,
 		WhyOriginBusy, WhyClientGone, WhyOriginStatus, WhyLockTimedOut, WhyWasHitForMiss, WhyTooLarge, WhyStagingFull,
 		WhyStoreFull, WhyQuotaReached, WhyRequestContent, WhyContentInGet, WhyTunnelAsked, WhyPolicyBypass,

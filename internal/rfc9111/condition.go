@@ -107,7 +107,7 @@ func staleOnError(f, real *Facts, a *Ask, p *Policy, failed Failure) (bool, Reas
 	switch {
 	case !byWord && !byPolicy:
 		return false, WhyStale
-	case staleness < 0:
+	case staleness < 0 && !unborn(f, failed.At):
 		return true, from
 	}
 	if why := forbidsStale(f, p); why != OK {

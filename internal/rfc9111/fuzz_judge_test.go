@@ -45,6 +45,7 @@ func FuzzJudge(f *testing.F) {
 		{line(CacheControl, "stale-if-error=5, max-age=1"), line(CacheControl, "stale-if-error=50, max-stale") + line(IfRange, `"a"`)},
 	} {
 		f.Add([]byte(s[0]), []byte(s[1]), t0, int64(1000), int64(60_000), int64(5000), uint16(100))
+		f.Add([]byte(s[0]), []byte(s[1]), t0, int64(60_000), int64(1000), int64(100_000), uint16(100))
 		f.Add([]byte(s[0]), []byte(s[1]), int64(math.MinInt64), int64(math.MaxInt64), int64(math.MaxInt64), int64(-1), uint16(999))
 	}
 	f.Fuzz(func(t *testing.T, response, request []byte, asked, took, now, later int64, status uint16) {
@@ -107,6 +108,12 @@ func judged(t *testing.T, f *Facts, a *Ask, p *Policy, now, later int64) {
 	}
 	if passed := (later - now) / 1000; now >= f.ResponseTime && second.Age < MaxDelta && (second.Age-first.Age < passed || second.Age-first.Age > passed+1) {
 		t.Fatalf("%s: %d seconds older by %d seconds: %+v, then %+v", text(), second.Age-first.Age, passed, first, second)
+	}
+	if unborn(f, now) {
+		if delivers(first) {
+			t.Fatalf("%s: delivered at %d, before it came: %+v", text(), now, first)
+		}
+		return
 	}
 	if second.Age < first.Age || second.TTL > first.TTL {
 		t.Fatalf("%s: got younger from %d to %d: %+v, then %+v", text(), now, later, first, second)

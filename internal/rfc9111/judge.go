@@ -39,6 +39,18 @@ func age(f *Facts, now int64) int64 {
 	return min(initial+resident, MaxDelta*1000)
 }
 
+// clockSlack is how much later than now, in milliseconds, a response may have
+// come: another request may have brought it since now was read.
+const clockSlack = 1000
+
+// unborn reports whether the clock was set back since the response came. RFC
+// 9111, 4.2.3 has resident_time be now less response_time, which is below 0
+// then: how long it really was here cannot be known, and may be longer than it
+// is fresh. So it is stale until it is validated, which dates it anew. It may
+// still stand in for an error: that it can be too old for that is no worse than
+// an error.
+func unborn(f *Facts, now int64) bool { return now < f.ResponseTime-clockSlack }
+
 // Judge says what may be done with a stored response for a request that it
 // was selected for (RFC 9111, 4).
 func Judge(f *Facts, a *Ask, p *Policy, now int64) (v Verdict) {
@@ -55,6 +67,10 @@ func Judge(f *Facts, a *Ask, p *Policy, now int64) (v Verdict) {
 		c.age = age(f, now)
 	}
 	v.Age = c.age / 1000
+	c.unborn = unborn(f, now)
+	if c.unborn {
+		v.TTL = min(v.TTL, 0)
+	}
 	v.Do, v.Why = c.decide()
 	switch {
 	case v.Do == Deliver || v.Do == DeliverAndRefresh:
@@ -77,6 +93,7 @@ type candidate struct {
 	left int64  // of freshness, in milliseconds; not above 0: stale
 	from Reason // of the freshness
 
+	unborn    bool // it came later than now
 	expires   bool // it was fresh once
 	meanwhile bool // Verdict.Meanwhile
 }
@@ -89,6 +106,8 @@ func (c *candidate) decide() (Action, Reason) {
 		return Forward, WhyPrecondition
 	case c.f.has(noCache):
 		return Validate, WhyNoCache // RFC 9111, 5.2.2.4
+	case c.unborn:
+		return Validate, WhyClock
 	}
 	if c.f.has(noStore|private|broken|sawSetCookie) || c.from == WhyStatusOff || c.p.Decline != 0 {
 		if why := unkept(c.f, c.real, c.p, c.from); why != OK {

@@ -216,7 +216,10 @@ func TestJudgeProperties(t *testing.T) {
 				if use && f.has(noCache) {
 					t.Fatalf("9111 5.2.2.4: no-cache delivered: %s", name)
 				}
-				if v.Age < 0 || v.TTL != lifetime-v.Age {
+				if after < -clockSlack && (use || v.TTL > 0) {
+					t.Fatalf("it came in the future, and is used: %s", name)
+				}
+				if v.Age < 0 || after >= -clockSlack && v.TTL != lifetime-v.Age {
 					t.Fatalf("age and ttl: %s", name)
 				}
 				if (v.Do == Refuse) != (v.Status == 504) || use != (v.Status == 200) {

@@ -53,6 +53,7 @@ const (
 	WhyStaleMax    // beyond Policy.StaleMax
 	WhyBackground  // Policy.Background
 	WhyUpdating    // another request has it validated
+	WhyClock       // the clock was set back since it came
 	WhyImmutable   // the request's max-age does not count
 	WhyOnlyIfCached
 
@@ -96,6 +97,7 @@ var reasons = [NumReasons]string{
 	WhyStaleIfError:         "stale-if-error",
 	WhyPolicyStale:          "stale by policy",
 	WhyStaleMax:             "stale max age",
+	WhyClock:                "clock",
 	WhyBackground:           "background update",
 	WhyUpdating:             "updating",
 	WhyImmutable:            "immutable",

@@ -133,7 +133,7 @@ func (j *Judge) surely(a *Answer) *Stored {
 		}
 	}
 	s := j.Policy.made(last)
-	if !j.dull(last) || !s.selected(a) || j.purged(last) || eager(&a.Request) {
+	if !j.dull(last) || !s.selected(a) || j.purged(last) || eager(&a.Request) || a.Came.Clock < last.Answered.Clock { // then its age is not known
 		return nil
 	}
 	return s
