@@ -315,3 +315,21 @@ func (r *reader) finish() []Fault {
 	}
 	return r.faults
 }
+
+// Place returns a fault that says document and path with line and column, as
+// far as the newest text of the document has the path: for whoever finds what
+// only a compiler can.
+func (s *Set) Place(f Fault) Fault {
+	h := s.documents[f.Document]
+	if h == nil || f.Line > 0 {
+		return f
+	}
+	r := &reader{key: f.Document, text: h.text, limits: s.Limits.Filled()}
+	if !r.parse() {
+		return f
+	}
+	p := parsePath(f.Path)
+	at := r.placed(r.offset(p), nil, Fault{})
+	f.Line, f.Column = at.Line, at.Column
+	return f
+}

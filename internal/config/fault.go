@@ -162,3 +162,36 @@ func plain(name string) bool {
 func isNameByte(c rune) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-' || c == '.'
 }
+
+// parsePath reads what String wrote, up to where it is something else.
+func parsePath(s string) *path {
+	p := &path{}
+	for s != "" {
+		inner, ok := strings.CutPrefix(s, "[")
+		if !ok {
+			s = strings.TrimPrefix(s, ".")
+			end := strings.IndexAny(s, ".[")
+			if end < 0 {
+				end = len(s)
+			}
+			if end == 0 {
+				return p
+			}
+			p, s = p.field(s[:end]), s[end:]
+			continue
+		}
+		name, err := strconv.QuotedPrefix(inner)
+		if err == nil {
+			plain, _ := strconv.Unquote(name)
+			p, s = p.field(plain), strings.TrimPrefix(inner[len(name):], "]")
+			continue
+		}
+		digits, rest, _ := strings.Cut(inner, "]")
+		i, err := strconv.Atoi(digits)
+		if err != nil || i < 0 {
+			return p
+		}
+		p, s = p.item(i), rest
+	}
+	return p
+}

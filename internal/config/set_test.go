@@ -204,3 +204,36 @@ func TestSetWarnings(t *testing.T) {
 		}
 	}
 }
+
+func TestSetPlace(t *testing.T) {
+	var s Set
+	s.Load(documents("a", "{\"id\": \"a\", \"hostnames\": [\"a.example\"],\n \"cors\": {\"enabled\": false}, \"cache\": {\n  \"zones\": [{\"name\": \"x\"}, {\"name\": \"y\",\n \"hosts\": {\"named\": {\"b.example\": {}, \"c.example\": {}}}}]}}",
+		"broken", `{`))
+	for _, c := range []struct{ path, want string }{
+		{"cors", "2:10"},
+		{"cors.enabled", "2:22"},
+		{"cache.zones[1].name", "3:37"},
+		{"cache.zones[1].hosts.named[\"c.example\"]", "4:52"},
+		{"cache.zones[1].hosts.share", "4:11"},
+		{"cache.zones[7].name", "3:12"},
+		{"tls.hsts", "1:1"},
+		{"", "1:1"},
+		{"cors[x", "2:10"},
+	} {
+		f := s.Place(Fault{Document: siteKey, Path: c.path})
+		if got := fmt.Sprintf("%d:%d", f.Line, f.Column); got != c.want || f.Path != c.path {
+			t.Errorf("%s: got %s, want %s", c.path, got, c.want)
+		}
+		if c.path == "cors[x" {
+			continue
+		}
+		if got := parsePath(c.path).String(); got != c.path {
+			t.Errorf("%s: read and written it is %s", c.path, got)
+		}
+	}
+	for _, f := range []Fault{{Document: sitePrefix + "broken"}, {Document: "x"}, {Document: siteKey, Line: 7, Column: 8}} {
+		if got := s.Place(f); got != f {
+			t.Errorf("got %v, want it as it was", got)
+		}
+	}
+}
