@@ -149,3 +149,35 @@ func errorLimit(f *Facts, a *Ask, p *Policy) (seconds int64, why Reason) {
 	}
 	return clamp(p.StaleIfError), WhyPolicyStale
 }
+
+// A Window is for how many seconds past its freshness a response may answer
+// requests that say nothing of it; MaxDelta stands for ever.
+type Window struct {
+	While   int64  // at once, with a validation behind
+	OnError int64  // when validating it fails
+	Why     Reason // what forbids both; OK: nothing does
+}
+
+// StaleWindow returns how stale the response may become.
+func StaleWindow(f *Facts, p *Policy) (w Window) {
+	h := p.heeded(f)
+	lifetime, from := lifetime(&h, p)
+	if w.Why = unkept(&h, f, p, from); w.Why != OK {
+		return w
+	}
+	if w.Why = forbidsStale(&h, p); w.Why != OK {
+		return w
+	}
+	if h.has(noCache) {
+		return Window{Why: WhyNoCache}
+	}
+	w.While = max(h.StaleWhileRevalidate, 0)
+	if p.Background && lifetime > 0 {
+		w.While = MaxDelta
+	}
+	w.OnError, _ = errorLimit(&h, &Ask{staleIfError: Absent}, p)
+	if p.StaleMax > 0 {
+		w.While, w.OnError = min(w.While, p.StaleMax), min(w.OnError, p.StaleMax)
+	}
+	return w
+}
