@@ -25,6 +25,8 @@ import (
 type Maker struct {
 	// Origins are the URLs of servers; nil: one that nobody answers for.
 	Origins []string
+	// HostHeader is every upstream's; empty: it is made up, too.
+	HostHeader string
 	// Volumes are the node's disks, for zones on them; none: all zones are in memory.
 	Volumes []string
 
@@ -181,6 +183,9 @@ func (m *Maker) upstream(name string) config.Upstream {
 	if m.seldom() {
 		u.HostHeader, u.Balance = one(m, "$host", "$http_host", "$upstream_host", "fixed.test"), "round_robin"
 	}
+	if m.HostHeader != "" {
+		u.HostHeader = m.HostHeader
+	}
 	return u
 }
 
@@ -188,7 +193,7 @@ func (m *Maker) routes(s *config.Site) {
 	if m.seldom() {
 		return // one for all
 	}
-	locations := append(some(m, "= /a", "^~ /static/", "/static/", "/api/", `~ \.(css|js)$`, "~* ^/IMG/", "~ ^/(a|b)/(.*)$", "/a", "^~ /b"), "/")
+	locations := append(some(m, "= /a", one(m, "^~ ", "")+"/static/", "/api/", `~ \.(css|js)$`, "~* ^/IMG/", "~ ^/(a|b)/(.*)$", "/a", "^~ /b"), "/")
 	for i, location := range locations {
 		t := config.Route{Location: location, Headers: m.headers(), CORS: maybe(m, m.cors)}
 		if m.seldom() {
