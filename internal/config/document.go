@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"strings"
 	"unicode/utf8"
@@ -119,6 +120,14 @@ func kindOf(r *reader, key string) (Kind, string) {
 	f.Nearest = nearest(kind, []string{sitePrefix, nodePrefix, defaultsKey})
 	r.faults = append(r.faults, f)
 	return "", ""
+}
+
+// reread is a reader of a text that is good, or was once: nothing in it is
+// bounded again, since the limits may have been others.
+func reread(key string, text []byte) *reader {
+	r := &reader{key: key, text: text, limits: Limits{MaxDocument: math.MaxInt64, MaxDepth: math.MaxInt, MaxList: math.MaxInt}.Filled()}
+	r.parse()
+	return r
 }
 
 // A reader reads one document and collects what is wrong with it.

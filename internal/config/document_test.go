@@ -80,6 +80,8 @@ func TestParseSecrets(t *testing.T) {
 		"opencache:nodeConfigDefaults": `{"network": {"adminToken": "hunter2"}, "monitoring": {"loki": {"url": "https://u:hunter2@loki/", "password": {"value": "hunter2", "file": ["hunter2"]}}}}`,
 		siteKey: `{"id": "a", "hostnames": ["a.example"], "upstreams": [{"name": "m", "servers": [{"url": "http://u:hunter2@h/"}, {"url": "u:hunter2@h:80"}]}],
 			"headers": [{"name": "x", "value": "hunter2\u0000"}, {"name": "y", "value": {"hunter": "hunter2"}}]}`,
+		sitePrefix + "b":         `{"id": "b", "hostnames": ["_"], "cache": {"rules": [{"id": "r", "cache": {"bypass": "$http_x = \"hunter2", "noStoreConditions": ["$http_x = 'hunter2' 'hunter2'", "$http_x = \"hunter2\"x"]}}]}}`,
+		"opencache:nodeConfig:y": `{"monitoring": {"loki": {"url": "htps://loki/?token=hunter2"}}}`,
 		"opencache:nodeConfig:x": `{"network": {"adminToken": "hunter2\x"}}`,
 	} {
 		got := told(t, key, text)

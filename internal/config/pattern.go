@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"opencache/internal/expr"
 )
@@ -29,7 +30,11 @@ func checkCondition(s string) *trouble {
 		return expected("a condition")
 	}
 	_, err := expr.ParseCondition(s)
-	return troubleOf(err, "a condition")
+	t := troubleOf(err, "a condition")
+	if t != nil && strings.ContainsAny(t.Found, "'\\") {
+		t.Found = "" // a quoted text, which may be a token that a field is compared with
+	}
+	return t
 }
 
 // checkText takes an expression of a place. Its text may hold a secret, and is

@@ -53,9 +53,7 @@ type origin struct {
 }
 
 func originOf(key string, text []byte, from, to *path) origin {
-	r := &reader{key: key, text: text, limits: Limits{}.Filled()}
-	r.parse()
-	return origin{r, from.steps(), to.steps()}
+	return origin{reread(key, text), from.steps(), to.steps()}
 }
 
 // find returns the value at the steps, if the document has it.

@@ -56,63 +56,74 @@ func (r *reader) object(v *hujson.Value, to reflect.Value, f *field, p *path) {
 	if !r.fits(v, len(object.Members), p) {
 		return
 	}
-	seen := make(map[string]bool, len(object.Members))
+	if to.Kind() == reflect.Map {
+		for i := range object.Members {
+			r.entry(&object.Members[i], to, f, p)
+		}
+		return
+	}
+	s := shapes[to.Type()]
+	var seen [maxFields]bool
 	for i := range object.Members {
 		m := &object.Members[i]
 		name := textOf(m.Name.Value.(hujson.Literal))
-		at := p.field(name)
-		if seen[name] {
-			r.add(m.Name.StartOffset, at, Fault{Found: "the name a second time", Expected: "each name once"})
-			continue
-		}
-		seen[name] = true
-		if to.Kind() == reflect.Map {
-			r.entry(m, name, to, f, at)
-		} else {
-			r.member(m, name, to, at)
+		i, ok := s.byName[name]
+		switch {
+		case !ok:
+			r.unknown(m, name, s, p)
+		case seen[i]:
+			r.again(m, p.field(name))
+		default:
+			seen[i] = true
+			f := &s.fields[i]
+			r.read(&m.Value, to.FieldByIndex(f.index), f, p.field(name))
 		}
 	}
-	if s := shapes[to.Type()]; s != nil {
-		for i := range s.fields {
-			if f := &s.fields[i]; f.required && !seen[f.name] {
-				r.add(v.StartOffset, p.field(f.name), Fault{Expected: wanted(f.typ)})
-			}
+	for i := range s.fields {
+		if f := &s.fields[i]; f.required && !seen[i] {
+			r.add(v.StartOffset, p.field(f.name), Fault{Expected: wanted(f.typ)})
 		}
 	}
 }
 
+func (r *reader) again(m *hujson.ObjectMember, p *path) {
+	r.add(m.Name.StartOffset, p, Fault{Found: "the name a second time", Expected: "each name once"})
+}
+
 // entry reads one pair of a map. The rule of the field is for the names.
-func (r *reader) entry(m *hujson.ObjectMember, name string, to reflect.Value, f *field, p *path) {
+func (r *reader) entry(m *hujson.ObjectMember, to reflect.Value, f *field, p *path) {
+	name := textOf(m.Name.Value.(hujson.Literal))
+	p = p.field(name)
+	if to.IsNil() {
+		to.Set(reflect.MakeMap(to.Type()))
+	}
+	if to.MapIndex(reflect.ValueOf(name)).IsValid() {
+		r.again(m, p)
+		return
+	}
 	if trouble := f.rule.text(name); trouble != nil {
 		trouble.Found = quoted(name)
 		r.add(m.Name.StartOffset, p, trouble.Fault)
-	}
-	if to.IsNil() {
-		to.Set(reflect.MakeMap(to.Type()))
 	}
 	value := reflect.New(to.Type().Elem()).Elem()
 	r.read(&m.Value, value, nil, p)
 	to.SetMapIndex(reflect.ValueOf(name), value)
 }
 
-// member reads one field of a struct.
-func (r *reader) member(m *hujson.ObjectMember, name string, to reflect.Value, p *path) {
-	s := shapes[to.Type()]
-	i, ok := s.byName[name]
-	if !ok && name == "$schema" && p.up.up == nil {
+// unknown notes a name that a struct does not have.
+func (r *reader) unknown(m *hujson.ObjectMember, name string, s *shape, p *path) {
+	if name == "$schema" && p.up == nil {
 		return // it is for the editor
 	}
-	if !ok {
-		near := nearest(name, s.names)
-		expected := "one of " + strings.Join(s.names, ", ")
-		if near != "" {
-			expected = "a name that is known here"
-		}
-		r.add(m.Name.StartOffset, p, Fault{Found: "an unknown name", Expected: expected, Nearest: near})
+	if r.full() {
+		r.more++
 		return
 	}
-	f := &s.fields[i]
-	r.read(&m.Value, to.FieldByIndex(f.index), f, p)
+	near, expected := nearest(name, s.names), "a name that is known here"
+	if near == "" {
+		expected = "one of " + strings.Join(s.names, ", ")
+	}
+	r.add(m.Name.StartOffset, p.field(name), Fault{Found: "an unknown name", Expected: expected, Nearest: near})
 }
 
 // scalar reads one literal.

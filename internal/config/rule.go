@@ -278,7 +278,7 @@ func checkHostname(s string) *trouble {
 func checkServer(s string) *trouble {
 	const what = "http[s]://host[:port][/base]"
 	u, err := url.Parse(s)
-	t := &trouble{Fault: Fault{Expected: what}, hidden: strings.Contains(s, "@")}
+	t := &trouble{Fault: Fault{Expected: what}, hidden: strings.ContainsAny(s, "@?")}
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return t
@@ -299,7 +299,7 @@ func checkServer(s string) *trouble {
 
 func checkURL(s string) *trouble {
 	u, err := url.Parse(s)
-	t := &trouble{Fault: Fault{Expected: "http[s]://host[:port]/path"}, hidden: strings.Contains(s, "@")}
+	t := &trouble{Fault: Fault{Expected: "http[s]://host[:port]/path"}, hidden: strings.ContainsAny(s, "@?")}
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return t

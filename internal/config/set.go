@@ -3,9 +3,13 @@ package config
 import (
 	"bytes"
 	"maps"
+	"math"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tailscale/hujson"
 )
@@ -71,16 +75,18 @@ func (s *Set) Load(texts map[string][]byte) Snapshot {
 		s.documents = map[string]*held{}
 	}
 	maps.DeleteFunc(s.documents, func(key string, _ *held) bool { _, ok := texts[key]; return !ok })
-	shot := Snapshot{Good: make(map[string][]byte, len(texts))}
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(texts)), s.others)
+	shot := Snapshot{Good: make(map[string][]byte, len(keys)), Parsed: s.parse(keys, texts)}
 	var sites []string
-	for _, key := range slices.Sorted(maps.Keys(texts)) {
-		if pop, ok := strings.CutPrefix(key, nodePrefix); ok && s.POP != "" && pop != s.POP {
-			continue
-		}
+	for _, key := range keys {
+		h := s.documents[key]
+		shot.Faults = append(shot.Faults, h.faults...)
 		if strings.HasPrefix(key, sitePrefix) {
 			sites = append(sites, key)
+			continue
 		}
-		s.keep(key, texts[key], &shot)
+		h.used, h.usedText = h.good, h.goodText
+		h.tell(key, &shot)
 	}
 	s.loadNode(&shot)
 	s.loadSites(sites, &shot)
@@ -89,30 +95,50 @@ func (s *Set) Load(texts map[string][]byte) Snapshot {
 	return shot
 }
 
-// keep parses a text that changed.
-func (s *Set) keep(key string, text []byte, shot *Snapshot) {
-	h := s.documents[key]
-	if h == nil {
-		h = &held{}
-		s.documents[key] = h
-	}
-	switch {
-	case h.text != nil && bytes.Equal(h.text, text):
-	case h.good != nil && bytes.Equal(h.goodText, text):
-		// It is as it was before it was broken.
-		h.text, h.faults = h.goodText, nil
-	default:
-		shot.Parsed++
-		d, faults := Parse(key, text, s.Limits)
-		h.text, h.faults = append([]byte{}, text...), faults
-		if len(faults) == 0 {
-			h.good, h.goodText = &d, h.text
+// others says that a document is another PoP's.
+func (s *Set) others(key string) bool {
+	pop, ok := strings.CutPrefix(key, nodePrefix)
+	return ok && s.POP != "" && pop != s.POP
+}
+
+// parse parses the texts that changed, as many at once as there are
+// processors, and returns how many these were.
+func (s *Set) parse(keys []string, texts map[string][]byte) int {
+	var changed []string
+	for _, key := range keys {
+		h := s.documents[key]
+		if h == nil {
+			h = &held{}
+			s.documents[key] = h
+		}
+		switch text := texts[key]; {
+		case h.text != nil && bytes.Equal(h.text, text):
+		case h.good != nil && bytes.Equal(h.goodText, text):
+			// It is as it was before it was broken.
+			h.text, h.faults = h.goodText, nil
+		default:
+			changed = append(changed, key)
 		}
 	}
-	shot.Faults = append(shot.Faults, h.faults...)
-	if !strings.HasPrefix(key, sitePrefix) {
-		h.used, h.usedText = h.good, h.goodText
-		h.tell(key, shot)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(len(changed), runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(changed)); i = next.Add(1) - 1 {
+				key := changed[i]
+				s.documents[key].parse(key, texts[key], s.Limits)
+			}
+		})
+	}
+	workers.Wait()
+	return len(changed)
+}
+
+func (h *held) parse(key string, text []byte, l Limits) {
+	d, faults := Parse(key, text, l)
+	h.text, h.faults = append([]byte{}, text...), faults
+	if len(faults) == 0 {
+		h.good, h.goodText = &d, h.text
 	}
 }
 
@@ -160,8 +186,8 @@ func mergedNode(defaults, pop []byte) *Node {
 	n := new(Node)
 	var values []hujson.Value
 	for _, text := range [][]byte{defaults, pop} {
-		if r := (&reader{text: text, limits: Limits{}.Filled()}); text != nil && r.parse() {
-			values = append(values, r.root)
+		if text != nil {
+			values = append(values, reread("", text).root)
 		}
 	}
 	if len(values) == 0 {
@@ -171,7 +197,7 @@ func mergedNode(defaults, pop []byte) *Node {
 	if len(values) == 2 {
 		root = merged(values[0], values[1])
 	}
-	r := &reader{limits: Limits{}.Filled(), root: root}
+	r := &reader{limits: Limits{MaxList: math.MaxInt}.Filled(), root: root}
 	r.read(&r.root, reflect.ValueOf(n).Elem(), nil, &path{})
 	return n
 }
@@ -309,8 +335,7 @@ type later struct {
 
 func (l *later) note(p *path, f Fault) {
 	if l.r == nil {
-		l.r = &reader{key: l.key, text: l.text, limits: Limits{}.Filled()}
-		l.r.parse()
+		l.r = reread(l.key, l.text)
 	}
 	l.faults = append(l.faults, l.r.placed(l.r.offset(p), p, f))
 }

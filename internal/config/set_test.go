@@ -237,3 +237,16 @@ func TestSetPlace(t *testing.T) {
 		}
 	}
 }
+
+// What was read under wider limits is merged, placed and printed under them.
+func TestSetLimits(t *testing.T) {
+	s := Set{POP: "iad", Limits: Limits{MaxDocument: 4 << 20, MaxList: 1 << 20}}
+	pad := strings.Repeat(" ", 1<<20+1)
+	shot := s.Load(documents(defaultsKey, pad+`{"network": {"maxConns": 7}}`, "a", pad+`{"id": "a", "hostnames": ["_"]}`, "b", pad+`{"id": "b", "hostnames": ["_"]}`))
+	if got, want := summary(shot), "a=_ parsed 3 standing [] out [b]"; got != want || *shot.Node.Network.MaxConns != 7 || shot.Faults[0].Column != len(pad)+27 {
+		t.Errorf("got %s, %d connections, %v, want %s, 7", got, *shot.Node.Network.MaxConns, shot.Faults, want)
+	}
+	if got := string(s.Print(sitePrefix + "a")); !strings.Contains(got, "opencache:edgeResource:a:1\n") {
+		t.Errorf("got %s", got)
+	}
+}

@@ -19,6 +19,9 @@ type shape struct {
 	names  []string
 }
 
+// maxFields bounds the fields of one struct.
+const maxFields = 64
+
 // A field is one member of a shape.
 type field struct {
 	name     string
@@ -76,6 +79,9 @@ func addShape(all map[reflect.Type]*shape, t reflect.Type) {
 	s := &shape{typ: t, byName: map[string]int{}}
 	all[t] = s
 	s.addFields(t, nil)
+	if len(s.fields) > maxFields {
+		panic("config: too many fields in " + t.Name())
+	}
 	for i, f := range s.fields {
 		s.byName[f.name] = i
 		s.names = append(s.names, f.name)
