@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -91,30 +90,6 @@ func (o *serveOptions) checkStore() error {
 	return nil
 }
 
-// zone says what keeps stored responses.
-func (o *serveOptions) zone(log *slog.Logger) store.ZoneOptions {
-	z := store.ZoneOptions{
-		Name: zoneName, Memory: int64(o.Memory), MeanObject: int64(o.MeanObject),
-		SiteShare: o.SiteShare.others(), SiteLimit: o.SiteLimit.others(), Heap: o.heap,
-	}
-	for _, d := range o.Disk {
-		z.Disks = append(z.Disks, store.DiskOptions{
-			Dir: d.Dir, Size: int64(d.Size), Low: int64(d.low), MeanObject: int64(o.DiskMean), VerifyAlways: o.DiskVerify == "always", ReadTimeout: o.DiskTimeout,
-			Boot: o.boot,
-			Ejected: func(dir string, err error) {
-				log.Error("a disk is out of use until the next start: what is there is fetched again", "dir", dir, "err", err)
-			},
-		})
-	}
-	return z
-}
-
-// besideMemory is what the store needs beside the memory for stored responses.
-func (o *serveOptions) besideMemory(log *slog.Logger) size {
-	z := o.zone(log)
-	return size(z.Overhead())
-}
-
 // tellFound says what the disks have brought back from before the start.
 func tellFound(z *store.Zone, log *slog.Logger) {
 	st := z.Stats()
@@ -133,17 +108,4 @@ func tellFound(z *store.Zone, log *slog.Logger) {
 			l.Info("a disk is open")
 		}
 	}
-}
-
-// openZone opens the store, and says which flag is at fault when it cannot.
-func openZone(o *serveOptions, log *slog.Logger) (*store.Zone, error) {
-	z, err := store.Open(o.zone(log))
-	var de *store.DiskError
-	switch {
-	case errors.As(err, &de):
-		return nil, usageError{fmt.Errorf("--disk: %w", err)}
-	case err != nil:
-		return nil, fmt.Errorf("--memory %s: %w", o.Memory, err)
-	}
-	return z, nil
 }

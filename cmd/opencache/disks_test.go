@@ -27,12 +27,14 @@ func TestDiskFoundIsSaid(t *testing.T) {
 		var log bytes.Buffer
 		o := serveOptions{diskOptions: diskOptions{Disk: diskSizes{{Dir: dir, Size: 8 << 20}}, DiskMean: 8 << 10, DiskTimeout: time.Second}}
 		s := slog.New(slog.NewTextHandler(&log, nil))
-		z, err := openZone(&o, s)
-		if err != nil {
+		so := &stackOptions{}
+		so.shot.Node = o.node()
+		var opened stack
+		if err := opened.openVolumes(so.shot.Node, so, s); err != nil {
 			t.Fatal(err)
 		}
-		tellFound(z, s)
-		if err := z.Close(); err != nil {
+		opened.volumes[0].Engine.Close()
+		if err := opened.volumes[0].Store.Close(); err != nil {
 			t.Error(err)
 		}
 		if !strings.Contains(log.String(), tt.want) || strings.Count(log.String(), "\n") != 1 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"opencache/internal/engine"
+	"opencache/internal/expr"
 	"opencache/internal/store"
 	"opencache/internal/telemetry"
 )
@@ -79,21 +80,25 @@ func (a *admin) zones(w http.ResponseWriter, r *http.Request) {
 	}
 	most, ok := number(w, values, "sites", 100, mostSites)
 	if ok {
-		tell(w, http.StatusOK, zonesView{[]zoneView{a.stack.zoneView(most)}})
+		v := zonesView{[]zoneView{}}
+		for i := range a.stack.volumes {
+			v.Zones = append(v.Zones, zoneViewOf(a.stack.volumes[i].Store, most))
+		}
+		tell(w, http.StatusOK, v)
 	}
 }
 
-// zoneView looks at the zone; most bounds its sites.
-func (s *stack) zoneView(most int) zoneView {
-	st := s.zone.Stats()
-	v := zoneView{Name: s.zone.Name(), Purges: st.Purges, Bans: st.Bans, Pending: st.Pending, Promoted: st.Promoted,
+// zoneViewOf looks at a zone; most bounds its sites.
+func zoneViewOf(z *store.Zone, most int) zoneView {
+	st := z.Stats()
+	v := zoneView{Name: z.Name(), Purges: st.Purges, Bans: st.Bans, Pending: st.Pending, Promoted: st.Promoted,
 		Offered: st.Offered, OffersRefused: st.Unwanted, OffersDropped: st.Unasked}
 	for _, vol := range volumesOf(v.Name, &st) {
 		v.Tiers = append(v.Tiers, vol.view())
 	}
-	for n, site := range s.zone.Sites() {
+	for n, site := range z.Sites() {
 		one := siteView{
-			Site: cmp.Or(site.Name, "unnamed"), Memory: site.Memory, Disk: site.Disk, Bytes: site.Memory + site.Disk, Share: site.Share, Limit: site.Limit,
+			Site: cmp.Or(plainKey(site.Name), "unnamed"), Memory: site.Memory, Disk: site.Disk, Bytes: site.Memory + site.Disk, Share: site.Share, Limit: site.Limit,
 		}
 		if n == 0 {
 			one.Site = "other"
@@ -183,7 +188,7 @@ func (a *admin) entries(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	page, next, more := a.stack.engine.Entries(from, &f)
+	page, next, more := a.stack.entries(from, &f)
 	v := entriesView{Entries: make([]entryView, 0, len(page))}
 	for _, it := range page {
 		one := entryView{Item: it}
@@ -196,6 +201,24 @@ func (a *admin) entries(w http.ResponseWriter, r *http.Request) {
 		v.Cursor = strconv.FormatUint(uint64(next), 36)
 	}
 	tell(w, http.StatusOK, v)
+}
+
+// plainKey is a key, or how one begins, as operators are to see it.
+func plainKey(key string) string { return string(expr.AppendPlainKey(nil, []byte(key))) }
+
+// entries is engine.Entries over all volumes, one after the other: a cursor's
+// upper bits say which.
+func (s *stack) entries(from store.Cursor, f *engine.Filter) (page []engine.Item, next store.Cursor, more bool) {
+	const bits = 56
+	n := int(from >> bits)
+	if n >= len(s.volumes) {
+		return nil, 0, false
+	}
+	page, next, more = s.volumes[n].Engine.Entries(from&(1<<bits-1), f)
+	if !more {
+		n, next = n+1, 0
+	}
+	return page, store.Cursor(n)<<bits | next, n < len(s.volumes)
 }
 
 // cursorOf is the place that a cursor names, the beginning for none.
@@ -243,6 +266,9 @@ func (a *admin) top(w http.ResponseWriter, r *http.Request) {
 	v.Keys, v.Floor, v.Every = a.stack.metrics.Top(by, n)
 	if v.Keys == nil {
 		v.Keys = []telemetry.TopKey{}
+	}
+	for i := range v.Keys {
+		v.Keys[i].Key, v.Keys[i].Site = plainKey(v.Keys[i].Key), plainKey(v.Keys[i].Site)
 	}
 	tell(w, http.StatusOK, v)
 }

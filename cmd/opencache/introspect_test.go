@@ -208,7 +208,7 @@ func TestZonesOfDisks(t *testing.T) {
 			t.Errorf("%s: met %d, want %d", tier, len(met), want)
 		}
 	}
-	st := a.stack.zone.Stats()
+	st := a.stack.volumes[0].Store.Stats()
 	disk := st.Disk()
 	text := lintMetrics(t, a)
 	for tier, live := range map[string]int64{"memory": st.Memory.Live, "disk": disk.Live} {
@@ -250,7 +250,7 @@ func lintMetrics(t *testing.T, a *admin) string {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	st := a.stack.zone.Stats()
+	st := a.stack.volumes[0].Store.Stats()
 	for i := range storeMetrics {
 		name := "opencache_store_" + storeMetrics[i].name
 		if _, ok := storeMetrics[i].of(&volumeStats{}); (ok || len(st.Disks) > 0) && !strings.Contains(text, name+"{") {

@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"opencache/internal/edge"
 	"opencache/internal/engine"
-	"opencache/internal/rfc9111"
 	"opencache/internal/store"
 )
 
@@ -91,14 +89,9 @@ type serveOptions struct {
 	boot   string // names the run of the machine
 }
 
-// cdnID is CDNID, or a pseudonym with enough entropy that nobody has the same
-// (RFC 8586, 2).
-func (o *serveOptions) cdnID() string {
-	if o.CDNID != "" {
-		return o.CDNID
-	}
-	return fmt.Sprintf("oc-%016x%016x", rand.Uint64(), rand.Uint64())
-}
+// randomCDNID is a pseudonym with enough entropy that nobody has the same (RFC
+// 8586, 2).
+func randomCDNID() string { return fmt.Sprintf("oc-%016x%016x", rand.Uint64(), rand.Uint64()) }
 
 // adminDefault is where administration listens when nothing is said.
 const adminDefault = "127.0.0.1:9180"
@@ -161,30 +154,6 @@ func (o *serveOptions) check() error {
 	return nil
 }
 
-// minRate is MinRate as h1 has it, where 0 is the default.
-func (o *serveOptions) minRate() int {
-	if o.MinRate == 0 {
-		return -1
-	}
-	return int(o.MinRate)
-}
-
-// readAhead is ReadAhead as the engine has it, where 0 is the default.
-func (o *serveOptions) readAhead() int64 {
-	if o.ReadAhead == 0 {
-		return -1
-	}
-	return int64(o.ReadAhead)
-}
-
-// maxQuery is MaxQuery as the engine has it, where 0 is the default.
-func (o *serveOptions) maxQuery() int64 {
-	if o.MaxQuery == 0 {
-		return -1
-	}
-	return int64(o.MaxQuery)
-}
-
 // isToken reports whether s can stand in Via and Cache-Status as it is.
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
@@ -214,26 +183,4 @@ func (o *serveOptions) targets() []string {
 		return nil
 	}
 	return o.Targeted
-}
-
-// requestID is what --request-id means to the edge.
-func (o *serveOptions) requestID() edge.RequestID {
-	switch o.RequestID {
-	case "keep":
-		return edge.KeepID
-	case "off":
-		return edge.NoID
-	}
-	return edge.NewID
-}
-
-// rules are those of the one-line mode as the flags change them.
-func (o *serveOptions) rules() rfc9111.Policy {
-	r := edge.DefaultRules()
-	if o.NoHeuristics {
-		r.Heuristic = 0
-	}
-	r.NoSetCookie = o.NoCookies
-	r.StaleIfError = int64(o.StaleIfError / time.Second)
-	return r
 }

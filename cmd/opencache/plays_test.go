@@ -56,8 +56,10 @@ func (p played) ServeConn(c net.Conn) { p.stack.ServeConn(c) }
 // Close reports what was left behind.
 func (p played) Close() error {
 	err := p.stack.Close()
-	if n := p.engine.StagingInUse(); n != 0 {
-		err = errors.Join(err, fmt.Errorf("staging: %d bytes are still held", n))
+	for i := range p.volumes {
+		if n := p.volumes[i].Engine.StagingInUse(); n != 0 {
+			err = errors.Join(err, fmt.Errorf("staging: %d bytes are still held", n))
+		}
 	}
 	return err
 }

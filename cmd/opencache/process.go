@@ -54,21 +54,36 @@ func newProcess(o *serveOptions, public net.Listener, log *slog.Logger) (p *proc
 			_ = public.Close()
 		}
 	}()
-	if err := limitHeap(o.Memory, o.besideMemory(log), log); err != nil {
-		return nil, usageError{err}
-	}
-	adminListener, err := listenAdmin(o.Admin, log)
+	so, err := o.stackOptions()
 	if err != nil {
 		return nil, err
 	}
-	s, err := newStack(o, log)
+	return startProcess(so, public, log)
+}
+
+// startProcess builds what documents describe around a listener.
+func startProcess(so *stackOptions, public net.Listener, log *slog.Logger) (*process, error) {
+	node := so.shot.Node
+	list, err := zoneOptions(node, so, log)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	memory, beside := memoryOf(list)
+	if err := limitHeap(memory, beside, log); err != nil {
+		return nil, usageError{err}
+	}
+	adminListener, err := listenAdmin(node.Network.Admin, log)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openStack(so, log)
 	if err != nil {
 		if adminListener != nil {
 			_ = adminListener.Close()
 		}
 		return nil, err
 	}
-	return &process{stack: s, public: public, admin: adminListener, token: o.token, grace: o.Grace, log: log, floor: heapFloor(o.Memory)}, nil
+	return &process{stack: s, public: public, admin: adminListener, token: so.token, grace: timeIn(node.Availability.Drain), log: log, floor: heapFloor(memory)}, nil
 }
 
 // run serves until ctx ends or a signal asks to stop, and drains. The error is

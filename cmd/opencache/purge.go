@@ -36,7 +36,7 @@ type purgeOrder struct {
 
 func (o *purgeOrder) purge() *edge.Purge {
 	return &edge.Purge{
-		URLs: o.URLs, Tags: o.Tags, Prefix: o.Prefix, Pattern: o.Pattern, Site: o.Site, Zone: o.Zone != "", Soft: o.Soft,
+		URLs: o.URLs, Tags: o.Tags, Prefix: o.Prefix, Pattern: o.Pattern, Site: o.Site, Zone: o.Zone, Soft: o.Soft,
 	}
 }
 
@@ -75,9 +75,6 @@ func (a *admin) purge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	wait, err := o.wait()
-	if err == nil {
-		err = a.knowsZone(o.Zone)
-	}
 	var done edge.Purged
 	if err == nil {
 		done, err = a.stack.edge.Purge(o.purge())
@@ -117,14 +114,6 @@ func readOrder(content io.Reader) (*purgeOrder, error) {
 	return o, nil
 }
 
-// knowsZone refuses zones that are not here.
-func (a *admin) knowsZone(name string) error {
-	if own := a.stack.zone.Name(); name != "" && name != own {
-		return fmt.Errorf("zone %q: expected %q, the only one", name, own)
-	}
-	return nil
-}
-
 // purgeCmd is opencache purge.
 type purgeCmd struct {
 	URLs    []string `arg:"" optional:"" name:"url" placeholder:"URL" help:"What clients ask for; all its variants go. With * at its end: all that begins so."`
@@ -132,7 +121,7 @@ type purgeCmd struct {
 	Prefix  string   `env:"-" placeholder:"URL" help:"What has a URL that begins so."`
 	Pattern string   `env:"-" placeholder:"REGEX" help:"What has a path, with its query, that matches."`
 	Site    string   `env:"-" placeholder:"HOST" help:"Of this host alone; without the others: all of it."`
-	Zone    string   `env:"-" placeholder:"NAME" help:"All of this zone; the only one is called default."`
+	Zone    string   `env:"-" placeholder:"NAME" help:"All that sites have in zones of this name; that of serve is called default."`
 	Soft    bool     `env:"-" help:"Keep what is hit, to be validated before its next use."`
 
 	Wait   time.Duration `default:"2s" env:"-" help:"For the count of what was hit; the purge itself is in force at once (default ${default})."`

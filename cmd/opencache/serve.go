@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strconv"
 )
 
@@ -11,6 +12,8 @@ import (
 type serveCmd struct {
 	Listen string  `placeholder:"ADDR" help:"Address for clients: host:port or unix:/path (default 127.0.0.1:8080)."`
 	Port   *uint16 `placeholder:"N" help:"The same as --listen 127.0.0.1:N, and stronger; 0 is any free port."`
+
+	Print bool `env:"-" help:"Print the documents that the flags make, as opencache edge takes them, and end."`
 
 	TLS     tlsOptions    `embed:""`
 	Options serveOptions  `embed:""`
@@ -28,6 +31,9 @@ func (c *serveCmd) Run() error {
 	}
 	if err := o.check(); err != nil {
 		return usageError{err}
+	}
+	if c.Print {
+		return o.print(os.Stdout)
 	}
 	log := newLog(o)
 	keys, err := c.TLS.load(log)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"opencache/internal/config"
 )
 
 // A siteSize is how much of the store a site may have.
@@ -57,62 +59,29 @@ func isSite(s string) bool {
 	return host != "" && !strings.ContainsAny(host, "/?#@ ")
 }
 
-// others is the size of sites that have none of their own; 0: none.
-func (s siteSizes) others() int64 {
-	for _, one := range s {
-		if one.site == "" {
-			return int64(one.size)
-		}
-	}
-	return 0
-}
-
-// named yields the sizes of sites, under the names that they can have in keys.
-func (s siteSizes) named(yield func(name string, n int64) bool) {
-	for _, one := range s {
-		names := []string{one.site}
-		if !strings.Contains(one.site, "://") {
-			names = []string{"http://" + one.site, "https://" + one.site}
-		}
-		for _, name := range names {
-			if one.site != "" && !yield(name, int64(one.size)) {
-				return
+// config is the size of a site as documents have it, or that of others when it
+// has none of its own; nil: none.
+func (s siteSizes) config(site string) (found *config.Size) {
+	for i := range s {
+		if one := &s[i]; one.site == site || one.site == "" && found == nil {
+			if found = nil; one.size > 0 {
+				found = bytesOf(one.size)
+			}
+			if one.site == site {
+				return found
 			}
 		}
 	}
+	return found
 }
 
 // checkSites refuses sizes that could never count.
 func (o *serveOptions) checkSites() error {
 	for _, sizes := range []siteSizes{o.SiteShare, o.SiteLimit} {
-		for range sizes.named {
-			if !o.PreserveHost {
+		for _, one := range sizes {
+			if one.site != "" && !o.PreserveHost {
 				return errors.New("--site-share, --site-limit: SITE= is for --preserve-host: without it all that is stored is of one site")
 			}
-		}
-	}
-	return nil
-}
-
-// shareSites gives the sites that flags name their shares and limits.
-func (s *stack) shareSites(o *serveOptions) error {
-	type pair struct{ share, limit int64 }
-	sites := map[string]pair{}
-	of := func(name string) pair {
-		if p, ok := sites[name]; ok {
-			return p
-		}
-		return pair{o.SiteShare.others(), o.SiteLimit.others()}
-	}
-	for name, n := range o.SiteShare.named {
-		sites[name] = pair{n, of(name).limit}
-	}
-	for name, n := range o.SiteLimit.named {
-		sites[name] = pair{of(name).share, n}
-	}
-	for name, p := range sites {
-		if err := s.zone.SetShare(s.zone.OpenSite([]byte(name)), p.share, p.limit); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil

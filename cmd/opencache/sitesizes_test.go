@@ -15,9 +15,9 @@ func TestSiteSizes(t *testing.T) {
 	}{
 		{"64M", 64 << 20, nil, ""},
 		{"0", 0, nil, ""},
-		{"64M\nShop.example=1G", 64 << 20, map[string]int64{"http://shop.example": 1 << 30, "https://shop.example": 1 << 30}, ""},
+		{"64M\nShop.example=1G", 64 << 20, map[string]int64{"shop.example": 1 << 30}, ""},
 		{"https://a.example:8443=2M", 0, map[string]int64{"https://a.example:8443": 2 << 20}, ""},
-		{"[::1]:80=0", 0, map[string]int64{"http://[::1]:80": 0, "https://[::1]:80": 0}, ""},
+		{"[::1]:80=0", 0, map[string]int64{"[::1]:80": 0}, ""},
 		{"64", 0, nil, "at least 1M"},
 		{"64Q", 0, nil, "no size"},
 		{"=64M", 0, nil, "no site"},
@@ -34,9 +34,14 @@ func TestSiteSizes(t *testing.T) {
 			}
 			continue
 		}
-		named := maps.Collect(s.named)
-		if err != nil || s.others() != c.others || !maps.Equal(named, c.named) {
-			t.Errorf("%q: got %d, %v, %v, want %d, %v", c.text, s.others(), named, err, c.others, c.named)
+		named := map[string]int64{}
+		for _, one := range s {
+			if one.site != "" {
+				named[one.site] = sizeIn(s.config(one.site))
+			}
+		}
+		if others := sizeIn(s.config("")); err != nil || others != c.others || !maps.Equal(named, c.named) {
+			t.Errorf("%q: got %d, %v, %v, want %d, %v", c.text, others, named, err, c.others, c.named)
 		}
 	}
 	o := serveOptions{SiteLimit: siteSizes{{"a", 1 << 20}}}

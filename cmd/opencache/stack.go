@@ -6,10 +6,10 @@ import (
 	"iter"
 	"log/slog"
 	"net"
-	"strconv"
 	"sync/atomic"
 	"time"
 
+	"opencache/internal/config"
 	"opencache/internal/edge"
 	"opencache/internal/engine"
 	"opencache/internal/h1"
@@ -19,12 +19,11 @@ import (
 	"opencache/internal/telemetry"
 )
 
-// A stack is a cache in front of one origin: the parts, joined. Make it with
-// newStack, which opens no socket and asks the origin nothing; Close it.
+// A stack is a cache: the parts, joined. Make it with newStack or openStack,
+// which open no socket and ask no origin anything; Close it.
 type stack struct {
-	upstream *origin.Upstream
-	zone     *store.Zone
-	engine   *engine.Engine
+	volumes  []edge.Volume
+	compiler edge.Compiler
 	edge     *edge.Edge
 	metrics  *telemetry.Metrics
 	access   *telemetry.AccessLog // nil: none
@@ -33,94 +32,111 @@ type stack struct {
 	limits   *telemetry.LimitLog
 	draining atomic.Bool
 	started  time.Time
+	cdnID    string // where the documents say none
 }
 
-// zoneName is the name of the one zone that flags describe.
+// stackOptions are what a stack is made of.
+type stackOptions struct {
+	shot  config.Snapshot
+	pop   string
+	token string // of administration; empty: none
+
+	// What tests put in place of the machine; nil and false: the machine.
+	now    func() time.Time
+	random func() uint64
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	heap   bool   // stored responses on the Go heap
+	boot   string // names the run of the machine
+}
+
+// zoneName is the name of the zone that flags describe, and of the volume in
+// memory.
 const zoneName = "default"
 
 // unwind is how long Close waits for connections that it has closed.
 const unwind = 2 * time.Second
 
-// newStack joins the parts as o says.
-func newStack(o *serveOptions, log *slog.Logger) (s *stack, err error) {
-	s = &stack{started: time.Now()}
-	if s.upstream, err = origin.Parse(string(o.Origin)); err != nil {
-		return nil, usageError{err}
-	}
-	name := s.upstream.Scheme + "://" + s.upstream.Host + s.upstream.Base
-	if o.PreserveHost {
-		s.upstream.Host = ""
-	}
-	s.upstream.DialTimeout, s.upstream.TLSTimeout = o.OriginDialTimeout, o.OriginDialTimeout
-	s.upstream.HeadTimeout, s.upstream.BodyTimeout = o.OriginHeadTimeout, o.OriginBodyTimeout
-	s.upstream.MaxQueue, s.upstream.QueueTimeout = o.OriginMaxQueue, o.OriginQueueTimeout
-	if o.OriginMaxQueue == 0 {
-		s.upstream.MaxQueue = -1 // none, where 0 is the default
-	}
-	s.upstream.MaxConns, s.upstream.Dial, s.upstream.Now = o.OriginMaxConns, o.dial, o.now
-
-	if s.zone, err = openZone(o, log); err != nil {
+// stackOptions are what the flags come to.
+func (o *serveOptions) stackOptions() (*stackOptions, error) {
+	shot, err := o.snapshot()
+	if err != nil {
 		return nil, err
 	}
-	tellFound(s.zone, log)
-	if err := s.shareSites(o); err != nil {
-		return nil, errors.Join(err, s.zone.Close())
+	return &stackOptions{shot: shot, token: o.token, now: o.now, random: o.random, dial: o.dial, heap: o.heap, boot: o.boot}, nil
+}
+
+// newStack joins the parts as flags say.
+func newStack(o *serveOptions, log *slog.Logger) (*stack, error) {
+	so, err := o.stackOptions()
+	if err != nil {
+		return nil, err
 	}
-	if o.AccessLog != "" {
-		if s.access, err = telemetry.OpenLog(telemetry.LogOptions{Path: o.AccessLog, Log: log}); err != nil {
-			return nil, usageError{errors.Join(err, s.zone.Close())}
+	return openStack(so, log)
+}
+
+// openStack joins the parts as documents say. What is at fault in them is told,
+// and all that is not is served.
+func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
+	s = &stack{started: time.Now(), cdnID: randomCDNID()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.free())
+		}
+	}()
+	node := o.shot.Node
+	if err := s.openVolumes(node, o, log); err != nil {
+		return s, err
+	}
+	if path := node.Monitoring.Log.Path; path != "" {
+		if s.access, err = telemetry.OpenLog(telemetry.LogOptions{Path: path, Log: log}); err != nil {
+			return s, usageError{err}
 		}
 	}
-	// Fetches together take a quarter of the memory at most.
-	s.engine = engine.New(engine.Options{Store: s.zone, Staging: int64(o.Memory / 4), Name: o.Via, CDNID: o.cdnID(), Log: log, Now: o.now})
 	s.metrics = telemetry.NewMetrics(s.source())
-	if s.edge, err = edge.New(s.edgeOptions(o, name, log)); err != nil {
-		return nil, errors.Join(err, s.free())
+	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, POP: o.pop, Build: version}
+	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
+	for _, f := range faults {
+		log.Error("a document is not as it should be", "fault", f.String())
+	}
+	s.edge, err = edge.New(edge.Options{
+		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, POP: o.pop, Build: version,
+		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
+	})
+	if err != nil {
+		return s, err
+	}
+	s.serveOn(&node.Network, o, log)
+	return s, nil
+}
+
+// serveOn makes what clients' connections are served by.
+func (s *stack) serveOn(n *config.Network, o *stackOptions, log *slog.Logger) {
+	most, rate := numberIn(n.MaxConns), int(sizeIn(n.MinRate))
+	if n.MinRate != nil && rate == 0 {
+		rate = -1 // any, where 0 is the default
 	}
 	s.limits = &telemetry.LimitLog{Log: log, Counts: s.limited, Everyday: everyday}
 	s.http1 = &h1.Server{
-		Handler: s.edge, Name: o.Via,
-		HeadTimeout: o.HeadTimeout, IdleTimeout: o.IdleTimeout, BodyTimeout: o.BodyTimeout, WriteTimeout: o.WriteTimeout,
-		MinRate: o.minRate(), MaxContent: int64(o.MaxBody), MaxConns: o.MaxConns, Limited: s.limits.Note, Log: log, Now: o.now,
+		Handler: s.edge, Name: n.Via,
+		HeadTimeout: timeIn(n.HeadTimeout), IdleTimeout: timeIn(n.IdleTimeout), BodyTimeout: timeIn(n.BodyTimeout), WriteTimeout: timeIn(n.WriteTimeout),
+		MinRate: rate, MaxContent: sizeIn(n.MaxBody), MaxConns: most, Limited: s.limits.Note, Log: log, Now: o.now,
 	}
 	s.server = &listen.Server{
 		Protocols: map[string]func(net.Conn){"http/1.1": s.ServeConn},
 		// h1 answers the connections that are too many; what comes above
 		// that is closed unanswered.
-		MaxConns:      o.MaxConns + o.MaxConns/16 + 64,
-		MaxPerAddress: o.Socket.MaxConnsPerAddress,
+		MaxConns:      most + most/16 + 64,
+		MaxPerAddress: numberIn(n.MaxConnsPerAddress),
 		Limited:       s.limits.Note,
 		Log:           log,
 	}
-	return s, nil
 }
 
-// edgeOptions are what the flags mean to the edge; name is the origin in keys.
-func (s *stack) edgeOptions(o *serveOptions, name string, log *slog.Logger) edge.Options {
-	e := edge.Options{
-		Engine: s.engine, Upstream: s.metrics.Upstream(s.upstream), Origin: name,
-		PreserveHost: o.PreserveHost, KeepQueryOrder: o.NoSortQuery, Passthrough: o.Passthrough,
-		Policy: engine.Policy{
-			Rules: o.rules(), Targets: o.targets(), LockTimeout: o.LockTimeout, LockAge: o.LockAge, ServerTiming: o.ServerTiming,
-			MaxQuery: o.maxQuery(), MaxVariants: o.MaxVariants, MinUses: o.MinUses, IgnoreNoVarySearch: o.IgnoreNoVarySearch,
-			TagFields: o.TagFields.names(), PassTags: o.PassTags,
-			EarlyHints: o.EarlyHints, PassHead: o.PassHead, PassRange: o.PassRange,
-			FetchWhole: o.ColdRange == "whole", ReadAhead: o.readAhead(),
-			ProxyStatus: true,
-			TellKey:     o.TellKey,
-			TellTier:    o.TellTier,
-		},
-		RequestID: o.requestID(), Random: o.random,
-		AdminToken: o.token, Metrics: s.metrics, Log: s.access,
-		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now, Warn: log,
-	}
-	if o.TellNextHop {
-		e.Policy.NextHop = strconv.Quote(s.upstream.Addr) // an address needs no escapes, so that this is a String
-	}
-	for _, rule := range o.DefaultTTL {
-		e.TTLs = append(e.TTLs, edge.TTL{Match: rule.Path, For: rule.TTL})
-	}
-	return e
+// Use has the stack serve by other documents, as they have changed. It tells
+// what is at fault in them.
+func (s *stack) Use(shot *config.Snapshot) ([]config.Fault, error) {
+	plan, faults := s.compiler.Compile(s.edge.Plan(), shot.Node, shot.Sites)
+	return faults, s.edge.Use(plan)
 }
 
 // source is where the metrics read what they do not count themselves.
@@ -131,7 +147,7 @@ func (s *stack) source() telemetry.Source {
 		Objects:     func() int64 { return s.stored().Objects },
 		Bytes:       s.bytes,
 		Evictions:   s.evictions(),
-		Waiters:     s.engine.Stats.Waiting.Load,
+		Waiters:     func() int64 { return s.sum(func(e *engine.Stats) int64 { return e.Waiting.Load() }) },
 		Connections: func() int64 { return int64(s.server.Stats().Open) },
 		Accepted:    func() uint64 { return s.server.Stats().Accepted },
 		Idle:        func() int64 { return int64(s.http1.Stats().Idle) },
@@ -142,9 +158,9 @@ func (s *stack) source() telemetry.Source {
 		Samples:     s.samples,
 
 		UpstreamConns:   s.upstreamConns,
-		UpstreamWaiting: func() int64 { return int64(s.upstream.Stats().Waiting) },
-		UpstreamQueued:  func() uint64 { return s.upstream.Stats().Queued },
-		UpstreamRefused: func() uint64 { return s.upstream.Stats().Refused },
+		UpstreamWaiting: func() int64 { return int64(s.upstreams().Waiting) },
+		UpstreamQueued:  func() uint64 { return s.upstreams().Queued },
+		UpstreamRefused: func() uint64 { return s.upstreams().Refused },
 	}
 }
 
@@ -160,24 +176,55 @@ func (s *stack) refused() (sum uint64) {
 
 // upstreamConns yields the connections to the origin, by state.
 func (s *stack) upstreamConns(yield func(string, int64) bool) {
-	n := s.upstream.Stats()
+	n := s.upstreams()
 	_ = yield("in_use", int64(n.InUse)) && yield("kept", int64(n.Idle))
 }
 
-// stored is what the store holds.
-func (s *stack) stored() store.Stats {
-	st := s.zone.Stats()
-	return st.Total()
+// upstreams are the numbers of all servers that content comes from, added up.
+func (s *stack) upstreams() (sum origin.Stats) {
+	for u := range s.edge.Plan().Upstreams {
+		st := u.Stats()
+		sum.InUse, sum.Idle, sum.Waiting = sum.InUse+st.InUse, sum.Idle+st.Idle, sum.Waiting+st.Waiting
+		sum.Queued, sum.Refused = sum.Queued+st.Queued, sum.Refused+st.Refused
+	}
+	return sum
+}
+
+// sum adds up a number of all engines.
+func (s *stack) sum(of func(*engine.Stats) int64) (n int64) {
+	for i := range s.volumes {
+		n += of(&s.volumes[i].Engine.Stats)
+	}
+	return n
+}
+
+// stored is what the stores hold.
+func (s *stack) stored() (sum store.Stats) {
+	for i := range s.volumes {
+		st := s.volumes[i].Store.Stats()
+		t := st.Total()
+		sum.Objects, sum.Live, sum.Capacity = sum.Objects+t.Objects, sum.Live+t.Live, sum.Capacity+t.Capacity
+		for reason, n := range t.Lost {
+			sum.Lost[reason] += n
+		}
+	}
+	return sum
 }
 
 // bytes yields the bytes that stored responses take, by tier.
 func (s *stack) bytes(yield func(string, int64) bool) {
-	st := s.zone.Stats()
-	if !yield(store.InMemory.String(), st.Memory.Live) || len(st.Disks) == 0 {
-		return
+	var memory, disk int64
+	disks := false
+	for i := range s.volumes {
+		st := s.volumes[i].Store.Stats()
+		memory += st.Memory.Live
+		d := st.Disk()
+		disk += d.Live
+		disks = disks || len(st.Disks) > 0
 	}
-	disk := st.Disk()
-	yield(store.OnDisk.String(), disk.Live)
+	if yield(store.InMemory.String(), memory) && disks {
+		yield(store.OnDisk.String(), disk)
+	}
 }
 
 // evictions yields the records that the store lost, by reason.
@@ -204,7 +251,9 @@ func (s *stack) Drain() {
 // Close ends what is left and frees everything.
 func (s *stack) Close() error {
 	s.http1.Close()
-	s.engine.Cancel() // handlers wait for fetches
+	for i := range s.volumes {
+		s.volumes[i].Engine.Cancel() // handlers wait for fetches
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), unwind)
 	defer cancel()
 	// A connection that does not end may still read from the store.
@@ -215,9 +264,18 @@ func (s *stack) Close() error {
 }
 
 // free frees everything but connections, of which none is left.
-func (s *stack) free() error {
-	s.engine.Close()
-	return errors.Join(s.upstream.Close(), s.access.Close(), s.zone.Close())
+func (s *stack) free() (err error) {
+	for i := range s.volumes {
+		s.volumes[i].Engine.Close()
+	}
+	if s.edge != nil {
+		err = s.edge.Plan().Close()
+	}
+	err = errors.Join(err, s.access.Close())
+	for i := range s.volumes {
+		err = errors.Join(err, s.volumes[i].Store.Close())
+	}
+	return err
 }
 
 // stats are what /__admin/stats shows.
@@ -241,11 +299,17 @@ type stats struct {
 // Stats looks at the counts.
 func (s *stack) Stats() stats {
 	v := s.stored()
-	return stats{
-		Totals: s.metrics.Totals(), Objects: v.Objects, Bytes: v.Live, Capacity: v.Capacity,
-		Waiting: s.engine.Stats.Waiting.Load(), Open: s.server.Stats().Open,
-		Fetches: s.engine.Stats.Fetches.Load(), Refreshes: s.engine.Stats.Refreshes.Load(), Passes: s.engine.Stats.Passes.Load(),
-		Deposed: s.engine.Stats.Deposed.Load(), Refused: s.engine.Stats.Refused.Load(),
-		Variants: s.engine.Stats.Variants.Load(), TooTagged: s.engine.Stats.TooTagged.Load(),
+	t := stats{Totals: s.metrics.Totals(), Objects: v.Objects, Bytes: v.Live, Capacity: v.Capacity, Open: s.server.Stats().Open}
+	for i := range s.volumes {
+		e := &s.volumes[i].Engine.Stats
+		t.Waiting += e.Waiting.Load()
+		t.Fetches += e.Fetches.Load()
+		t.Refreshes += e.Refreshes.Load()
+		t.Passes += e.Passes.Load()
+		t.Deposed += e.Deposed.Load()
+		t.Refused += e.Refused.Load()
+		t.Variants += e.Variants.Load()
+		t.TooTagged += e.TooTagged.Load()
 	}
+	return t
 }

@@ -175,42 +175,44 @@ func (s *stack) families() []telemetry.Family {
 
 // samples emits what families shows.
 func (s *stack) samples(emit telemetry.Emit) {
-	n, st := len(storeMetrics), s.zone.Stats()
-	for _, v := range volumesOf(s.zone.Name(), &st) {
-		labels := []string{v.zone, v.tier.String(), v.name}
-		for i := range storeMetrics {
-			if value, ok := storeMetrics[i].of(&v); ok {
-				emit(i, value, labels...)
-			}
+	n := len(storeMetrics)
+	for i := range s.volumes {
+		zone := s.volumes[i].Store
+		st := zone.Stats()
+		for _, v := range volumesOf(zone.Name(), &st) {
+			v.sample(emit)
 		}
-		for reason, count := range lost(&v) {
-			emit(n, float64(count), append(labels, reason)...)
-		}
-		for reason, count := range refusals(&v) {
-			emit(n+1, float64(count), append(labels, reason)...)
-		}
-		for way, count := range reads(&v) {
-			emit(n+2, float64(count), append(labels, way)...)
-		}
+		emit(n+3, float64(st.Purges), zone.Name())
+		emit(n+4, float64(st.Bans), zone.Name())
+		emit(n+6, float64(st.Pending), zone.Name())
+		emit(n+7, float64(st.Sweeps), zone.Name())
+		emit(n+8, float64(st.Promoted), zone.Name())
+		emit(n+9, float64(st.Offered), zone.Name(), "taken")
+		emit(n+9, float64(st.Unwanted), zone.Name(), "refused")
+		emit(n+9, float64(st.Unasked), zone.Name(), "dropped")
 	}
-	emit(n+3, float64(st.Purges), s.zone.Name())
-	emit(n+4, float64(st.Bans), s.zone.Name())
-	s.purgeSamples(n+5, emit, &st)
+	for kind := range engine.NumPurgeKinds {
+		emit(n+5, float64(s.sum(func(e *engine.Stats) int64 { return e.Purges[kind].Hard.Load() })), engine.PurgeKind(kind).String(), "hard")
+		emit(n+5, float64(s.sum(func(e *engine.Stats) int64 { return e.Purges[kind].Soft.Load() })), engine.PurgeKind(kind).String(), "soft")
+	}
+	emit(n+10, float64(s.sum(func(e *engine.Stats) int64 { return e.TooTagged.Load() })))
 }
 
-// purgeSamples emits what families shows of purges and of what goes between
-// tiers, from family n on.
-func (s *stack) purgeSamples(n int, emit telemetry.Emit, st *store.ZoneStats) {
-	for kind := range engine.NumPurgeKinds {
-		counts := &s.engine.Stats.Purges[kind]
-		emit(n, float64(counts.Hard.Load()), engine.PurgeKind(kind).String(), "hard")
-		emit(n, float64(counts.Soft.Load()), engine.PurgeKind(kind).String(), "soft")
+// sample emits a volume's numbers.
+func (v *volumeStats) sample(emit telemetry.Emit) {
+	n, labels := len(storeMetrics), []string{v.zone, v.tier.String(), v.name}
+	for i := range storeMetrics {
+		if value, ok := storeMetrics[i].of(v); ok {
+			emit(i, value, labels...)
+		}
 	}
-	emit(n+1, float64(st.Pending), s.zone.Name())
-	emit(n+2, float64(st.Sweeps), s.zone.Name())
-	emit(n+3, float64(st.Promoted), s.zone.Name())
-	emit(n+4, float64(st.Offered), s.zone.Name(), "taken")
-	emit(n+4, float64(st.Unwanted), s.zone.Name(), "refused")
-	emit(n+4, float64(st.Unasked), s.zone.Name(), "dropped")
-	emit(n+5, float64(s.engine.Stats.TooTagged.Load()))
+	for reason, count := range lost(v) {
+		emit(n, float64(count), append(labels, reason)...)
+	}
+	for reason, count := range refusals(v) {
+		emit(n+1, float64(count), append(labels, reason)...)
+	}
+	for way, count := range reads(v) {
+		emit(n+2, float64(count), append(labels, way)...)
+	}
 }

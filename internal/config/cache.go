@@ -66,6 +66,9 @@ type Semantics struct {
 	ColdRange string `json:"coldRange,omitzero" is:"one of segments whole" default:"segments"`
 	// ReadAhead is how far a large object is fetched ahead of its reader. Default 8M.
 	ReadAhead *Size `json:"readAhead,omitzero" default:"8M"`
+	// StoreForValidation stores what nothing gives freshness to and can be
+	// validated. Without it such responses are stored only with heuristics.
+	StoreForValidation bool `json:"storeForValidation,omitzero"`
 	// NoStoreSetCookie stores no response with Set-Cookie.
 	NoStoreSetCookie bool `json:"noStoreSetCookie,omitzero"`
 	// IgnoreNoVarySearch has responses answer for their own URL alone.

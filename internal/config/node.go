@@ -23,9 +23,9 @@ type Node struct {
 
 // A NodeCache is where a node stores.
 type NodeCache struct {
-	// Memory is for all zones in memory together; default MEMORY_CACHE_SIZE of
-	// the environment, or 256M.
-	Memory *Size `json:"memory,omitzero" is:"positive"`
+	// Memory is for all zones in memory together; 0 is none, where there are
+	// volumes. Default MEMORY_CACHE_SIZE of the environment, or 256M.
+	Memory *Size `json:"memory,omitzero"`
 	// MeanObject is the mean size of stored responses. Default 2K in memory.
 	MeanObject *Size `json:"meanObject,omitzero" is:"positive" default:"2K"`
 	// Volumes are the disks.
@@ -57,6 +57,8 @@ type VolumeDir struct {
 	Path string `json:"path" is:"path"`
 	// Size is how much of it is used.
 	Size Size `json:"size" is:"positive"`
+	// Low is what stays of it when it is full and room is made. Default nearly all.
+	Low *Size `json:"low,omitzero" is:"positive"`
 }
 
 // A ZoneOverride changes a zone on one node.

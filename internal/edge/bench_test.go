@@ -4,14 +4,10 @@ import (
 	"context"
 	"io"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"opencache/internal/engine"
-	"opencache/internal/store"
 	"opencache/internal/telemetry"
 	"opencache/internal/wire"
 )
@@ -22,51 +18,35 @@ const browser = "GET %s HTTP/1.1\r\nHost: cache.test\r\nUser-Agent: Mozilla/5.0 
 	"Accept-Encoding: gzip, deflate, br, zstd\r\nReferer: http://cache.test/index.html\r\n\r\n"
 
 // tenRules are patterns as operators write them; none matches /a/b.
-func tenRules() (rules []TTL) {
-	for _, p := range []string{`\.zip$`, `^/api/v[0-9]+/`, `\.(png|jpe?g|gif|webp)$`, `^/static/.*\.css$`, `^/user/[a-z]+/profile$`,
-		`/thumbs/[0-9]+x[0-9]+/`, `^/download/`, `\.(mp4|webm)(\?|$)`, `^/search\?q=`, `/feed(\.xml)?$`} {
-		rules = append(rules, TTL{Match: regexp.MustCompile(p), For: time.Hour})
-	}
-	return rules
-}
+var tenRules = []string{`\.zip$`, `^/api/v[0-9]+/`, `\.(png|jpe?g|gif|webp)$`, `^/static/.*\.css$`, `^/user/[a-z]+/profile$`,
+	`/thumbs/[0-9]+x[0-9]+/`, `^/download/`, `\.(mp4|webm)(\?|$)`, `^/search\?q=`, `/feed(\.xml)?$`}
 
 func BenchmarkHit(b *testing.B) {
 	for _, tt := range []struct {
 		name, target string
-		rules        []TTL
+		rules        []string
 		log          bool
 	}{
 		{"plain", "/assets/b.css", nil, false},
 		{"log", "/assets/b.css", nil, true},
 		{"query", "/a/b?utm_source=x&page=2&id=123456&lang=en", nil, false},
-		{"rules", "/assets/b.css", tenRules(), false},
-		{"rules+query", "/a/b?utm_source=x&page=2&id=123456&lang=en", tenRules(), false},
+		{"rules", "/assets/b.css", tenRules, false},
+		{"rules+query", "/a/b?utm_source=x&page=2&id=123456&lang=en", tenRules, false},
 	} {
 		b.Run(tt.name, func(b *testing.B) { benchHit(b, tt.target, tt.rules, tt.log) })
 	}
 }
 
-func benchHit(b *testing.B, target string, rules []TTL, logged bool) {
-	volume, err := store.Open(store.ZoneOptions{Memory: 32 << 20})
-	if err != nil {
-		b.Fatal(err)
-	}
-	eng := engine.New(engine.Options{Store: volume})
-	defer func() { eng.Close(); _ = volume.Close() }()
-	o := Options{
-		Engine: eng, Upstream: kilobyte{}, Origin: "http://origin.test", TTLs: rules,
-		Metrics: telemetry.NewMetrics(telemetry.Source{}), Policy: engine.Policy{Rules: DefaultRules()},
-	}
+func benchHit(b *testing.B, target string, rules []string, logged bool) {
+	o := Options{Metrics: telemetry.NewMetrics(telemetry.Source{})}
 	if logged {
+		var err error
 		if o.Log, err = telemetry.OpenLog(telemetry.LogOptions{Out: io.Discard, Queue: 64 << 20}); err != nil {
 			b.Fatal(err)
 		}
 		defer func() { _ = o.Log.Close() }()
 	}
-	e, err := New(o)
-	if err != nil {
-		b.Fatal(err)
-	}
+	e := newEdge(b, o, kilobyte{}, serveLike{ttls: rules}.site())
 	var r wire.Request
 	head := strings.Replace(browser, "%s", target, 1)
 	if n, err := wire.ParseRequest(&r, []byte(head), wire.Limits{}); err != nil || n != len(head) {

@@ -1,11 +1,15 @@
 // Package edge is the way of a request above the cache: a row of stages, each
-// of which may answer. It turns what operators say (which origin, which
-// paths pass, how long what keeps) into the engine's keys and policies, and
-// answers the project's own paths. It knows no rule of HTTP caching (rfc9111)
-// and no connection (h1).
+// of which may answer. It compiles documents to a Plan, by which it finds the
+// engine's keys and policies for a request, and answers the project's own
+// paths. It knows no rule of HTTP caching (rfc9111) and no connection (h1).
 //
-//	e, err := edge.New(edge.Options{Engine: eng, Upstream: pool, Origin: "http://origin.example"})
+//	c := edge.Compiler{Volumes: volumes}
+//	plan, faults := c.Compile(nil, node, sites)
+//	e, err := edge.New(edge.Options{Plan: plan, Volumes: volumes})
 //	server := h1.Server{Handler: e}
+//	…
+//	plan, faults = c.Compile(plan, node, sites)
+//	e.Use(plan) // requests under way end by the plan that they began with
 //
 // The list of stages and the reason for each one's place: stages.go.
 package edge
@@ -16,41 +20,22 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"regexp"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"opencache/internal/engine"
-	"opencache/internal/rfc9111"
+	"opencache/internal/expr"
 	"opencache/internal/telemetry"
 	"opencache/internal/wire"
 )
 
-// A TTL is the freshness lifetime of 200 responses that carry none, for paths
-// (with their query) that match.
-type TTL struct {
-	Match *regexp.Regexp // nil: all
-	For   time.Duration
-}
-
 // Options are what an Edge is made of.
 type Options struct {
-	Engine   *engine.Engine
-	Upstream wire.Exchanger
-	// Origin is what keys begin with: the upstream's scheme, authority and
-	// base path.
-	Origin string
-	// PreserveHost says that the upstream sees the client's Host: keys then
-	// have it in place of Origin's authority.
-	PreserveHost bool
-	// KeepQueryOrder keys the query as it came; otherwise its parameters are
-	// sorted by name, those of the same name in their order.
-	KeepQueryOrder bool
-	TTLs           []TTL            // the first that matches counts
-	Passthrough    []*regexp.Regexp // paths that are never cached
-	Policy         engine.Policy    // what all requests share; Upstream and what concerns keys is set by New
+	// Plan is the first one; Use takes others.
+	Plan *Plan
+	// Volumes are those that plans store in.
+	Volumes []Volume
 	// AdminToken allows purging and admin paths to whoever bears it, beside
 	// direct clients on this machine. Empty: those only.
 	AdminToken string
@@ -62,11 +47,11 @@ type Options struct {
 	Stats func() any
 	// Draining makes health answers say 503, so that balancers look elsewhere.
 	Draining *atomic.Bool
-	// RequestID says what X-Request-ID holds; zero: a new id for each request.
-	RequestID RequestID
-	// Memo is how many routes are remembered, about 450 bytes each; 0: 4096,
+	// Memo is how many routes are remembered, about 600 bytes each; 0: 4096,
 	// below 0: none.
 	Memo int
+	// POP, Server and Build are what expressions call so, as for the Compiler.
+	POP, Server, Build string
 	// Warn is where failures of the upstream are told, one a second at most
 	// with the number of those left out; nil: nowhere.
 	Warn   *slog.Logger
@@ -76,15 +61,14 @@ type Options struct {
 
 // An Edge answers requests: a wire.Handler.
 type Edge struct {
-	o        Options
-	origin   origin
-	policies []engine.Policy // one for each of o.TTLs, then those for the rest and for o.Passthrough
-	patterns bool            // a target is matched against
-	snapshot uint64          // of what routes depend on: the number of this configuration
-	memo     *memo           // nil: nothing is remembered
-	clock    bool            // o.Now is the system's
-	visits   sync.Pool
+	o      Options
+	plan   atomic.Pointer[Plan]
+	node   nodeValues
+	memo   *memo // nil: nothing is remembered
+	clock  bool  // o.Now is the system's
+	visits sync.Pool
 
+	using  sync.Mutex   // held by Use
 	warned atomic.Int64 // when a failure was told last, Unix seconds
 	untold atomic.Int64 // failures since then
 }
@@ -93,8 +77,8 @@ var _ wire.Handler = (*Edge)(nil)
 
 // New returns an Edge.
 func New(o Options) (*Edge, error) {
-	if o.Engine == nil || o.Upstream == nil || o.Origin == "" {
-		return nil, errors.New("edge: Engine, Upstream and Origin are needed")
+	if o.Plan == nil || len(o.Volumes) == 0 {
+		return nil, errors.New("edge: Plan and Volumes are needed")
 	}
 	clock := o.Now == nil
 	if clock {
@@ -103,38 +87,43 @@ func New(o Options) (*Edge, error) {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	o.Policy.Upstream = newUpstream(&o)
-	e := &Edge{o: o, origin: parseOrigin(o.Origin), clock: clock, snapshot: 1, patterns: len(o.Passthrough) > 0}
-	o.Policy.KeyOf = e.keyOf
-	for _, t := range slices.Concat(o.TTLs, []TTL{{}}) {
-		p := o.Policy
-		if t.For > 0 {
-			p.Rules.DefaultTTL = int64(t.For / time.Second)
-		}
-		e.policies = append(e.policies, p)
-		e.patterns = e.patterns || t.Match != nil
-	}
-	bypass := o.Policy
-	bypass.Bypass = true
-	e.policies = append(e.policies, bypass)
-	if o.Memo >= 0 && (e.patterns || !o.KeepQueryOrder) {
+	e := &Edge{o: o, clock: clock, node: nodeValues{o.POP, o.Server, o.Build}}
+	if o.Memo >= 0 {
 		e.memo = newMemo(cmp.Or(o.Memo, memoSlots))
 	}
-	e.visits.New = func() any { return &visit{e: e} }
-	return e, nil
+	e.visits.New = func() any {
+		v := &visit{e: e}
+		v.node = &e.node
+		return v
+	}
+	return e, e.Use(o.Plan)
 }
 
-// DefaultRules are the rules of the one-line mode where RFC 9111 leaves a
-// choice: heuristic freshness, and stale responses when the upstream fails.
-func DefaultRules() rfc9111.Policy {
-	return rfc9111.Policy{Heuristic: 10, HeuristicMax: 86400, StaleIfError: 86400}
+// Use has requests that come from now on answered by p. Servers that only the
+// plan before has are closed when their last exchange ends, and what is stored
+// for zones that only that one has is dropped. The error says which zones have
+// no account of their own; they are used without a limit.
+func (e *Edge) Use(p *Plan) error {
+	e.using.Lock()
+	defer e.using.Unlock()
+	was := e.plan.Load()
+	faults := p.apply(was)
+	e.plan.Store(p)
+	if was != nil && was != p {
+		p.dropGone(was)
+		p.closeGone(was)
+	}
+	return errors.Join(faults...)
 }
+
+// Plan returns the plan in use.
+func (e *Edge) Plan() *Plan { return e.plan.Load() }
 
 // Serve answers r: it walks the stages until one has answered.
 func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 	v := e.visits.Get().(*visit)
-	v.r, v.p, v.outcome = r, p, engine.Outcome{}
-	v.key, v.start = v.key[:0], e.o.Now()
+	v.r, v.p, v.outcome, v.plan = r, p, engine.Outcome{}, e.plan.Load()
+	v.key, v.start, v.to.Origin = v.key[:0], e.o.Now(), 0
 	for i := range stages {
 		if stages[i].do(v) {
 			break
@@ -144,24 +133,30 @@ func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 		v.warn()
 	}
 	v.record()
-	v.r, v.p = nil, nil
+	v.r, v.p, v.plan, v.site, v.choice, v.to.Policy = nil, nil, nil, nil, nil, nil
 	e.visits.Put(v)
 }
 
 // A visit is one request on its way through the stages. It is pooled.
 type visit struct {
+	values
 	e       *Edge
-	r       *wire.Request
 	p       *wire.Reply
-	start   time.Time
-	id      []byte // what X-Request-ID says
+	plan    *Plan
+	choice  *choice // nil: none was made
 	key     []byte
-	target  []byte // path and query as they go upstream
-	decoded []byte // and as patterns see them
-	order   []param
+	host    []byte  // where hostOf works
+	target  []byte  // path and query as they go upstream
+	decoded []byte  // and as patterns see them
+	uri     []byte  // the path as routes see it
+	ext     []byte  // its extension
+	shown   []byte  // the key as the log tells it
 	found   routing // in the memo
-	to      engine.Route
-	outcome engine.Outcome
+
+	// Of visits that purge: that one host of the site is meant, or every one.
+	hostOnly, everyHost bool
+
+	to engine.Route
 }
 
 // took is how long the request has taken so far.
@@ -205,6 +200,8 @@ func (v *visit) record() {
 		o.Metrics.Observe(&rec)
 	}
 	if o.Log != nil { // what only the log has a use for
+		v.shown = expr.AppendPlainKey(v.shown[:0], v.key)
+		rec.Key, rec.Origin = v.shown, 0
 		rec.Remote, rec.MethodText, rec.RequestID = v.r.Remote, v.r.MethodText(), v.id
 		rec.Host, rec.Target = v.r.Authority(), v.r.Target()
 		rec.UserAgent, rec.Referer = v.r.Get(wire.UserAgent), v.r.Get(wire.Referer)

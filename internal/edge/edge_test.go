@@ -3,28 +3,14 @@ package edge
 import (
 	"bytes"
 	"net/netip"
-	"strings"
 	"testing"
 
 	"opencache/internal/wire"
 )
 
-// at returns a visit of a request with the given head lines.
-func at(t testing.TB, o Options, head string) *visit {
-	t.Helper()
-	if o.Origin == "" {
-		o.Origin = "http://origin.test/base"
-	}
-	head = strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n"
-	r := &wire.Request{}
-	if n, err := wire.ParseRequest(r, []byte(head), wire.Limits{}); err != nil || n != len(head) {
-		t.Fatalf("request %q: %d, %v", head, n, err)
-	}
-	return &visit{e: &Edge{o: o}, r: r, p: &wire.Reply{}}
-}
-
 func TestCacheKey(t *testing.T) {
-	const base = "http://origin.test/base"
+	const base = testOrigin
+	e := newEdge(t, Options{}, kilobyte{}, serveLike{}.site())
 	tests := []struct{ name, target, want string }{
 		{"plain", "/a", base + "/a"},
 		{"query", "/a?x=1", base + "/a?x=1"},
@@ -42,9 +28,8 @@ func TestCacheKey(t *testing.T) {
 		{"absolute form without path", "http://other.test", base + "/"},
 	}
 	for _, tt := range tests {
-		v := at(t, Options{}, "GET "+tt.target+" HTTP/1.1\nHost: cache.test")
-		v.cleanTarget()
-		if got := string(v.cacheKey()); got != tt.want {
+		v := at(t, e, "GET "+tt.target+" HTTP/1.1\nHost: cache.test")
+		if got := v.routed(); got != tt.want {
 			t.Errorf("%s: %s: got %q, want %q", tt.name, tt.target, got, tt.want)
 		}
 		if sent, want := string(v.r.Target()), tt.want[len(base):]; len(sent) != len(want) || sent[0] != '/' {
@@ -54,13 +39,14 @@ func TestCacheKey(t *testing.T) {
 }
 
 func TestMatched(t *testing.T) {
+	e := newEdge(t, Options{}, kilobyte{}, serveLike{}.site())
 	for target, want := range map[string]string{
 		"/api/me?x=%61":   "/api/me?x=%61",
 		"/%61p%69/me?x=1": "/api/me?x=1",
 		"/a%2Fb%2e%7E%20": "/a%2Fb.~%20",
 		"/%41?%41":        "/A?%41",
 	} {
-		if got := string(at(t, Options{}, "GET "+target+" HTTP/1.1\nHost: h").matched()); got != want {
+		if got := string(at(t, e, "GET "+target+" HTTP/1.1\nHost: h").matched()); got != want {
 			t.Errorf("%s: got %q, want %q", target, got, want)
 		}
 	}
@@ -69,14 +55,14 @@ func TestMatched(t *testing.T) {
 func TestCacheKeyOptions(t *testing.T) {
 	head := "GET /a?b&a HTTP/1.1\nHost: WWW.Cache.Test:8080"
 	for _, tt := range []struct {
-		o    Options
+		o    serveLike
 		want string
 	}{
-		{Options{PreserveHost: true}, "http://www.cache.test:8080/a?a&b"},
-		{Options{PreserveHost: true, KeepQueryOrder: true}, "http://www.cache.test:8080/a?b&a"},
-		{Options{KeepQueryOrder: true}, "http://origin.test/base/a?b&a"},
+		{serveLike{preserve: true}, "http://www.cache.test:8080/a?a&b"},
+		{serveLike{preserve: true, keepOrder: true}, "http://www.cache.test:8080/a?b&a"},
+		{serveLike{keepOrder: true}, "http://origin.test/base/a?b&a"},
 	} {
-		if got := string(at(t, tt.o, head).cacheKey()); got != tt.want {
+		if got := at(t, newEdge(t, Options{}, kilobyte{}, tt.o.site()), head).routed(); got != tt.want {
 			t.Errorf("%+v: got %q, want %q", tt.o, got, tt.want)
 		}
 	}
@@ -101,14 +87,15 @@ func TestTrusted(t *testing.T) {
 		{"wrong token", "192.0.2.7", "\nAuthorization: Bearer x", false},
 		{"part of the token", "192.0.2.7", "\nAuthorization: Bearer " + token[:5], false},
 	}
+	e := newEdge(t, Options{AdminToken: token}, kilobyte{}, serveLike{}.site())
 	for _, tt := range tests {
-		v := at(t, Options{AdminToken: token}, "PURGE / HTTP/1.1\nHost: h"+tt.fields)
+		v := at(t, e, "PURGE / HTTP/1.1\nHost: h"+tt.fields)
 		v.r.Remote = netip.AddrPortFrom(netip.MustParseAddr(tt.from), 1)
 		if got := v.trusted(); got != tt.want {
 			t.Errorf("%s: got %t, want %t", tt.name, got, tt.want)
 		}
 	}
-	v := at(t, Options{}, "PURGE / HTTP/1.1\nHost: h\nAuthorization: Bearer ")
+	v := at(t, newEdge(t, Options{}, kilobyte{}, serveLike{}.site()), "PURGE / HTTP/1.1\nHost: h\nAuthorization: Bearer ")
 	v.r.Remote = netip.MustParseAddrPort("192.0.2.7:1")
 	if v.trusted() {
 		t.Error("an empty token is no token")
@@ -116,6 +103,7 @@ func TestTrusted(t *testing.T) {
 }
 
 func TestMaxForwards(t *testing.T) {
+	e := newEdge(t, Options{}, kilobyte{}, serveLike{}.site())
 	for _, tt := range []struct {
 		value, left string
 		may         bool
@@ -124,7 +112,7 @@ func TestMaxForwards(t *testing.T) {
 		if tt.value != "" {
 			head += "\nMax-Forwards: " + tt.value
 		}
-		v := at(t, Options{}, head)
+		v := at(t, e, head)
 		if got, left := v.mayForward(), v.r.Get(wire.MaxForwards); got != tt.may || !bytes.Equal(left, []byte(tt.left)) {
 			t.Errorf("Max-Forwards %q: got %t and %q, want %t and %q", tt.value, got, left, tt.may, tt.left)
 		}

@@ -22,8 +22,9 @@ func FuzzCacheKey(f *testing.F) {
 		f.Add("http://h/a", "https://h/a", "g", "g", options)
 		f.Add("http://h?a&b", "/?b&a", "h", "h", options)
 	}
+	edges := fourEdges(f)
 	f.Fuzz(func(t *testing.T, a, b, hostA, hostB string, options uint8) {
-		o := Options{Origin: "http://o/base", KeepQueryOrder: options&1 != 0, PreserveHost: options&2 != 0}
+		o := edges[options%4]
 		one, two := keyed(o, a, hostA), keyed(o, b, hostB)
 		if one == nil || two == nil {
 			return
@@ -33,21 +34,32 @@ func FuzzCacheKey(f *testing.F) {
 		}
 		if got, want := bytes.Equal(one.key, two.key), canonical(one) == canonical(two); got != want {
 			t.Errorf("%q of %s (sent as %q) and %q of %s (sent as %q), %+v: keys %q and %q: the same is %v, want %v",
-				a, hostA, one.r.Target(), b, hostB, two.r.Target(), o, one.key, two.key, got, want)
+				a, hostA, one.r.Target(), b, hostB, two.r.Target(), likeOf(o), one.key, two.key, got, want)
 		}
 	})
 }
 
-// keyed is a visit whose key was made; nil when there is no such request.
-func keyed(o Options, target, host string) *visit {
-	r := &wire.Request{}
-	head := "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n"
-	if n, err := wire.ParseRequest(r, []byte(head), wire.Limits{}); err != nil || n != len(head) {
-		return nil
+// fourEdges are edges that keep the order of queries, the client's host, both
+// or neither.
+func fourEdges(t testing.TB) (edges [4]*Edge) {
+	for options := range edges {
+		edges[options] = newEdge(t, Options{}, kilobyte{}, serveLike{keepOrder: options&1 != 0, preserve: options&2 != 0}.site())
 	}
-	v := &visit{e: &Edge{o: o}, r: r, p: &wire.Reply{}}
-	v.cleanTarget()
-	v.cacheKey()
+	return edges
+}
+
+// likeOf says what the site of an edge is like.
+func likeOf(e *Edge) serveLike {
+	key := e.plan.Load().hosts.other.doc.Cache.Global.Key
+	return serveLike{preserve: strings.HasPrefix(key, "$"), keepOrder: strings.HasSuffix(key, "$request_uri")}
+}
+
+// keyed is a visit whose key was made; nil when there is no such request.
+func keyed(e *Edge, target, host string) *visit {
+	v := visitFor(e, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
+	if v != nil {
+		v.routed()
+	}
 	return v
 }
 
@@ -55,16 +67,16 @@ func keyed(o Options, target, host string) *visit {
 // base, and a request for what the key says has the same key.
 func soundKey(t *testing.T, v *visit) {
 	t.Helper()
-	begins := string(v.appendOrigin(nil))
-	rest, ok := strings.CutPrefix(string(v.key), begins+"/")
-	if !ok || strings.ContainsAny(string(v.key), " \r\n\x00#") {
+	begins, shown := shownKey(v.key[:v.to.Origin]), shownKey(v.key)
+	rest, ok := strings.CutPrefix(shown, begins+"/")
+	if !ok || begins == "" || strings.ContainsAny(shown, " \r\n\x00#") {
 		t.Fatalf("%q: key %q, want one below %q", v.r.Target(), v.key, begins)
 	}
 	if wire.HasDots(v.r.Path()) || v.r.Target()[0] != '/' {
 		t.Fatalf("%q is sent with dot segments", v.r.Target())
 	}
-	again := keyed(v.e.o, "/"+rest, string(v.r.Authority()))
-	if again == nil || v.r.Secure != again.r.Secure && v.e.o.PreserveHost {
+	again := keyed(v.e, "/"+rest, string(v.r.Authority()))
+	if again == nil || v.r.Secure != again.r.Secure && likeOf(v.e).preserve {
 		return // what is sent has no absolute form to say https with
 	}
 	if !bytes.Equal(again.key, v.key) {
@@ -77,9 +89,9 @@ func soundKey(t *testing.T, v *visit) {
 
 // canonical is what the key stands for, written in another way than the edge's.
 func canonical(v *visit) string {
-	o := v.e.o
+	o := likeOf(v.e)
 	begins := ""
-	if o.PreserveHost {
+	if o.preserve {
 		scheme, port := "plain ", ":80"
 		if v.r.Secure {
 			scheme, port = "secure ", ":443"
@@ -95,7 +107,7 @@ func canonical(v *visit) string {
 	target := string(v.r.Target())
 	path, query, has := strings.Cut(target, "?")
 	params := strings.Split(query, "&")
-	if !has || o.KeepQueryOrder || len(params) > maxSorted {
+	if !has || o.keepOrder || len(params) > 256 {
 		return begins + target
 	}
 	byName := map[string][]string{}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 
+	"opencache/internal/config"
 	"opencache/internal/wire"
 )
 
@@ -27,7 +28,7 @@ const (
 // identify gives the request its id and tells the client.
 func (v *visit) identify() bool {
 	v.r.ID, v.id = [16]byte{}, v.id[:0]
-	switch v.e.o.RequestID {
+	switch v.plan.requestID {
 	case NoID:
 		return false
 	case KeepID:
@@ -55,29 +56,34 @@ func isID(s []byte) bool {
 	return len(s) > 0 && len(s) <= 128
 }
 
-// An upstream is the one of Options as the edge asks it: it is told the
+// idOf is what a document says of X-Request-ID.
+func idOf(text string) RequestID {
+	return map[string]RequestID{"keep": KeepID, "off": NoID}[text]
+}
+
+// An identified upstream is a pool as the edge asks it: it is told the
 // request's id, and loses the fields that the edge's own replace. It sees only
 // what goes upstream, so that a hit pays nothing for it.
-type upstream struct {
+type identified struct {
 	next wire.Exchanger
 	drop []wire.Name // of responses
 }
 
-var _ wire.Exchanger = (*upstream)(nil)
+var _ wire.Exchanger = (*identified)(nil)
 
-func newUpstream(o *Options) *upstream {
-	u := &upstream{next: o.Upstream}
-	if o.RequestID != NoID {
+func newIdentified(next wire.Exchanger, m *config.Monitoring) *identified {
+	u := &identified{next: next}
+	if idOf(m.RequestID) != NoID {
 		u.drop = append(u.drop, wire.XRequestID)
 	}
-	if o.Policy.ServerTiming {
+	if m.ServerTiming {
 		u.drop = append(u.drop, wire.ServerTiming)
 	}
 	return u
 }
 
 // Exchange implements wire.Exchanger.
-func (u *upstream) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+func (u *identified) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
 	if r.ID != [16]byte{} {
 		var text [32]byte
 		r.Del(wire.XRequestID)

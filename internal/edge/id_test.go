@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"opencache/internal/engine"
+	"opencache/internal/config"
 	"opencache/internal/telemetry"
 	"opencache/internal/wire"
 )
@@ -28,7 +28,7 @@ func TestIsID(t *testing.T) {
 // Ids are of 32 hexadecimal digits, each another one, and a reused request
 // keeps nothing of the one before.
 func TestIdentify(t *testing.T) {
-	v := at(t, Options{Random: rand.Uint64}, "GET / HTTP/1.1\nHost: h\nX-Request-ID: mine")
+	v := at(t, newEdge(t, Options{Random: rand.Uint64}, kilobyte{}, serveLike{}.site()), "GET / HTTP/1.1\nHost: h\nX-Request-ID: mine")
 	form := regexp.MustCompile(`^X-Request-ID: ([0-9a-f]{32})\r\n$`)
 	seen := map[string]bool{}
 	for range 1000 {
@@ -40,7 +40,7 @@ func TestIdentify(t *testing.T) {
 		}
 		seen[string(v.id)] = true
 	}
-	v.e.o.RequestID, v.p.Fields = NoID, v.p.Fields[:0]
+	v.plan.requestID, v.p.Fields = NoID, v.p.Fields[:0]
 	if v.identify(); v.r.ID != [16]byte{} || len(v.id) > 0 || len(v.p.Fields) > 0 {
 		t.Errorf("off: got %x, %q and %q, want nothing", v.r.ID, v.id, v.p.Fields)
 	}
@@ -53,10 +53,10 @@ func TestIDInLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newTwin(t, Options{Origin: "http://o", Log: log}, 1, nil)
-	v := at(t, Options{}, "GET /a HTTP/1.1\nHost: h")
+	e := newEdge(t, Options{Log: log}, kilobyte{}, serveLike{}.site())
+	v := at(t, e, "GET /a HTTP/1.1\nHost: h")
 	p := wire.Reply{Sink: &blackHole{}}
-	w.with.Serve(v.r, &p)
+	e.Serve(v.r, &p)
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -82,19 +82,18 @@ func TestUpstreamFields(t *testing.T) {
 	id := [16]byte{0: 0xab, 15: 0x01}
 	for _, tt := range []struct {
 		name  string
-		o     Options
+		o     config.Monitoring
 		id    [16]byte
 		told  string
 		keeps wire.NameSet
 	}{
-		{"new", Options{}, id, "ab000000000000000000000000000001", wire.NamesOf(wire.ETag, wire.ServerTiming)},
-		{"kept", Options{RequestID: KeepID}, [16]byte{}, "mine", wire.NamesOf(wire.ETag, wire.ServerTiming)},
-		{"off", Options{RequestID: NoID}, [16]byte{}, "mine", wire.NamesOf(wire.ETag, wire.ServerTiming, wire.XRequestID)},
-		{"timing", Options{Policy: engine.Policy{ServerTiming: true}}, id, "ab000000000000000000000000000001", wire.NamesOf(wire.ETag)},
+		{"new", config.Monitoring{}, id, "ab000000000000000000000000000001", wire.NamesOf(wire.ETag, wire.ServerTiming)},
+		{"kept", config.Monitoring{RequestID: "keep"}, [16]byte{}, "mine", wire.NamesOf(wire.ETag, wire.ServerTiming)},
+		{"off", config.Monitoring{RequestID: "off"}, [16]byte{}, "mine", wire.NamesOf(wire.ETag, wire.ServerTiming, wire.XRequestID)},
+		{"timing", config.Monitoring{ServerTiming: true}, id, "ab000000000000000000000000000001", wire.NamesOf(wire.ETag)},
 	} {
 		next := &told{}
-		tt.o.Upstream = next
-		u := newUpstream(&tt.o)
+		u := newIdentified(next, &tt.o)
 		var r wire.Request
 		r.Add(wire.XRequestID, []byte("mine"))
 		r.Add(wire.Accept, []byte("*/*"))

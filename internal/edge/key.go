@@ -2,13 +2,9 @@ package edge
 
 import (
 	"bytes"
-	"slices"
 
 	"opencache/internal/wire"
 )
-
-// A param is one parameter of a query: where it stands and how long its name is.
-type param struct{ text, name []byte }
 
 // cleanTarget removes dot segments from the path (RFC 3986, 6.2.2.3): no
 // request leaves the origin's base path, and what is keyed is what is sent.
@@ -66,76 +62,6 @@ func unhex(b byte) byte {
 // unreserved reports a character that means the same encoded (RFC 3986, 2.3).
 func unreserved(b byte) bool {
 	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '-' || b == '.' || b == '_' || b == '~'
-}
-
-// cacheKey is the key of the target: scheme, authority and path as the origin
-// sees them, and the query. Two targets that an origin may tell apart have two
-// keys, but for the order of parameters of different names, and for what means
-// the same in an authority: case and a default port (RFC 9110, 4.2.3).
-func (v *visit) cacheKey() []byte {
-	k := append(v.beginKey(), v.r.Path()...)
-	if query, ok := v.r.Query(); ok {
-		k = append(k, '?')
-		if v.sorts() {
-			k = v.appendSorted(k, query)
-		} else {
-			k = append(k, query...)
-		}
-	}
-	v.key = k
-	return k
-}
-
-// beginKey begins the key.
-func (v *visit) beginKey() []byte {
-	k := v.appendOrigin(v.key[:0])
-	v.to.Origin = len(k)
-	return k
-}
-
-// appendOrigin appends what the key begins with.
-func (v *visit) appendOrigin(k []byte) []byte {
-	switch {
-	case !v.e.o.PreserveHost:
-		return append(k, v.e.o.Origin...)
-	case v.r.Secure:
-		k = append(k, "https://"...)
-	default:
-		k = append(k, "http://"...)
-	}
-	return appendLower(k, wire.TrimPort(v.r.Authority(), v.r.Secure))
-}
-
-// sorts reports whether the query's parameters are sorted for the key.
-func (v *visit) sorts() bool {
-	query, ok := v.r.Query()
-	return ok && !v.e.o.KeepQueryOrder && bytes.IndexByte(query, '&') >= 0
-}
-
-// maxSorted bounds the parameters that are sorted; a query with more keeps
-// its order, which costs hits and no correctness.
-const maxSorted = 256
-
-// appendSorted appends the parameters of query sorted by name, stable.
-func (v *visit) appendSorted(dst, query []byte) []byte {
-	v.order = v.order[:0]
-	for rest, more := query, true; more; {
-		var text []byte
-		text, rest, more = bytes.Cut(rest, []byte{'&'})
-		name, _, _ := bytes.Cut(text, []byte{'='})
-		if len(v.order) == maxSorted {
-			return append(dst, query...)
-		}
-		v.order = append(v.order, param{text, name})
-	}
-	slices.SortStableFunc(v.order, func(a, b param) int { return bytes.Compare(a.name, b.name) })
-	for i, p := range v.order {
-		if i > 0 {
-			dst = append(dst, '&')
-		}
-		dst = append(dst, p.text...)
-	}
-	return dst
 }
 
 func appendLower(dst, s []byte) []byte {

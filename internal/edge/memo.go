@@ -7,13 +7,14 @@ import (
 	"sync/atomic"
 
 	"opencache/internal/store"
+	"opencache/internal/wire"
 )
 
 // A memo remembers which policy and which key requests were routed to, so that
 // what is asked for often is not matched and sorted again. It has a fixed size
 // and no pointers, and allocates nothing once it is made.
 //
-// Whatever a route depends on is in a place, or it must not be remembered: a
+// Whatever a route depends on is in a spot, or it must not be remembered: a
 // policy chosen by the client's address, a cookie or chance is not.
 //
 // Any goroutine may read and write. A slot is a sequence lock: its writer makes
@@ -31,34 +32,37 @@ const (
 	memoSlots = 4096 // by default
 	memoWays  = 4
 	memoText  = 384 // bytes of a slot's text
-	placeMax  = 256 // of host and target together
+	spotMax   = 256 // of host and target together
 	doors     = 4   // for each slot
 )
 
-// A slot is what is remembered of one place. Its phases: empty (seq 0), being
+// A slot is what is remembered of one spot. Its phases: empty (seq 0), being
 // written (odd), readable (even).
 type slot struct {
-	seq      atomic.Uint32
-	asked    atomic.Uint32 // found since its set was last swept
-	hash     atomic.Uint64 // of the place
-	snapshot atomic.Uint64
-	shape    atomic.Uint64 // sizes, policy number, scheme: shapeOf
-	key      [2]atomic.Uint64
-	text     [memoText / 8]atomic.Uint64 // host, target, tail, each padded
+	seq    atomic.Uint32
+	asked  atomic.Uint32 // found since its set was last swept
+	hash   atomic.Uint64 // of the spot
+	number atomic.Uint64
+	shape  atomic.Uint64 // sizes, scheme, method, the choice's number: shapeOf
+	key    [2]atomic.Uint64
+	text   [memoText / 8]atomic.Uint64 // host, target, key, each padded
 }
 
-// A place is where a request goes, before it is routed.
-type place struct {
-	snapshot     uint64 // of the configuration that routes it
+// A spot is where a request goes, before it is routed.
+type spot struct {
+	number       uint64 // of the site's compiled form, which routes it
 	secure       bool
-	host, target []byte // host is empty where no route depends on it
+	method       wire.Method // where routes depend on it, else OtherMethod
+	host, target []byte
 }
 
-// A routing is what became of a place.
+// A routing is what became of a spot.
 type routing struct {
-	policy int
+	choice int
 	hash   store.Hash // of the whole key
-	tail   []byte     // path and query as the key has them; empty: as the target
+	origin int        // engine.Route.Origin
+	key    []byte
+	tail   bool // the target is behind key
 }
 
 // newMemo returns a memo of n slots or a few more.
@@ -70,10 +74,10 @@ func newMemo(n int) *memo {
 	}
 }
 
-// fits reports whether a place can be remembered.
-func (p *place) fits() bool { return len(p.host)+len(p.target) <= placeMax }
+// fits reports whether a spot can be remembered.
+func (p *spot) fits() bool { return len(p.host)+len(p.target) <= spotMax }
 
-func (m *memo) hash(p *place) uint64 {
+func (m *memo) hash(p *spot) uint64 {
 	h := maphash.Bytes(m.seed, p.target)
 	if len(p.host) > 0 {
 		h = bits.RotateLeft64(h, 23) ^ maphash.Bytes(m.seed, p.host)
@@ -81,35 +85,41 @@ func (m *memo) hash(p *place) uint64 {
 	return h
 }
 
-// shapeOf packs what a slot holds beside text and hashes.
-func shapeOf(p *place, r *routing) uint64 {
-	s := uint64(len(p.host)) | uint64(len(p.target))<<16 | uint64(len(r.tail))<<32 | uint64(r.policy)<<48
+// shapeOf packs what a slot holds beside text and hashes: of the spot 10 bits
+// for the host's length, 10 for the target's, 1 for the scheme and 5 for the
+// method; of the routing 10 for the key's length, 1 for its tail, 10 for the
+// origin's and 17 for the choice.
+func shapeOf(p *spot, r *routing) uint64 {
+	s := uint64(len(p.host)) | uint64(len(p.target))<<10 | uint64(p.method)<<21 | uint64(len(r.key))<<26 | uint64(r.origin)<<37 | uint64(r.choice)<<47
 	if p.secure {
-		s |= 1 << 15
+		s |= 1 << 20
+	}
+	if r.tail {
+		s |= 1 << 36
 	}
 	return s
 }
 
-const placeShape = 1<<32 - 1 // the part of a shape that is the place's
+const spotShape = 1<<26 - 1 // the part of a shape that is the spot's
 
-// find fills r with what is remembered of p, whose hash is h; r's tail is used
+// find fills r with what is remembered of p, whose hash is h; r's key is used
 // again.
-func (m *memo) find(p *place, h uint64, r *routing) bool {
+func (m *memo) find(p *spot, h uint64, r *routing) bool {
 	want := shapeOf(p, &routing{})
 	set := m.set(h)
 	for i := range set {
 		s := &set[i]
 		seq := s.seq.Load()
-		if seq&1 != 0 || s.hash.Load() != h || s.snapshot.Load() != p.snapshot {
+		if seq&1 != 0 || s.hash.Load() != h || s.number.Load() != p.number {
 			continue
 		}
 		shape := s.shape.Load()
-		if shape&placeShape != want || !s.holds(p) {
+		if shape&spotShape != want || !s.holds(p) {
 			continue
 		}
-		r.policy = int(shape >> 48)
+		r.choice, r.origin, r.tail = int(shape>>47), int(shape>>37&0x3ff), shape>>36&1 != 0
 		r.hash = store.Hash{s.key[0].Load(), s.key[1].Load()}
-		r.tail = s.appendTail(r.tail[:0], p, int(shape>>32&0xffff))
+		r.key = s.appendKey(r.key[:0], p, int(shape>>26&0x3ff))
 		if s.seq.Load() != seq {
 			return false // it is being written: as good as forgotten
 		}
@@ -126,7 +136,7 @@ func (m *memo) set(h uint64) []slot {
 	return m.slots[i : i+memoWays : i+memoWays]
 }
 
-// seen reports whether the place with hash h was seen before, as far as is
+// seen reports whether the spot with hash h was seen before, as far as is
 // remembered, and remembers it.
 func (m *memo) seen(h uint64) bool {
 	d := &m.door[h%uint64(len(m.door))]
@@ -140,34 +150,34 @@ func (m *memo) seen(h uint64) bool {
 
 // keep remembers that p, whose hash is h, was routed to r, in place of what its
 // set has not been asked for.
-func (m *memo) keep(p *place, h uint64, r *routing) {
-	if !p.fits() || words(p.host)+words(p.target)+words(r.tail) > memoText/8 || r.policy > 0xffff {
+func (m *memo) keep(p *spot, h uint64, r *routing) {
+	if !p.fits() || words(p.host)+words(p.target)+words(r.key) > memoText/8 || r.choice >= 1<<17 || r.origin >= 1<<10 {
 		return
 	}
-	s := m.victim(h, p.snapshot)
+	s := m.victim(h, p.number)
 	seq := s.seq.Load()
 	if seq&1 != 0 || !s.seq.CompareAndSwap(seq, seq+1) {
 		return // somebody else writes here
 	}
 	s.hash.Store(h)
-	s.snapshot.Store(p.snapshot)
+	s.number.Store(p.number)
 	s.shape.Store(shapeOf(p, r))
 	s.key[0].Store(r.hash[0])
 	s.key[1].Store(r.hash[1])
 	at := s.put(0, p.host)
 	at = s.put(at, p.target)
-	s.put(at, r.tail)
+	s.put(at, r.key)
 	s.asked.Store(0)
 	s.seq.Store(seq + 2)
 }
 
 // victim chooses the slot to be written: one that is of no use any more, else
 // one that was not found lately.
-func (m *memo) victim(h, snapshot uint64) *slot {
+func (m *memo) victim(h, number uint64) *slot {
 	set := m.set(h)
 	first := int(h >> 62) // so that not always the same one goes
 	for i := range set {
-		if s := &set[i]; s.seq.Load() == 0 || s.snapshot.Load() != snapshot {
+		if s := &set[i]; s.seq.Load() == 0 || s.number.Load() != number {
 			return s
 		}
 	}
@@ -205,7 +215,7 @@ func (s *slot) put(at int, b []byte) int {
 }
 
 // holds reports whether the text is p's.
-func (s *slot) holds(p *place) bool {
+func (s *slot) holds(p *spot) bool {
 	at, ok := s.equal(0, p.host)
 	if ok {
 		_, ok = s.equal(at, p.target)
@@ -223,8 +233,8 @@ func (s *slot) equal(at int, b []byte) (int, bool) {
 	return at, true
 }
 
-// appendTail appends the n bytes behind p in the text.
-func (s *slot) appendTail(dst []byte, p *place, n int) []byte {
+// appendKey appends the n bytes behind p in the text.
+func (s *slot) appendKey(dst []byte, p *spot, n int) []byte {
 	from := len(dst)
 	for at := words(p.host) + words(p.target); len(dst) < from+n && at < len(s.text); at++ {
 		dst = binary.LittleEndian.AppendUint64(dst, s.text[at].Load())

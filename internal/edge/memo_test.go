@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"opencache/internal/engine"
+	"opencache/internal/config"
 	"opencache/internal/store"
 	"opencache/internal/wire"
 )
@@ -18,67 +16,48 @@ import (
 // A twin is an edge with a memo and the same without.
 type twin struct{ with, without *Edge }
 
-// newEngine returns an engine with a small store.
-func newEngine(t testing.TB) *engine.Engine {
+// newTwin returns edges of a site, with shared as the memo of the one.
+func newTwin(t testing.TB, l serveLike, last uint64, shared *memo) twin {
 	t.Helper()
-	volume, err := store.Open(store.ZoneOptions{Memory: 8 << 20, Heap: true})
-	if err != nil {
-		t.Fatal(err)
+	v := newVolume(t)
+	c := Compiler{Volumes: []Volume{v}, Count: func(wire.Exchanger) wire.Exchanger { return kilobyte{} }}
+	p, faults := c.Compile(&Plan{last: last}, nil, []*config.Site{l.site()})
+	if len(faults) > 0 {
+		t.Fatal(faults)
 	}
-	eng := engine.New(engine.Options{Store: volume})
-	t.Cleanup(func() { eng.Close(); _ = volume.Close() })
-	return eng
-}
-
-// newTwin returns edges of configuration number n, with shared as the memo of
-// the one.
-func newTwin(t testing.TB, o Options, n uint64, shared *memo) twin {
-	t.Helper()
-	if o.Engine == nil {
-		o.Engine = newEngine(t)
-	}
-	o.Upstream, o.Memo = kilobyte{}, -1
 	var w twin
 	for _, e := range []**Edge{&w.with, &w.without} {
 		var err error
-		if *e, err = New(o); err != nil {
+		if *e, err = New(Options{Volumes: []Volume{v}, Plan: p, Memo: -1}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.with.memo, w.with.snapshot = shared, n
+	w.with.memo = shared
 	return w
 }
 
 // compare routes a request by both and reports whether the memo knew it.
 func (w twin) compare(t testing.TB, head string) bool {
 	t.Helper()
-	route := func(e *Edge) (*visit, int) {
-		r := &wire.Request{}
-		if n, err := wire.ParseRequest(r, []byte(head), wire.Limits{}); err != nil || n != len(head) {
-			return nil, 0
+	route := func(e *Edge) *visit {
+		v := visitFor(e, head)
+		if v == nil {
+			return nil
 		}
-		r.Secure = strings.HasSuffix(head, "X-Secure: 1\r\n\r\n")
-		v := &visit{e: e, r: r, p: &wire.Reply{}}
-		v.cleanTarget()
+		v.r.Secure = strings.HasSuffix(head, "X-Secure: 1\r\n\r\n")
 		v.route()
-		for i := range e.policies {
-			if v.to.Policy == &e.policies[i] {
-				return v, i
-			}
-		}
-		t.Fatalf("%q: policy of no edge", head)
-		return nil, 0
+		return v
 	}
-	got, gotPolicy := route(w.with)
-	want, wantPolicy := route(w.without)
+	got, want := route(w.with), route(w.without)
 	if got == nil {
 		return false
 	}
-	if gotPolicy != wantPolicy || !bytes.Equal(got.to.Key, want.to.Key) || !bytes.Equal(got.key, want.key) {
-		t.Fatalf("%q: with a memo got policy %d and key %q, without %d and %q", head, gotPolicy, got.to.Key, wantPolicy, want.to.Key)
+	if got.choice != want.choice || !bytes.Equal(got.to.Key, want.to.Key) || !bytes.Equal(got.key, want.key) || got.to.Origin != want.to.Origin {
+		t.Fatalf("%q: with a memo got rule %q, key %q and origin %d, without %q, %q and %d",
+			head, got.choice.rule.id, got.to.Key, got.to.Origin, want.choice.rule.id, want.to.Key, want.to.Origin)
 	}
 	known := got.to.Hash != store.Hash{}
-	if known && got.to.Hash != w.with.o.Engine.Hash(want.to.Key) {
+	if known && got.to.Hash != w.with.o.Volumes[0].Engine.Hash(want.to.Key) {
 		t.Fatalf("%q: hash of another key than %q", head, want.to.Key)
 	}
 	return known
@@ -97,24 +76,23 @@ func pick(rnd *rand.Rand, from []string) string { return from[rnd.IntN(len(from)
 // A route that is remembered is the one that would be found, for any rules and
 // whatever other configurations have left in the same memo.
 func TestMemoChangesNothing(t *testing.T) {
-	eng := newEngine(t)
 	for seed := range uint64(12) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		shared := newMemo(1 + rnd.IntN(40))
 		var twins []twin
 		for n := range uint64(4) {
-			o := Options{Engine: eng, Origin: "http://origin.test/base", PreserveHost: rnd.IntN(2) == 0, KeepQueryOrder: rnd.IntN(4) == 0}
+			l := serveLike{preserve: rnd.IntN(2) == 0, keepOrder: rnd.IntN(4) == 0}
 			for range rnd.IntN(4) {
-				rule := TTL{For: time.Duration(1+rnd.IntN(9)) * time.Hour}
+				rule := ""
 				if rnd.IntN(8) > 0 {
-					rule.Match = regexp.MustCompile(pick(rnd, rules))
+					rule = pick(rnd, rules)
 				}
-				o.TTLs = append(o.TTLs, rule)
+				l.ttls = append(l.ttls, rule)
 			}
 			for range rnd.IntN(3) {
-				o.Passthrough = append(o.Passthrough, regexp.MustCompile(pick(rnd, rules)))
+				l.pass = append(l.pass, pick(rnd, rules))
 			}
-			twins = append(twins, newTwin(t, o, n+1, shared))
+			twins = append(twins, newTwin(t, l, n, shared))
 		}
 		now, known := 0, 0
 		for range 1500 {
@@ -140,12 +118,9 @@ func FuzzMemo(f *testing.F) {
 	f.Add("/a?b=1&a=2", "/a?a=2&b=1", "h")
 	f.Add("/a?x=1&x=2", "/a?x=2&x=1", "H")
 	f.Add("/aaaaaaa", "/aaaaaaa%00", "hhhhhhhh")
-	f.Add("/"+strings.Repeat("a", placeMax-1), "/"+strings.Repeat("a", placeMax), "")
+	f.Add("/"+strings.Repeat("a", spotMax-1), "/"+strings.Repeat("a", spotMax), "")
 	shared := newMemo(8)
-	w := newTwin(f, Options{
-		Origin: "http://o", PreserveHost: true, TTLs: []TTL{{Match: regexp.MustCompile(`[ab]\?`), For: time.Hour}},
-		Passthrough: []*regexp.Regexp{regexp.MustCompile(`x=2&`)},
-	}, 7, shared)
+	w := newTwin(f, serveLike{preserve: true, ttls: []string{`[ab]\?`}, pass: []string{`x=2&`}}, 7, shared)
 	f.Fuzz(func(t *testing.T, a, b, host string) {
 		for range 3 {
 			for _, target := range []string{a, b} {
@@ -158,9 +133,9 @@ func FuzzMemo(f *testing.F) {
 // It takes the second sight to be remembered, and the number of the
 // configuration to be found.
 func TestMemoLife(t *testing.T) {
-	w := newTwin(t, Options{Origin: "http://o", TTLs: []TTL{{Match: regexp.MustCompile("a"), For: time.Hour}}}, 1, newMemo(64))
+	w := newTwin(t, serveLike{ttls: []string{"a"}}, 0, newMemo(64))
 	head := "GET /a?y&x HTTP/1.1\r\nHost: h\r\n\r\n"
-	p, found := place{snapshot: 1, target: []byte("/a?y&x")}, routing{}
+	p, found := spot{number: 1, target: []byte("/a?y&x"), host: []byte("h")}, routing{}
 	m := w.with.memo
 	for sight, want := range []bool{false, true, true} {
 		w.compare(t, head)
@@ -168,12 +143,13 @@ func TestMemoLife(t *testing.T) {
 			t.Errorf("after sight %d: got %t, want %t", sight+1, got, want)
 		}
 	}
-	if got := string(found.tail); got != "/a?x&y" || found.policy != 0 {
-		t.Errorf("remembered: got policy %d and tail %q, want 0 and %q", found.policy, got, "/a?x&y")
+	if got := shownKey(found.key); got != testOrigin+"/a?x&y" || found.choice != 0 || found.tail {
+		t.Errorf("remembered: got choice %d and key %q, tail %v, want 0 and %q", found.choice, got, found.tail, testOrigin+"/a?x&y")
 	}
-	for _, other := range []place{
-		{snapshot: 2, target: p.target}, {snapshot: 1, target: p.target, secure: true},
-		{snapshot: 1, target: p.target, host: []byte("h")}, {snapshot: 1, target: []byte("/a?y&")},
+	for _, other := range []spot{
+		{number: 2, target: p.target, host: p.host}, {number: 1, target: p.target, host: p.host, secure: true},
+		{number: 1, target: p.target, host: []byte("g")}, {number: 1, target: []byte("/a?y&"), host: p.host},
+		{number: 1, target: p.target, host: p.host, method: wire.POST},
 	} {
 		if m.find(&other, m.hash(&p), &found) {
 			t.Errorf("%+v: found, and was never seen", other)
@@ -184,17 +160,17 @@ func TestMemoLife(t *testing.T) {
 // What is asked for all the time is not displaced by what comes by twice.
 func TestMemoKeepsWhatIsHot(t *testing.T) {
 	m := newMemo(256)
-	hot := place{snapshot: 1, target: []byte("/hot")}
+	hot := spot{number: 1, target: []byte("/hot")}
 	h := m.hash(&hot)
-	m.keep(&hot, h, &routing{policy: 3})
+	m.keep(&hot, h, &routing{choice: 3})
 	lost := 0
 	for i := range 20_000 {
 		var r routing
 		if !m.find(&hot, h, &r) {
 			lost++
-			m.keep(&hot, h, &routing{policy: 3})
+			m.keep(&hot, h, &routing{choice: 3})
 		}
-		p := place{snapshot: 1, target: fmt.Appendf(nil, "/once/%d", i)}
+		p := spot{number: 1, target: fmt.Appendf(nil, "/once/%d", i)}
 		m.keep(&p, m.hash(&p), &routing{})
 	}
 	if lost > 0 {
@@ -205,10 +181,10 @@ func TestMemoKeepsWhatIsHot(t *testing.T) {
 // Writers and readers of one slot's set never see a mixture.
 func TestMemoNeverTears(t *testing.T) {
 	m := newMemo(memoWays)
-	routingOf := func(p *place) routing {
+	routingOf := func(p *spot) routing {
 		return routing{
-			policy: int(p.target[1]), hash: store.Hash{uint64(p.target[1]), uint64(p.target[1])},
-			tail: bytes.Repeat(p.target[1:2], 40+int(p.target[1]-'a')),
+			choice: int(p.target[1]), hash: store.Hash{uint64(p.target[1]), uint64(p.target[1])},
+			key: bytes.Repeat(p.target[1:2], 40+int(p.target[1]-'a')),
 		}
 	}
 	var group sync.WaitGroup
@@ -218,7 +194,7 @@ func TestMemoNeverTears(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(uint64(g), 2))
 			var r routing
 			for range 20_000 {
-				p := place{snapshot: 1, target: []byte{'/', byte('a' + rnd.IntN(12))}}
+				p := spot{number: 1, target: []byte{'/', byte('a' + rnd.IntN(12))}}
 				const h = 1 // all are in one set, and all have the same hash
 				if !m.find(&p, h, &r) {
 					want := routingOf(&p)
@@ -226,8 +202,8 @@ func TestMemoNeverTears(t *testing.T) {
 					continue
 				}
 				found[g]++
-				if want := routingOf(&p); r.policy != want.policy || r.hash != want.hash || !bytes.Equal(r.tail, want.tail) {
-					t.Errorf("%s: got %d %v %q, want %d %v %q", p.target, r.policy, r.hash, r.tail, want.policy, want.hash, want.tail)
+				if want := routingOf(&p); r.choice != want.choice || r.hash != want.hash || !bytes.Equal(r.key, want.key) {
+					t.Errorf("%s: got %d %v %q, want %d %v %q", p.target, r.choice, r.hash, r.key, want.choice, want.hash, want.key)
 					return
 				}
 			}

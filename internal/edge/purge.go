@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"opencache/internal/engine"
+	"opencache/internal/expr"
 	"opencache/internal/store"
 	"opencache/internal/wire"
 )
@@ -23,20 +25,21 @@ const (
 // nothing that it names is used for a request that comes later.
 type Purge struct {
 	// URLs are what clients ask for: http[s]://host/path?query, or
-	// /path?query where the host is no part of keys. All variants of each go.
-	// One that ends in * is a prefix.
+	// /path?query where one site answers for every host and none is a part of
+	// its keys. All variants of each go, and what conditions, cookies and fields
+	// have kept apart where the key tells. One that ends in * is a prefix.
 	URLs []string
 	Tags []string
 	// Prefix is what URLs begin with, in the same forms.
 	Prefix string
 	// Pattern is a regular expression (RE2) on path and query.
 	Pattern string
-	// Site is a host, or http[s]://host: which of both schemes is meant when
-	// it is left out. Where the host is no part of keys there is one site, the
-	// origin. Empty: all sites; tags need one where there are several.
+	// Site is a host, or http[s]://host, or a site's id: all of its hosts. Where
+	// the host is no part of keys there is one site. Empty: all sites; tags need
+	// one where there are several.
 	Site string
-	Zone bool // everything
-	Soft bool // what is hit stays, to be validated before it is used
+	Zone string // all that is stored in zones of that name
+	Soft bool   // what is hit stays, to be validated before it is used
 }
 
 // A Purged is what became of a Purge.
@@ -91,10 +94,17 @@ func (p *Purged) Tell() PurgeAnswer {
 	return a
 }
 
+// A ban is what is dropped from a volume.
+type ban struct {
+	engine.Ban
+	on     *Volume
+	choice *choice // whose keys it is of; nil: all
+}
+
 // Purge does what p says, all of it or, with an error that says what is wrong
 // with it, nothing.
 func (e *Edge) Purge(p *Purge) (done Purged, err error) {
-	var bans []engine.Ban
+	var bans []ban
 	switch done.Kind, err = p.Kind(); {
 	case err != nil:
 	case done.Kind == engine.ByURL:
@@ -111,10 +121,10 @@ func (e *Edge) Purge(p *Purge) (done Purged, err error) {
 	return done, nil
 }
 
-func (e *Edge) ban(bans []engine.Ban, done *Purged) {
+func (e *Edge) ban(bans []ban, done *Purged) {
 	for i := range bans {
-		b := e.o.Engine.Ban(&bans[i])
-		done.banned, done.Seq = append(done.banned, b), b.Seq
+		b := bans[i].on.Engine.Ban(&bans[i].Ban)
+		done.banned, done.Seq = append(done.banned, b), max(done.Seq, b.Seq)
 	}
 }
 
@@ -126,7 +136,7 @@ func (p *Purge) Kind() (k engine.PurgeKind, err error) {
 		ok   bool
 	}{
 		{engine.ByURL, len(p.URLs) > 0}, {engine.ByTag, len(p.Tags) > 0}, {engine.ByPrefix, p.Prefix != ""},
-		{engine.ByPattern, p.Pattern != ""}, {engine.ByZone, p.Zone},
+		{engine.ByPattern, p.Pattern != ""}, {engine.ByZone, p.Zone != ""},
 	} {
 		if named.ok {
 			kinds = append(kinds, named.kind)
@@ -156,68 +166,153 @@ func (p *Purge) Kind() (k engine.PurgeKind, err error) {
 
 // purgeURLs purges each of the URLs, when all of them are some.
 func (e *Edge) purgeURLs(p *Purge) (done Purged, err error) {
-	keys, bans := make([][]byte, len(p.URLs)), make([][]engine.Ban, len(p.URLs))
+	keys, bans := make([][]stored, len(p.URLs)), make([][]ban, len(p.URLs))
 	for i, url := range p.URLs {
 		if prefix, wild := strings.CutSuffix(url, "*"); wild {
 			bans[i], err = e.prefixBans(&Purge{Prefix: prefix, Soft: p.Soft})
 		} else {
-			keys[i], err = e.keyNamed(url)
+			keys[i], err = e.storedFor(url)
 		}
 		if err != nil {
 			return Purged{}, err
 		}
 	}
 	done.Kind, done.Found = engine.ByURL, make([]bool, len(p.URLs))
-	for i, key := range keys {
-		if key != nil {
-			done.Found[i] = e.o.Engine.Purge(key, p.Soft)
+	for i := range p.URLs {
+		for _, k := range keys[i] {
+			done.Found[i] = k.purge(p.Soft, &done) || done.Found[i]
 		}
 		e.ban(bans[i], &done)
 	}
-	done.Seq = e.o.Engine.Seq()
+	for i := range e.o.Volumes {
+		done.Seq = max(done.Seq, e.o.Volumes[i].Engine.Seq())
+	}
 	return done, nil
 }
 
-// keyNamed is the key of a URL: that of a request for it, however it is spelt.
-func (e *Edge) keyNamed(url string) ([]byte, error) {
+// stored is where responses for a URL lie: under a key, or under all that
+// begin with it.
+type stored struct {
+	on      *Volume
+	account []byte
+	key     []byte
+	begins  bool
+}
+
+// purge drops what lies there and reports whether something did.
+func (s *stored) purge(soft bool, done *Purged) bool {
+	if !s.begins {
+		return s.on.Engine.Purge(s.key, soft)
+	}
+	b := s.on.Engine.Ban(&engine.Ban{Site: s.account, Prefix: s.key, Soft: soft})
+	done.banned = append(done.banned, b)
+	return false // it is counted with the rest
+}
+
+// storedFor finds where responses for a URL may lie: that of a request for it,
+// however it is spelt.
+func (e *Edge) storedFor(url string) ([]stored, error) {
 	v, err := e.visitTo(url)
 	if err != nil {
 		return nil, err
 	}
-	v.cleanTarget()
-	return v.cacheKey(), nil
+	return v.stored(), nil
 }
 
-// visitTo is a visit with the target that a URL names.
-func (e *Edge) visitTo(url string) (*visit, error) {
+// stored finds where responses for the visit's URL may lie, whatever else the
+// request that brought them said: by each rule that its route can have.
+func (v *visit) stored() (list []stored) {
+	route, _, _ := v.site.at.find(v.path())
+	if route < 0 {
+		return nil
+	}
+	for i := range v.site.rules {
+		ch := v.site.choices[v.site.choice(route, i)]
+		if ch == nil || ch.key == nil {
+			continue
+		}
+		v.choice, v.passes = ch, ch.policy.Pass
+		key, reach := ch.key.AppendURL(nil, &v.values)
+		s := stored{account: []byte(ch.zone.account), key: key, begins: reach != expr.Exact}
+		if slices.ContainsFunc(list, func(o stored) bool { return bytes.Equal(o.key, key) && o.begins == s.begins }) {
+			continue
+		}
+		on := ch.zone.volumes
+		if !s.begins {
+			on = []*Volume{ch.zone.on(key)}
+		}
+		for _, s.on = range on {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// visitTo is a visit with the site and the target that a URL names.
+func (e *Edge) visitTo(url string) (*visit, error) { return e.plan.Load().visitTo(url) }
+
+func (p *Plan) visitTo(url string) (*visit, error) {
+	s := p.hosts.other
 	relative := strings.HasPrefix(url, "/")
-	switch {
-	case strings.ContainsAny(url, " \t\r\n"):
-		return nil, fmt.Errorf("URL %q: whitespace in it: expected it encoded, as %%20", url)
-	case relative && e.o.PreserveHost:
+	if relative && (s == nil || s.byHost() || len(p.sites) > 1) {
 		return nil, fmt.Errorf("URL %q: its host is missing, which is a part of keys here: expected http[s]://host/path", url)
+	}
+	v, err := visitOf(url)
+	if err != nil {
+		return nil, err
+	}
+	v.plan = p
+	if v.site = s; !relative {
+		host, _ := hostOf(v.r.Authority(), nil)
+		v.site = p.hosts.find(host)
+	}
+	if v.site == nil {
+		return nil, fmt.Errorf("URL %q: no site answers for this host", url)
+	}
+	return v, nil
+}
+
+// visitOf is a visit with the target that a URL names, of no site yet.
+func visitOf(url string) (*visit, error) {
+	if strings.ContainsAny(url, " \t\r\n") {
+		return nil, fmt.Errorf("URL %q: whitespace in it: expected it encoded, as %%20", url)
 	}
 	r := new(wire.Request)
 	head := []byte("PURGE " + url + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if n, err := wire.ParseRequest(r, head, wire.Limits{}); err != nil || n != len(head) {
 		return nil, fmt.Errorf("URL %q: expected http[s]://host/path, as clients send it: ASCII, the rest encoded, no fragment", url)
 	}
-	return &visit{e: e, r: r}, nil
+	r.SetMethod(wire.GET)
+	v := &visit{}
+	v.r = r
+	v.cleanTarget()
+	return v, nil
+}
+
+// byHost reports whether the host is a part of a site's keys.
+func (s *site) byHost() bool {
+	for _, ch := range s.choices {
+		if ch != nil && ch.key != nil && ch.key.Depends()&expr.OnHost != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // prefixBans are what drops the URLs that begin with p.Prefix.
-func (e *Edge) prefixBans(p *Purge) ([]engine.Ban, error) {
+func (e *Edge) prefixBans(p *Purge) (bans []ban, err error) {
 	if strings.HasPrefix(p.Prefix, "/") {
-		sites, err := e.sites(p.Site)
-		if err == nil && len(sites) == 0 {
+		visits, err := e.visitsOf(p.Site)
+		if err == nil && len(visits) == 0 {
 			err = fmt.Errorf("prefix %q: its host is missing, which is a part of keys here: expected http[s]://host/path, or a site", p.Prefix)
 		}
 		if err == nil {
 			err = validPrefix(p.Prefix, p.Prefix)
 		}
-		bans := make([]engine.Ban, len(sites))
-		for i, site := range sites {
-			bans[i] = engine.Ban{Site: site, Prefix: append(bytes.Clone(site), p.Prefix...), Soft: p.Soft}
+		for _, v := range visits {
+			if err == nil {
+				bans, err = v.prefixBans(bans, p.Prefix, p.Soft)
+			}
 		}
 		return bans, err
 	}
@@ -237,8 +332,43 @@ func (e *Edge) prefixBans(p *Purge) ([]engine.Ban, error) {
 	if err := validPrefix(p.Prefix, path); err != nil {
 		return nil, err
 	}
-	site := v.beginKey()
-	return []engine.Ban{{Site: site, Prefix: append(bytes.Clone(site), path...), Soft: p.Soft}}, nil
+	return v.prefixBans(nil, path, p.Soft)
+}
+
+// prefixBans appends what drops the URLs of the visit's host and scheme that
+// begin with path, by each key that the site's rules make.
+func (v *visit) prefixBans(bans []ban, path string, soft bool) ([]ban, error) {
+	v.r.SetTarget([]byte(path))
+	begun := len(bans)
+	for _, ch := range v.site.choices {
+		if ch == nil || ch.key == nil {
+			continue
+		}
+		v.passes = ch.policy.Pass
+		prefix, ok := ch.key.AppendPrefix(nil, &v.values)
+		if !ok {
+			return nil, fmt.Errorf("prefix %q: key %s of site %s does not begin as URLs do: expected a purge of URLs, tags or the site", path, ch.key, v.site.doc.ID)
+		}
+		if slices.ContainsFunc(bans[begun:], func(b ban) bool { return bytes.Equal(b.Prefix, prefix) }) {
+			continue
+		}
+		for _, on := range ch.zone.volumes {
+			bans = append(bans, ban{engine.Ban{Site: v.account(ch), Prefix: prefix, Soft: soft}, on, ch})
+		}
+	}
+	return bans, nil
+}
+
+// account is what the store has the responses under that the visit's request
+// would bring by a choice.
+func (v *visit) account(ch *choice) []byte {
+	if ch.zone.account != "" {
+		return []byte(ch.zone.account)
+	}
+	w := visit{choice: ch}
+	w.r, w.site = v.r, v.site
+	w.makeKey()
+	return bytes.Clone(w.key[:w.to.Origin])
 }
 
 // validPrefix refuses what no key begins with: then a purge would be said to
@@ -254,86 +384,217 @@ func validPrefix(whole, path string) error {
 	return nil
 }
 
-// siteBans are what drops tags, a pattern, a site or everything.
-func (e *Edge) siteBans(p *Purge, kind engine.PurgeKind) ([]engine.Ban, error) {
-	ban := engine.Ban{Tags: p.Tags, Soft: p.Soft}
+// siteBans are what drops tags, a pattern, a site or a zone.
+func (e *Edge) siteBans(p *Purge, kind engine.PurgeKind) ([]ban, error) {
 	if kind == engine.ByZone {
-		return []engine.Ban{ban}, nil
+		return e.zoneBans(p)
 	}
-	sites, err := e.sites(p.Site)
+	visits, err := e.visitsOf(p.Site)
 	if err != nil {
 		return nil, err
 	}
-	if kind == engine.ByPattern {
-		if ban.Pattern, err = e.pattern(p.Pattern); err != nil {
-			return nil, err
-		}
-		if len(sites) == 0 {
-			return []engine.Ban{ban}, nil
-		}
-	}
-	if len(sites) == 0 {
+	if len(visits) == 0 && kind == engine.ByTag {
 		return nil, errors.New("tags: each host has its own here: expected a site")
 	}
-	bans := make([]engine.Ban, len(sites))
-	for i, site := range sites {
-		bans[i] = ban
-		bans[i].Site = site
+	if len(visits) == 0 {
+		if visits, err = e.everySite(); err != nil {
+			return nil, err
+		}
+	}
+	var bans []ban
+	for _, v := range visits {
+		if bans, err = v.siteBans(bans, p, kind); err != nil {
+			return nil, err
+		}
 	}
 	return bans, nil
 }
 
-// pattern compiles an expression on path and query.
-func (e *Edge) pattern(expr string) (*store.Pattern, error) {
-	if rest := strings.TrimPrefix(expr, "^"); strings.HasPrefix(rest, "http://") || strings.HasPrefix(rest, "https://") || strings.HasPrefix(rest, "https?://") {
-		return nil, fmt.Errorf("pattern %q: it is matched against path and query alone: expected one without scheme and host, and the host as site", expr)
+// mostSites bounds the sites that a purge of all sites is made of.
+const mostSites = 256
+
+// everySite is a visit to each site of the plan; of sites whose hosts have
+// accounts of their own, one for all of them.
+func (e *Edge) everySite() (visits []*visit, err error) {
+	p := e.plan.Load()
+	if len(p.sites) > mostSites {
+		return nil, fmt.Errorf("%d sites: expected a site", len(p.sites))
 	}
-	slash := 3 // of http://host/
-	if !e.o.PreserveHost {
-		slash = strings.Count(e.o.Origin, "/") + 1
+	for _, s := range p.sites {
+		v, err := visitOf("http://localhost/")
+		if err != nil {
+			return nil, err
+		}
+		v.plan, v.site, v.everyHost = p, s, true
+		visits = append(visits, v)
 	}
-	p, err := store.NewPattern(expr, slash)
+	return visits, nil
+}
+
+// siteBans appends what drops p's tags or pattern of the visit's site, or all
+// of it.
+func (v *visit) siteBans(bans []ban, p *Purge, kind engine.PurgeKind) ([]ban, error) {
+	if kind == engine.BySite && v.hostOnly {
+		if all, err := v.prefixBans(bans, "/", p.Soft); err == nil {
+			return all, nil
+		} // its keys do not tell hosts apart: all of the site goes
+	}
+	begun := len(bans)
+	for _, ch := range v.site.choices {
+		if ch == nil || ch.key == nil {
+			continue
+		}
+		b := engine.Ban{Tags: p.Tags, Soft: p.Soft}
+		if !v.everyHost || ch.zone.account != "" {
+			b.Site = v.account(ch)
+		}
+		if kind == engine.ByPattern {
+			var err error
+			if b.Pattern, err = v.pattern(ch, p.Pattern); err != nil {
+				return nil, err
+			}
+		}
+		if slices.ContainsFunc(bans[begun:], func(o ban) bool {
+			return bytes.Equal(o.Site, b.Site) && (kind != engine.ByPattern || o.choice.key.String() == ch.key.String())
+		}) {
+			continue
+		}
+		for _, on := range ch.zone.volumes {
+			bans = append(bans, ban{b, on, ch})
+		}
+	}
+	return bans, nil
+}
+
+// zoneBans are what drops all that is stored in zones of a name.
+func (e *Edge) zoneBans(p *Purge) (bans []ban, err error) {
+	plan := e.plan.Load()
+	seen := map[account]bool{}
+	known := false
+	for _, s := range plan.sites {
+		for _, z := range s.zones {
+			if z.doc.Name != p.Zone {
+				continue
+			}
+			known = true
+			for _, on := range z.volumes {
+				a := account{on, z.account}
+				if !seen[a] {
+					bans = append(bans, ban{engine.Ban{Site: []byte(z.account), Soft: p.Soft}, on, nil})
+				}
+				seen[a] = true
+			}
+		}
+	}
+	if !known {
+		return nil, fmt.Errorf("zone %q: expected one that a site has: %s", p.Zone, strings.Join(plan.zoneNames(), ", "))
+	}
+	return bans, nil
+}
+
+// zoneNames are the names of zones, some of them where there are many.
+func (p *Plan) zoneNames() (names []string) {
+	for _, s := range p.sites {
+		for _, z := range s.zones {
+			if !slices.Contains(names, z.doc.Name) && len(names) < 20 {
+				names = append(names, z.doc.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// pattern compiles an expression on path and query of the keys of a choice.
+func (v *visit) pattern(ch *choice, text string) (*store.Pattern, error) {
+	if rest := strings.TrimPrefix(text, "^"); strings.HasPrefix(rest, "http://") || strings.HasPrefix(rest, "https://") || strings.HasPrefix(rest, "https?://") {
+		return nil, fmt.Errorf("pattern %q: it is matched against path and query alone: expected one without scheme and host, and the host as site", text)
+	}
+	if !ch.rooted {
+		return nil, fmt.Errorf("pattern %q: key %s of site %s does not end as URLs do: expected a purge of URLs, tags or the site", text, ch.key, v.site.doc.ID)
+	}
+	w := visit{choice: ch}
+	w.r, w.site = v.r, v.site
+	w.makeKey()
+	p, err := store.NewPattern(text, bytes.Count(w.key[:w.to.Origin], []byte{'/'})+1)
 	var fault *store.PatternError
 	if errors.As(err, &fault) {
-		return nil, fmt.Errorf("pattern %q: %w", expr, err)
+		return nil, fmt.Errorf("pattern %q: %w", text, err)
 	}
 	return p, err
 }
 
-// sites are what the keys of the sites begin with that a name means; none
-// where the name is empty and there are several.
-func (e *Edge) sites(name string) ([][]byte, error) {
-	if !e.o.PreserveHost {
-		host := string(e.origin.authority)
-		if name == "" || strings.EqualFold(name, e.o.Origin) || strings.EqualFold(name, host) {
-			return [][]byte{[]byte(e.o.Origin)}, nil
+// visitsOf are visits to the site that a name means, one for each scheme that
+// it leaves open; none where the name is empty and there are several sites.
+func (e *Edge) visitsOf(name string) ([]*visit, error) {
+	p := e.plan.Load()
+	if only := p.only(); only != nil && !only.byHost() {
+		if name == "" || name == only.doc.ID || only.answersTo(name) {
+			v, err := visitOf("http://localhost/")
+			if err != nil {
+				return nil, err
+			}
+			v.plan, v.site = p, only
+			return []*visit{v}, nil
 		}
-		return nil, fmt.Errorf("site %q: this cache has one: expected %s, or none", name, host)
+		return nil, fmt.Errorf("site %q: this cache has one: expected %s, or none", name, only.origin())
 	}
 	if name == "" {
 		return nil, nil
 	}
-	if strings.Contains(name, "://") {
-		site, err := e.site(name, name)
-		return [][]byte{site}, err
-	}
-	var sites [][]byte
-	for _, scheme := range []string{"http://", "https://"} {
-		site, err := e.site(name, scheme+name)
-		if err != nil {
-			return nil, err
+	if s := p.sites[name]; s != nil && !s.perHost() {
+		v, err := visitOf("http://localhost/")
+		if err == nil {
+			v.plan, v.site = p, s
 		}
-		sites = append(sites, site)
+		return []*visit{v}, err
 	}
-	return sites, nil
+	urls := []string{name}
+	if !strings.Contains(name, "://") {
+		urls = []string{"http://" + name, "https://" + name}
+	}
+	var visits []*visit
+	for _, url := range urls {
+		_, host, _ := strings.Cut(url, "://")
+		v, err := p.visitTo(url)
+		if err != nil || host == "" || strings.ContainsAny(host, "/?#") {
+			return nil, fmt.Errorf("site %q: expected host[:port], or http[s]://host[:port], or the id of a site", name)
+		}
+		v.hostOnly = true
+		visits = append(visits, v)
+	}
+	return visits, nil
 }
 
-// site is what keys of a host begin with.
-func (e *Edge) site(name, url string) ([]byte, error) {
-	_, host, _ := strings.Cut(url, "://")
-	v, err := e.visitTo(url)
-	if err != nil || host == "" || strings.ContainsAny(host, "/?#") {
-		return nil, fmt.Errorf("site %q: expected host[:port], or http[s]://host[:port]", name)
+// only is the plan's site when there is just one; else nil.
+func (p *Plan) only() *site {
+	if len(p.sites) != 1 {
+		return nil
 	}
-	return v.beginKey(), nil
+	for _, s := range p.sites {
+		return s
+	}
+	return nil
+}
+
+// perHost reports whether the hosts of the site have accounts of their own.
+func (s *site) perHost() bool {
+	return slices.ContainsFunc(s.zones, func(z *zone) bool { return z.account == "" })
+}
+
+// origin is the authority that the site's content comes from.
+func (s *site) origin() string {
+	if len(s.pools) == 0 {
+		return s.doc.ID
+	}
+	return s.pools[0].servers[0].Host
+}
+
+// answersTo reports whether a name is one of the site's origin.
+func (s *site) answersTo(name string) bool {
+	if len(s.pools) == 0 {
+		return false
+	}
+	o := s.pools[0].servers[0]
+	return strings.EqualFold(name, o.Host) || strings.EqualFold(name, o.Scheme+"://"+o.Host+o.Base)
 }

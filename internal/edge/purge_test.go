@@ -15,13 +15,18 @@ func FuzzPurgeURL(f *testing.F) {
 			f.Add(url, options)
 		}
 	}
+	edges := fourEdges(f)
 	f.Fuzz(func(t *testing.T, url string, options uint8) {
-		o := Options{Origin: "http://o/base", KeepQueryOrder: options&1 != 0, PreserveHost: options&2 != 0}
-		e := &Edge{o: o, origin: parseOrigin(o.Origin)}
-		key, err := e.keyNamed(url)
+		e := edges[options%4]
+		o := likeOf(e)
+		var key []byte
+		found, err := e.storedFor(url)
 		if err == nil {
-			v := keyed(o, url, "other")
-			if v == nil || !bytes.Equal(v.key, key) {
+			v := keyed(e, url, "other")
+			if len(found) != 1 || found[0].begins {
+				t.Fatalf("%q, %+v: got %+v, want one key", url, o, found)
+			}
+			if key = found[0].key; v == nil || !bytes.Equal(v.key, key) {
 				t.Fatalf("%q, %+v: got key %q, a request for it has another or is none", url, o, key)
 			}
 			soundKey(t, v)

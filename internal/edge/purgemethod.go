@@ -28,29 +28,41 @@ func (v *visit) purge() bool {
 		return v.answer(400, plain, "X-Purge-Method: expected soft, regex, exact or default\n")
 	}
 	tags, tagged := v.purgeTags()
-	ban := engine.Ban{Tags: tags, Soft: how.soft}
+	p := Purge{Tags: tags, Soft: how.soft}
+	var bans []ban
+	var err error
 	switch path := v.r.Path(); {
-	case tagged && (len(ban.Tags) == 0 || len(ban.Tags) > MaxPurgeTags):
-		return v.answer(400, plain, fmt.Sprintf("%d tags: expected 1 to %d\n", len(ban.Tags), MaxPurgeTags))
+	case tagged && (len(tags) == 0 || len(tags) > MaxPurgeTags):
+		return v.answer(400, plain, fmt.Sprintf("%d tags: expected 1 to %d\n", len(tags), MaxPurgeTags))
 	case tagged:
-		ban.Site = bytes.Clone(v.beginKey())
+		bans, err = v.siteBans(nil, &p, engine.ByTag)
 	case how.regex:
-		pattern, err := v.e.pattern(string(v.r.Target()))
-		if err != nil {
-			return v.answer(400, plain, err.Error()+"\n")
-		}
-		ban.Site, ban.Pattern = bytes.Clone(v.beginKey()), pattern
+		p.Pattern = string(v.r.Target())
+		bans, err = v.siteBans(nil, &p, engine.ByPattern)
 	case bytes.HasSuffix(v.r.Target(), []byte{'*'}) && path[0] == '/':
-		ban.Site = bytes.Clone(v.beginKey())
-		ban.Prefix = append(bytes.Clone(ban.Site), bytes.TrimSuffix(v.r.Target(), []byte{'*'})...)
+		bans, err = v.prefixBans(nil, string(bytes.TrimSuffix(v.r.Target(), []byte{'*'})), how.soft)
 	default:
-		if !v.e.o.Engine.Purge(v.cacheKey(), how.soft) {
+		var done Purged
+		found := false
+		v.r.SetMethod(wire.GET)
+		for _, k := range v.stored() {
+			found = k.purge(how.soft, &done) || found
+		}
+		v.choice = nil
+		if !found && done.banned == nil {
 			return v.answer(404, asJSON, "{\"purged\":0}\n")
 		}
 		return v.answer(200, asJSON, "{\"purged\":1}\n")
 	}
-	done := Purged{Kind: ban.Kind()}
-	v.e.ban([]engine.Ban{ban}, &done)
+	v.choice = nil
+	if err != nil {
+		return v.answer(400, plain, err.Error()+"\n")
+	}
+	var done Purged
+	if len(bans) > 0 {
+		done.Kind = bans[0].Kind()
+	}
+	v.e.ban(bans, &done)
 	text, err := json.Marshal(done.Tell()) // how many it hits is found out behind it
 	if err != nil {
 		return v.answer(500, plain, err.Error()+"\n")
@@ -85,7 +97,7 @@ func (v *visit) purgeMethod() (m purgeMethod, ok bool) {
 // purgeTags are the tags in the fields that tag responses, and whether there
 // is such a field.
 func (v *visit) purgeTags() (tags []string, tagged bool) {
-	fields := v.e.o.Policy.TagFields
+	fields := v.site.doc.Cache.Global.Semantics.TagFields
 	if fields == nil {
 		fields = engine.TagFields()
 	}

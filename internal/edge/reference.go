@@ -6,27 +6,15 @@ import (
 	"opencache/internal/wire"
 )
 
-// An origin is what keys begin with, in its parts.
-type origin struct {
+// An address is how a server sees requests: the scheme that it is asked by, the
+// Host that it is told (empty: the client's) and what stands before targets.
+type address struct {
 	secure          bool
 	authority, base []byte
 }
 
-// parseOrigin takes apart what Options.Origin says.
-func parseOrigin(text string) (o origin) {
-	rest := []byte(text)
-	if scheme, after, ok := bytes.Cut(rest, []byte("://")); ok {
-		o.secure, rest = wire.EqualFold(scheme, "https"), after
-	}
-	o.authority = rest
-	if i := bytes.IndexByte(rest, '/'); i >= 0 {
-		o.authority, o.base = rest[:i], rest[i:]
-	}
-	return o
-}
-
 // below returns target without the base path, and whether it is at or below it.
-func (o *origin) below(target []byte) ([]byte, bool) {
+func (o *address) below(target []byte) ([]byte, bool) {
 	rest, ok := bytes.CutPrefix(target, o.base)
 	switch {
 	case !ok:
@@ -41,6 +29,12 @@ func (o *origin) below(target []byte) ([]byte, bool) {
 	return target, false
 }
 
+// A referrer finds what answers of a choice refer to.
+type referrer struct {
+	site   *site
+	choice *choice
+}
+
 // keyOf appends the key of a URI-reference in a response to r (Location,
 // Content-Location) when it has the origin of r's target: nobody invalidates
 // what is another's (RFC 9111, 4.4 and 7.1).
@@ -48,17 +42,47 @@ func (o *origin) below(target []byte) ([]byte, bool) {
 // A target has two URIs here, the client's and the one that the origin server
 // sees, and origin servers write either. A relative reference is the client's
 // too, but for one that begins with the origin's base path.
-func (e *Edge) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, ok bool) {
+//
+// What is stored for it in another volume than this choice's is dropped here,
+// since the engine that asks does not reach it.
+func (f *referrer) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, ok bool) {
+	target, ok := f.resolve(r, ref)
+	if !ok {
+		return nil, false
+	}
+	var q wire.Request
+	q.SetMethod(wire.GET)
+	q.SetTarget(target)
+	q.SetAuthority(r.Authority())
+	q.Secure = r.Secure
+	v := visit{key: dst}
+	v.r, v.site = &q, f.site
+	v.cleanTarget()
+	n := v.match()
+	if n < 0 || f.site.choices[n] == nil || f.site.choices[n].key == nil {
+		return nil, false
+	}
+	v.choice = f.site.choices[n]
+	v.makeKey()
+	if own, other := f.choice.zone, v.choice.zone; own != other && (len(own.volumes) > 1 || len(other.volumes) > 1 || own.volumes[0] != other.volumes[0]) {
+		other.on(v.key).Engine.Purge(v.key, false)
+		return nil, false
+	}
+	return v.key, true
+}
+
+// resolve returns the target that a reference means, in the client's terms.
+func (f *referrer) resolve(r *wire.Request, ref []byte) (target []byte, ok bool) {
 	u, relative, ok := r.Resolve(nil, ref)
 	if !ok {
 		return nil, false
 	}
-	o := &e.origin
+	o := &f.choice.route.pool.seen
 	switch {
 	case relative && len(o.base) > 0:
 		u.Target, _ = o.below(u.Target)
 	case u.SameOrigin(r.Secure, r.Authority()):
-	case e.o.PreserveHost: // the origin may be asked by another scheme than we are
+	case len(o.authority) == 0: // the origin may be asked by another scheme than we are
 		if !u.SameOrigin(o.secure, r.Authority()) {
 			return nil, false
 		}
@@ -69,11 +93,5 @@ func (e *Edge) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, ok bo
 			return nil, false
 		}
 	}
-	var q wire.Request
-	q.SetTarget(u.Target)
-	q.SetAuthority(r.Authority())
-	q.Secure = r.Secure
-	v := visit{e: e, r: &q, key: dst}
-	v.cleanTarget()
-	return v.cacheKey(), true
+	return u.Target, true
 }

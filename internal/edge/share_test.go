@@ -145,15 +145,12 @@ func sharing(t *testing.T, preserve bool) (e *Edge, end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng := engine.New(engine.Options{Store: volume})
-	e, err = New(Options{
-		Engine: eng, Upstream: parrot{}, Origin: "http://origin.test", PreserveHost: preserve,
-		Policy: engine.Policy{Rules: DefaultRules()},
-	})
+	v := Volume{Name: "default", Store: volume, Engine: engine.New(engine.Options{Store: volume}), Memory: true}
+	e, err = New(Options{Volumes: []Volume{v}, Plan: compile(t, v, parrot{}, serveLike{preserve: preserve}.site())})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e, func() { eng.Close(); _ = volume.Close() }
+	return e, func() { v.Engine.Close(); _ = volume.Close() }
 }
 
 // serveTold asks and reports whether the answer came from the store.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"opencache/internal/engine"
+	"opencache/internal/expr"
 	"opencache/internal/wire"
 )
 
@@ -27,10 +29,14 @@ var stages = [...]stage{
 	{"diagnose", (*visit).diagnose},
 	// Methods that no origin is to see.
 	{"method", (*visit).method},
+	// What is above holds for every host; all below is a site's.
+	{"site", (*visit).which},
 	// Needs the key of what it names, and must not reach the origin.
 	{"purge", (*visit).purge},
-	// Policy and key, which only the cache needs.
+	// Route, rule and key.
 	{"route", (*visit).route},
+	// What needs neither cache nor origin: redirects, files, preflights.
+	{"own", (*visit).own},
 	// The cache, and behind it the origin.
 	{"cache", (*visit).cache},
 }
@@ -72,7 +78,7 @@ func (v *visit) admin(path string) bool {
 		}
 		return v.answer(200, asJSON, string(b)+"\n")
 	case path == "/__admin/clear-cache" && method == wire.POST:
-		return v.answer(200, asJSON, fmt.Sprintf("{\"cleared\":%d}\n", v.e.o.Engine.Clear()))
+		return v.answer(200, asJSON, fmt.Sprintf("{\"cleared\":%d}\n", v.e.clear()))
 	case path == "/__admin/clear-cache":
 		v.p.Fields = wire.AppendField(v.p.Fields, wire.Allow, "POST")
 		return v.answer(405, plain, "POST is expected here\n")
@@ -136,9 +142,64 @@ func (v *visit) mayForward() bool {
 
 const allowed = "GET, HEAD, QUERY, POST, PUT, PATCH, DELETE, OPTIONS, PURGE"
 
+// clear drops all that is stored and returns how many responses that were.
+func (e *Edge) clear() (n int) {
+	for i := range e.o.Volumes {
+		n += e.o.Volumes[i].Engine.Clear()
+	}
+	return n
+}
+
 // cache has the engine answer.
 func (v *visit) cache() bool {
-	v.to.Since = v.start
-	v.outcome = v.e.o.Engine.ServeRoute(v.r, v.p, &v.to)
+	v.decide()
+	v.outcome = v.choice.zone.on(v.key).Engine.ServeRoute(v.r, v.p, &v.to)
+	if !v.r.Method.Safe() && v.p.Status >= 200 && v.p.Status < 400 {
+		v.invalidate()
+	}
 	return true
 }
+
+// invalidate drops what an unsafe request has put out of date and the engine
+// did not see: what is stored for its target by the choice of a GET, where that
+// is another one (RFC 9111, 4.4).
+func (v *visit) invalidate() {
+	if v.site.depends&expr.OnMethod == 0 {
+		return
+	}
+	var q wire.Request
+	q.CopyFrom(v.r)
+	q.SetMethod(wire.GET)
+	get := visit{e: v.e, plan: v.plan}
+	get.r, get.site, get.node = &q, v.site, v.node
+	n := get.match()
+	if n < 0 || v.site.choices[n] == nil || v.site.choices[n] == v.choice {
+		return
+	}
+	if get.choice = v.site.choices[n]; get.choice.key != nil {
+		get.makeKey()
+		get.choice.zone.on(get.key).Engine.Purge(get.key, false)
+	}
+}
+
+// Upstream implements engine.Guide: fields are passed as the rule says.
+func (v *visit) Upstream(*wire.Request) {}
+
+// Answer implements engine.Guide: what documents do to the fields of answers.
+func (v *visit) Answer(fields []byte, status int, has wire.NameSet) []byte {
+	if v.choice == nil {
+		return fields
+	}
+	r := v.choice.route
+	v.status, v.rule = status, ""
+	if v.choice.rule != nil {
+		v.rule = v.choice.rule.id
+	}
+	fields = v.site.speculation.strip(fields, has)
+	if r.cors != nil && r.cors.holds(v) {
+		fields = r.cors.edit(fields, has, v)
+	}
+	return r.edits.apply(fields, has, &v.values)
+}
+
+var _ engine.Guide = (*visit)(nil)

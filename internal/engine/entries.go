@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"opencache/internal/expr"
 	"opencache/internal/rfc9111"
 	"opencache/internal/store"
 )
@@ -17,8 +18,8 @@ const keyTop = 2048
 
 // A Filter says which stored responses Entries tells.
 type Filter struct {
-	Prefix []byte     // of the key
-	Site   string     // as the store names it; "": all
+	Prefix []byte     // of the key, as Item tells it
+	Site   string     // likewise; "": all
 	Tier   store.Tier // with OneTier
 	// OneTier leaves out what is in another tier than Tier.
 	OneTier bool
@@ -59,11 +60,12 @@ func (e *Engine) Entries(from store.Cursor, f *Filter) (page []Item, next store.
 	now := e.now()
 	site := uint64(0)
 	if f.Site != "" {
-		site = e.store.Site([]byte(f.Site))
+		site = e.siteNamed(f.Site)
 	}
 	look := store.Look{Site: site, OneTier: f.OneTier, Tier: f.Tier}
+	var plain []byte
 	next, more = e.store.Walk(from, look, func(l *store.Listed) bool {
-		if !bytes.HasPrefix(l.Key, f.Prefix) {
+		if plain = expr.AppendPlainKey(plain[:0], l.Key); !bytes.HasPrefix(plain, f.Prefix) {
 			return true
 		}
 		if it, ok := e.item(l, f, now); ok {
@@ -72,6 +74,16 @@ func (e *Engine) Entries(from store.Cursor, f *Filter) (page []Item, next store.
 		return len(page) < limit
 	})
 	return page, next, more
+}
+
+// siteNamed is the store's number for a site as Item tells it.
+func (e *Engine) siteNamed(name string) uint64 {
+	for _, s := range e.store.Sites() {
+		if s.Site != 0 && string(expr.AppendPlainKey(nil, []byte(s.Name))) == name {
+			return s.Site
+		}
+	}
+	return e.store.Site([]byte(name))
 }
 
 // item is what l is; false when it is none of an origin's responses, but what
@@ -91,11 +103,12 @@ func (e *Engine) item(l *store.Listed, f *Filter, now time.Time) (it Item, ok bo
 		rules = &rfc9111.Policy{}
 	}
 	h.facts.Length = l.Size
+	plain := expr.AppendPlainKey(nil, primary)
 	age := rfc9111.CurrentAge(&h.facts, now.UnixMilli())
 	lifetime, _ := rfc9111.Lifetime(&h.facts, rules)
 	it = Item{
-		Key: strings.ToValidUTF8(string(primary[:min(len(primary), keyTop)]), "\uFFFD"), Cut: len(primary) > keyTop, Variant: variant && !query, Query: query,
-		Site: e.store.SiteName(l.Site), Tier: l.Tier.String(), Status: h.facts.Status, Size: l.Size, Stored: int64(l.Stored),
+		Key: strings.ToValidUTF8(string(plain[:min(len(plain), keyTop)]), "\uFFFD"), Cut: len(plain) > keyTop, Variant: variant && !query, Query: query,
+		Site: string(expr.AppendPlainKey(nil, []byte(e.store.SiteName(l.Site)))), Tier: l.Tier.String(), Status: h.facts.Status, Size: l.Size, Stored: int64(l.Stored),
 		Partial: h.facts.Partial(), Age: age, TTL: lifetime - age, Soft: l.Soft, Tags: l.Tags, Heat: l.Heat,
 		FullKey: bytes.Clone(primary),
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"opencache/internal/expr"
 	"opencache/internal/rfc9111"
 	"opencache/internal/store"
 	"opencache/internal/telemetry"
@@ -192,6 +193,7 @@ func (o *Outcome) appendFields(dst []byte, name string, key []byte, tier bool) [
 		dst = append(dst, "; collapsed"...)
 	}
 	if key != nil {
+		key = expr.AppendPlainKey(nil, key)
 		dst = appendString(append(dst, "; key="...), key[:min(len(key), keyTold)])
 	}
 	return append(o.appendDetail(dst, tier), "\r\n"...)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/fnv"
+	"slices"
 	"strings"
 )
 
@@ -74,16 +75,17 @@ func ParseKey(s string, o KeyOptions) (*Key, error) {
 }
 
 // originParts is how many parts stand before the first that the target decides,
-// when they name the host and nothing but the URL's origin; else 0.
+// when they name the host and nothing but the URL's origin; else 0. Where no
+// part names a host, all hosts are one origin, and what stands there is its name.
 func originParts(parts []keyPart) int {
-	host := false
+	host, hosts := false, slices.ContainsFunc(parts, func(p keyPart) bool { return p.v != nil && p.v.ID == Host })
 	for i := range parts {
 		v := parts[i].v
 		switch {
 		case v == nil || v.ID == Scheme:
 		case v.ID == Host:
 			host = true
-		case host && v.ID.Depends() == OnTarget:
+		case host == hosts && v.ID.Depends() == OnTarget:
 			return i
 		default:
 			return 0

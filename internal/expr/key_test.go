@@ -159,7 +159,7 @@ func TestKeysAlike(t *testing.T) {
 func TestKeyOrigin(t *testing.T) {
 	r := &request{host: "h", path: "/a", query: "?b", fields: map[string]string{}}
 	for _, c := range []struct{ key, want string }{
-		{expr.DefaultKey, "httpGETh"}, {"$host$uri", "h"}, {"$scheme://$host|$args", "http://h|"}, {"$host$cookie_a$uri", ""}, {"$uri$host", ""}, {"$scheme$uri", ""}, {"$host", ""},
+		{expr.DefaultKey, "httpGETh"}, {"$host$uri", "h"}, {"$scheme://$host|$args", "http://h|"}, {"$host$cookie_a$uri", ""}, {"$uri$host", ""}, {"$scheme$uri", "http"}, {"http://o$uri", "http://o"}, {"a$uri$host", ""}, {"$host", ""},
 	} {
 		for _, o := range []expr.KeyOptions{{}, {Prefix: "site:", Account: "zone"}} {
 			key, n := parseKey(t, c.key, o).Append([]byte("before"), r)

@@ -4,7 +4,7 @@ import "sync"
 
 // shares are what was set for accounts, as it was: tiers have it scaled.
 type shares struct {
-	mu  sync.Mutex // guards the field below
+	mu  sync.Mutex // guards the field below, and the zone's siteShare and siteLimit
 	set [maxSites]struct{ share, limit int64 }
 }
 
@@ -16,9 +16,24 @@ func (z *Zone) OpenSite(name []byte) uint64 {
 		return site
 	}
 	if n, opened, err := z.openAccount(site, name); opened && err == nil {
-		z.setShare(n, z.siteShare, z.siteLimit)
+		z.shares.mu.Lock()
+		share, limit := z.siteShare, z.siteLimit
+		z.shares.mu.Unlock()
+		z.setShare(n, share, limit)
 	}
 	return site
+}
+
+// ShareOthers sets the share and the limit of all sites that have an account or
+// will get one, and of all together that have none. SetShare behind it sets
+// those of some otherwise.
+func (z *Zone) ShareOthers(share, limit int64) {
+	z.shares.mu.Lock()
+	z.siteShare, z.siteLimit = share, limit
+	z.shares.mu.Unlock()
+	for n := range z.sites.known.Load().sites {
+		z.setShare(uint16(n), share, limit)
+	}
 }
 
 // Fits reports whether content of so many bytes could be stored for a site

@@ -18,9 +18,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"opencache/internal/config"
 	"opencache/internal/edge"
 	"opencache/internal/engine"
 	"opencache/internal/store"
+	"opencache/internal/wire"
 )
 
 func main() {
@@ -46,10 +48,19 @@ func run(objects, tags, clients int, phase time.Duration) (err error) {
 		eng.Close()
 		err = errors.Join(err, zone.Close())
 	}()
-	e, err := edge.New(edge.Options{
-		Engine: eng, Upstream: o, Origin: "http://origin.test", Policy: engine.Policy{Rules: edge.DefaultRules()},
-		Warn: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})
+	c := edge.Compiler{
+		Volumes: []edge.Volume{{Name: "default", Store: zone, Engine: eng, Memory: true}},
+		Count:   func(wire.Exchanger) wire.Exchanger { return o },
+	}
+	plan, faults := c.Compile(nil, nil, []*config.Site{{
+		ID: "show", Hostnames: []string{"_"}, SpeculationRules: "pass",
+		Upstreams: []config.Upstream{{Name: "origin", Servers: []config.Server{{URL: "http://origin.test"}}}},
+		Cache:     config.SiteCache{Global: config.CacheGlobal{Key: "http://origin.test$request_uri", PassThroughRequest: []string{"*"}}},
+	}})
+	for _, f := range faults {
+		return errors.New(f.String())
+	}
+	e, err := edge.New(edge.Options{Plan: plan, Volumes: c.Volumes, Warn: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,189 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"time"
+
+	"opencache/internal/config"
+	"opencache/internal/expr"
+	"opencache/internal/origin"
+	"opencache/internal/wire"
+)
+
+// A Plan is what documents come to: which site answers for a host, which route
+// and rule for a request, and with what policy. It is never changed once it is
+// compiled; Edge.Use puts another one in its place.
+type Plan struct {
+	node      *config.Node
+	hosts     hostTable
+	sites     map[string]*site // by id
+	servers   map[serverKey]*server
+	accounts  map[account]share
+	others    map[*Volume]share // of hosts that are not named
+	requestID RequestID
+	last      uint64 // the highest number of a site, of this plan and those before
+}
+
+// A Compiler makes plans. Its fields are not changed after the first one.
+type Compiler struct {
+	// Volumes are where the node stores; at least one.
+	Volumes []Volume
+	// Count is put before every server, to count what is asked of it; nil: nothing is.
+	Count func(wire.Exchanger) wire.Exchanger
+	// Dial makes connections to servers; nil: a net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	Now  func() time.Time // nil: time.Now
+	// POP, Server and Build are what expressions call so.
+	POP, Server, Build string
+}
+
+// compiling is one run of a Compiler.
+type compiling struct {
+	*Compiler
+	previous, plan *Plan
+	faults         []config.Fault
+	key            string // of the document that is compiled
+}
+
+// Compile makes the plan of a node and its sites, whose defaults are filled in
+// (config.Set). What did not change since previous, which may be nil, is taken
+// from there: a site's compiled form, and servers with their connections.
+//
+// A site with a fault keeps the form that it had, or is left out when it had
+// none; the others are served.
+func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Site) (*Plan, []config.Fault) {
+	if node == nil {
+		node = &config.Node{}
+	}
+	p := &Plan{node: node, sites: make(map[string]*site, len(sites)), servers: map[serverKey]*server{}, accounts: map[account]share{}, others: map[*Volume]share{}, requestID: idOf(node.Monitoring.RequestID)}
+	run := &compiling{Compiler: c, previous: previous, plan: p, key: "node"}
+	if previous != nil {
+		p.last = previous.last
+	}
+	run.refuseNode(node)
+	same := previous != nil && (previous.node == node || reflect.DeepEqual(previous.node, node))
+	for _, doc := range sites {
+		run.key = siteKey + doc.ID
+		var had *site
+		if previous != nil {
+			had = previous.sites[doc.ID]
+		}
+		if s := had; s == nil || !same || s.doc != doc {
+			had = run.site(doc, had)
+		}
+		if had != nil {
+			run.take(had)
+		}
+	}
+	return p, run.faults
+}
+
+// siteKey is what keys of sites' documents begin with.
+const siteKey = "opencache:edgeResource:"
+
+// take makes a compiled site one of the plan's.
+func (c *compiling) take(s *site) {
+	c.plan.sites[s.doc.ID] = s
+	for i, name := range s.doc.Hostnames {
+		if taken := c.plan.hosts.add(lowerOf(name), s); taken != nil {
+			c.fault(fmt.Sprintf("hostnames[%d]", i), name, "a host that no other site answers for, as "+taken.doc.ID+" does")
+		}
+	}
+	for key, one := range s.servers {
+		c.plan.servers[key] = one
+	}
+	for _, z := range s.zones {
+		for a, sh := range z.shares {
+			c.plan.accounts[a] = sh
+		}
+		if sh, ok := z.others(); ok {
+			for _, v := range z.volumes {
+				c.plan.others[v] = sh
+			}
+		}
+	}
+	for a, sh := range s.hostShares {
+		c.plan.accounts[a] = sh
+	}
+}
+
+// fault notes what is wrong with the document.
+func (c *compiling) fault(path, found, expected string) {
+	c.faults = append(c.faults, config.Fault{Document: c.key, Path: path, Found: found, Expected: expected})
+}
+
+// bad notes an error, if there is one, and reports that.
+func (c *compiling) bad(path string, err error) bool {
+	if err == nil {
+		return false
+	}
+	f := config.Fault{Document: c.key, Path: path, Expected: err.Error()}
+	var e *expr.Error
+	if errors.As(err, &e) {
+		f.Found, f.Nearest = e.Source, e.Nearest
+	}
+	c.faults = append(c.faults, f)
+	return true
+}
+
+// notYet is what is expected where a section stands that nothing obeys.
+const notYet = "no such section: not yet"
+
+// refuseNode notes the sections of a node that nothing obeys.
+func (c *compiling) refuseNode(n *config.Node) {
+	d := &n.Filters.Deny
+	for path, said := range map[string]bool{
+		"monitoring.loki":        n.Monitoring.Loki != nil,
+		"availability.probes":    len(n.Availability.Probes) > 0,
+		"filters.deny":           len(d.CIDRs)+len(d.Countries)+len(d.ASNs)+len(d.UserAgents) > 0,
+		"acme":                   n.ACME != nil,
+		"network.trustedProxies": len(n.Network.TrustedProxies) > 0,
+	} {
+		if said {
+			c.fault(path, "", notYet)
+		}
+	}
+}
+
+// refuseSite notes the sections of a site that nothing obeys.
+func (c *compiling) refuseSite(doc *config.Site) {
+	if doc.TLS != nil {
+		c.fault("tls", "", notYet)
+	}
+	for i := range doc.Upstreams {
+		if b := doc.Upstreams[i].Balance; b != "" && b != "round_robin" {
+			c.fault(fmt.Sprintf("upstreams[%d].balance", i), b, "round_robin: not yet another")
+		}
+	}
+}
+
+// Close closes the connections of the plan's servers.
+func (p *Plan) Close() (err error) {
+	for _, s := range p.servers {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// closeGone closes the servers of was that p has not: connections in use are
+// closed when their exchange ends.
+func (p *Plan) closeGone(was *Plan) {
+	for key, s := range was.servers {
+		if p.servers[key] != s {
+			_ = s.Close() // an Upstream's Close has nothing to say
+		}
+	}
+}
+
+// Upstreams calls yield with each server that content comes from.
+func (p *Plan) Upstreams(yield func(*origin.Upstream) bool) {
+	for _, s := range p.servers {
+		if !yield(s.Upstream) {
+			return
+		}
+	}
+}

@@ -1,0 +1,344 @@
+package edge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"opencache/internal/config"
+	"opencache/internal/expr"
+)
+
+// A site is the compiled form of its document on a node.
+type site struct {
+	doc    *config.Site
+	number uint64 // of this form, in the memo: no other has the same
+
+	at      locations
+	routes  []route
+	rules   []rule // the site's by priority, then those of the fleet, of known files, for the rest
+	own     int    // how many of them are the site's
+	fleet   int    // where those of the fleet end
+	choices []*choice
+	zones   []*zone
+	pools   []*pool
+	servers map[serverKey]*server
+
+	hostShares  map[account]share
+	speculation speculation
+	normalizer  *expr.Normalizer
+
+	// What the choice of a rule depends on beside path and query; where that
+	// is more than host, scheme and method it is not remembered.
+	depends  expr.Depends
+	patterns bool // something is to be matched
+	sorts    bool // keys hold normalised queries
+	drops    bool // and parameters are left out of them
+}
+
+// remembered are what a memo's place holds.
+const remembered = expr.OnTarget | expr.OnHost | expr.OnScheme | expr.OnMethod
+
+// A choice is a route with a rule: all that is known of a request before it is
+// looked at closer.
+type choice struct {
+	decision
+	route  *route
+	guided bool  // documents change the fields of its answers
+	rule   *rule // nil: nothing is fetched, or never cached
+}
+
+// site compiles a document; nil when it can not be, and there was none before.
+func (c *compiling) site(doc *config.Site, had *site) *site {
+	before := len(c.faults)
+	c.refuseSite(doc)
+	c.plan.last++
+	s := &site{doc: doc, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}, speculation: speculation(doc.SpeculationRules)}
+	s.zones = c.zonesOf(doc, c.plan.node)
+	c.normalizer(s)
+	for i := range doc.Upstreams {
+		p, err := c.pool(s, &doc.Upstreams[i])
+		if !c.bad(fmt.Sprintf("upstreams[%d]", i), err) {
+			s.pools = append(s.pools, p)
+		}
+	}
+	c.routes(s)
+	c.rules(s)
+	if len(c.faults) == before {
+		c.choices(s)
+	}
+	if len(c.faults) > before {
+		return had
+	}
+	return s
+}
+
+// normalizer compiles how queries are made alike.
+func (c *compiling) normalizer(s *site) {
+	q := s.doc.Cache.Global.QueryNormalization
+	if q == nil {
+		return
+	}
+	o := expr.Normalize{Drop: q.DropParams, DropRegex: q.DropParamsRegex}
+	switch {
+	case q.SortParams && q.KeepDuplicateOrder:
+		o.Sort = expr.ByName
+	case q.SortParams:
+		o.Sort = expr.ByValue
+	}
+	s.drops = len(q.DropParams) > 0 || q.DropParamsRegex != ""
+	var err error
+	s.normalizer, err = expr.NewNormalizer(o)
+	c.bad("cache.global.queryNormalization.dropParamsRegex", err)
+}
+
+// appendArgs appends $normalized_args.
+func (s *site) appendArgs(dst, query []byte, scratch *expr.Scratch) []byte {
+	return s.normalizer.Append(dst, query, scratch)
+}
+
+// A routeKind is what answers.
+type routeKind uint8
+
+const (
+	cacheProxy routeKind = iota
+	proxy
+	static
+	redirect
+	fixed
+)
+
+var routeKinds = map[string]routeKind{"": cacheProxy, "cache_proxy": cacheProxy, "proxy": proxy, "static": static, "redirect": redirect, "fixed": fixed}
+
+// A route is a part of a site's URIs.
+type route struct {
+	doc     *config.Route
+	id      string
+	kind    routeKind
+	pool    *pool // of those that fetch
+	edits   *headerEdit
+	cors    *cors
+	pattern *expr.Pattern // of a location that is one, for what it captures
+	answer  answerer      // of those that do not fetch
+}
+
+// fetches reports whether the route's answers come from an upstream.
+func (r *route) fetches() bool { return r.kind == cacheProxy || r.kind == proxy }
+
+// routes compiles the routes.
+func (c *compiling) routes(s *site) {
+	docs := s.doc.Routes
+	if len(docs) == 0 {
+		docs = []config.Route{{Location: "/"}}
+	}
+	s.at.exact = map[string]int{}
+	s.routes = make([]route, 0, len(docs))
+	seen := map[string]bool{}
+	for i := range docs {
+		path := fmt.Sprintf("routes[%d]", i)
+		r, ok := c.route(s, &docs[i], path)
+		if !ok {
+			continue
+		}
+		s.routes = append(s.routes, r)
+		n := len(s.routes) - 1
+		loc, err := config.ParseLocation(docs[i].Location)
+		if c.bad(path+".location", err) {
+			continue
+		}
+		switch loc.Kind {
+		case config.Exact:
+			s.at.exact[loc.Text] = n
+		case config.First, config.Prefix:
+			s.at.prefixes = append(s.at.prefixes, prefix{text: loc.Text, route: n, first: loc.Kind == config.First})
+		default:
+			p, err := expr.ParsePattern(loc.Text, loc.Kind == config.RegexpFold)
+			if !c.bad(path+".location", err) {
+				s.at.patterns = append(s.at.patterns, pattern{p, n})
+				s.routes[n].pattern = p
+			}
+			continue
+		}
+		as := loc.Text
+		if loc.Kind == config.Exact {
+			as = "= " + as
+		}
+		if seen[as] {
+			c.fault(path+".location", docs[i].Location, "a location that no other route has")
+		}
+		seen[as] = true
+	}
+	s.at.complete()
+	s.patterns = len(docs) > 1 || docs[0].Location != "/" || docs[0].Kind != "" && docs[0].Kind != "cache_proxy"
+}
+
+// route compiles a route.
+func (c *compiling) route(s *site, d *config.Route, path string) (r route, ok bool) {
+	kind, known := routeKinds[d.Kind]
+	if !known {
+		c.fault(path+".kind", d.Kind, "cache_proxy, proxy, static, redirect or fixed")
+		return r, false
+	}
+	r = route{doc: d, id: d.ID, kind: kind}
+	if r.id == "" {
+		r.id = d.Location
+	}
+	var err error
+	if r.edits, err = headersOf(s.doc.Headers, d.Headers); c.bad(path+".headers", err) {
+		return r, false
+	}
+	if r.cors, err = corsOf(s.doc.CORS, d.CORS); c.bad(path+".cors", err) {
+		return r, false
+	}
+	if !r.fetches() {
+		r.answer, err = answererOf(kind, d)
+		return r, !c.bad(path, err)
+	}
+	i := 0
+	if d.Upstream != "" {
+		i = slices.IndexFunc(s.pools, func(p *pool) bool { return p.name == d.Upstream })
+	}
+	if i < 0 || i >= len(s.pools) {
+		c.fault(path+".upstream", d.Upstream, "the name of one of the site's upstreams")
+		return r, false
+	}
+	r.pool = s.pools[i]
+	return r, true
+}
+
+// A rule says how what is stored, for requests that it matches.
+type rule struct {
+	id        string
+	doc       *config.CacheRule
+	decline   []string // of a rule of the fleet
+	narrow    bool     // it says which requests it is for
+	routes    []string // ids; nil: all
+	uri       *expr.Pattern
+	target    *expr.Pattern
+	ext       map[string]bool
+	methods   map[string]bool
+	condition *expr.Condition
+	prefix    string // what the paths of a rule of the fleet begin with, where that can be told
+}
+
+// rules compiles the rules: the site's by priority, those of the fleet, known
+// files, and one for what no rule matches.
+func (c *compiling) rules(s *site) {
+	docs := &s.doc.Cache
+	for i := range docs.Rules {
+		s.rules = append(s.rules, c.rule(&docs.Rules[i], fmt.Sprintf("cache.rules[%d]", i)))
+	}
+	slices.SortStableFunc(s.rules, func(a, b rule) int { return b.doc.Priority - a.doc.Priority })
+	s.own = len(s.rules)
+	for i := range docs.TierRules {
+		s.rules = append(s.rules, c.tierRule(s, &docs.TierRules[i], fmt.Sprintf("cache.tierRules[%d]", i)))
+	}
+	slices.SortStableFunc(s.rules[s.own:], func(a, b rule) int { return b.doc.Priority - a.doc.Priority })
+	s.fleet = len(s.rules)
+	if g := &docs.Global; g.CacheKnownStaticFiles != nil && *g.CacheKnownStaticFiles {
+		s.rules = append(s.rules, c.knownFiles(g))
+	}
+	s.rules = append(s.rules, rule{id: "", doc: restOf(&docs.Global)})
+	for i := range s.rules {
+		r := &s.rules[i]
+		if r.condition != nil {
+			s.depends |= r.condition.Depends()
+		}
+		if r.methods != nil {
+			s.depends |= expr.OnMethod
+		}
+	}
+	s.patterns = s.patterns || s.fleet > s.own || s.rules[0].narrow
+}
+
+// rule compiles which requests a rule of the site is for.
+func (c *compiling) rule(d *config.CacheRule, path string) rule {
+	m := &d.Match
+	r := rule{id: d.ID, doc: d, routes: m.Routes, ext: setOf(m.Extensions, strings.ToLower), methods: methodsOf(m.Methods)}
+	var err error
+	if m.URIPattern != "" {
+		r.uri, err = expr.ParsePattern(m.URIPattern, false)
+		c.bad(path+".match.uriPattern", err)
+	}
+	if m.TargetPattern != "" {
+		r.target, err = expr.ParsePattern(m.TargetPattern, false)
+		c.bad(path+".match.targetPattern", err)
+	}
+	if m.Condition != "" {
+		r.condition, err = expr.ParseCondition(m.Condition)
+		c.bad(path+".match.condition", err)
+	}
+	r.narrow = r.uri != nil || r.target != nil || r.ext != nil || r.methods != nil || r.routes != nil || r.condition != nil
+	return r
+}
+
+// tierRule compiles a rule of the fleet.
+func (c *compiling) tierRule(s *site, d *config.TierRule, path string) rule {
+	on := true
+	doc := &config.CacheRule{ID: d.ID, Priority: d.Priority, Cache: config.RuleCache{
+		Enabled: &on, Zone: d.Zone, Key: d.CacheKey, LockEnabled: d.LockEnabled, Stale: d.Stale, RespectUpstreamCacheControl: "ignore",
+		ValidResponses: map[string]config.TTL{"200": {For: d.TTL}, "301": {For: d.TTL}, "302": {For: d.TTL}}, // nginx's for a time alone
+	}}
+	rest := restOf(&s.doc.Cache.Global)
+	if doc.Cache.Key == "" {
+		doc.Cache.Key = rest.Cache.Key
+	}
+	if doc.Cache.Stale == nil {
+		doc.Cache.Stale = rest.Cache.Stale
+	}
+	doc.Headers = rest.Headers
+	r := rule{id: d.ID, doc: doc, narrow: true, decline: d.DeclineWhenUpstream, methods: methodsOf(d.Match.Methods)}
+	p, err := expr.ParsePattern(d.Match.URIPattern, false)
+	if !c.bad(path+".match.uriPattern", err) {
+		r.uri, r.prefix = p, p.LiteralPrefix()
+	}
+	return r
+}
+
+// knownFiles is the rule for files that are known by their extension.
+func (c *compiling) knownFiles(g *config.CacheGlobal) rule {
+	k := g.KnownStaticFiles
+	if k == nil {
+		k = &config.KnownStaticFiles{}
+	}
+	doc := restOf(g)
+	doc.ID = "known-static-files"
+	if k.Zone != "" {
+		doc.Cache.Zone = k.Zone
+	}
+	ttl := config.TTL{For: config.Duration(3600e9)}
+	if k.TTL != nil {
+		ttl.For = *k.TTL
+	}
+	doc.Cache.ValidResponses = map[string]config.TTL{"200": ttl, "301": ttl, "302": ttl}
+	return rule{id: doc.ID, doc: doc, narrow: true, ext: setOf(k.Extensions, strings.ToLower)}
+}
+
+// restOf is the rule for what no other one is for.
+func restOf(g *config.CacheGlobal) *config.CacheRule {
+	return &config.CacheRule{Headers: config.RuleHeaders{PassThroughRequest: g.PassThroughRequest}, Cache: config.RuleCache{
+		Zone: g.Zone, Key: g.Key, RespectUpstreamCacheControl: g.RespectUpstreamCacheControl,
+		UpstreamCacheControlMaxAge: g.UpstreamCacheControlMaxAge, Stale: g.Stale,
+	}}
+}
+
+// setOf is the set of a list, nil of an empty one.
+func setOf(list []string, as func(string) string) map[string]bool {
+	if len(list) == 0 {
+		return nil
+	}
+	set := make(map[string]bool, len(list))
+	for _, s := range list {
+		set[as(s)] = true
+	}
+	return set
+}
+
+// methodsOf is the set of methods in a list; who names GET means HEAD, too.
+func methodsOf(list []string) map[string]bool {
+	set := setOf(list, func(s string) string { return s })
+	if set["GET"] {
+		set["HEAD"] = true
+	}
+	return set
+}
