@@ -40,6 +40,7 @@ type call struct {
 	spare     *old    // what may stand in for an error
 	hinted    bool    // the client has had its hint
 	counted   bool    // among the uses of its URL
+	apart     bool    // want.apart
 	bypass    bool    // Route.Bypass
 	noStore   bool    // Route.NoStore
 	guide     Guide
@@ -139,7 +140,7 @@ func (c *call) answer(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 // take prepares c for r.
 func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.origin, c.primary, c.since = r, p, t.Policy, t.Key, t.Origin, t.Hash, t.Since
-	c.hinted, c.counted, c.search.on, c.search.exact = false, false, false, false
+	c.apart, c.hinted, c.counted, c.search.on, c.search.exact = false, false, false, false, false
 	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
 	c.bypass, c.noStore, c.guide = t.Bypass, t.NoStore, t.Guide
 	c.own, c.dressed = false, false

@@ -92,12 +92,15 @@ func (c *call) follow(f *fetch, stale *old) bool {
 	size, stored, head := f.size, f.stored, f.headForLocked(c)
 	c.size = size
 	reach := f.length + f.ahead
-	pulls := f.ahead > 0 && f.phase == growing && f.leader != c
+	pulls := f.ahead > 0 && f.phase == growing && f.leader != c && !f.want.apart
 	f.mu.Unlock()
 	var v rfc9111.Verdict
 	v.Selection = rfc9111.Select(&f.head.facts, &c.ask, size)
 	if pulls && v.Status == 206 && v.First > reach {
 		// It would pull the window away from those who read from the start.
+		if c.goApart() {
+			return false
+		}
 		c.pass(c.out.Forward, NotShareable)
 		return true
 	}

@@ -25,6 +25,7 @@ type want struct {
 	value []byte       // theRange: the Range of the client
 	only  []byte       // theRange: the If-Range of the client, nil without one
 	anew  bool         // what is stored is not to be validated: it does not have the bytes
+	apart bool         // theSegments: found by those who want the same ones alone
 }
 
 type wantKind uint8
@@ -44,7 +45,9 @@ func (c *call) usual() want {
 	case c.r.Method != wire.GET:
 		return want{}
 	case !c.pol.PassRange:
-		return c.segments()
+		w := c.segments()
+		w.apart = c.apart && w.kind == theSegments
+		return w
 	case !c.ask.Ranged():
 		return want{}
 	}
@@ -80,7 +83,18 @@ func (c *call) segments() want {
 }
 
 // open reports whether w brings what any request for the resource may join.
-func (w *want) open() bool { return w.kind == theWhole || w.kind == theSegments }
+func (w *want) open() bool { return w.kind == theWhole || w.kind == theSegments && !w.apart }
+
+// goApart has the call look again for a fetch of the segments that it wants: the
+// one it has joined brings others, and nothing joins the two without a strong
+// validator. It reports false when it has done so, or there are none.
+func (c *call) goApart() bool {
+	if w := c.usual(); c.apart || w.kind != theSegments {
+		return false
+	}
+	c.apart = true
+	return true
+}
 
 // passesRanges reports whether the request is for ranges that no want can say:
 // several, or those of a QUERY. With PassRange it is handed on, and what comes
@@ -327,7 +341,7 @@ func (c *call) followPart(f *fetch, stale *old, mine bool) bool {
 	f.mu.Lock()
 	stored, head := f.stored, f.headForLocked(c)
 	reach := f.part.First + f.length + f.ahead
-	pulls := f.ahead > 0 && f.phase == growing && !mine
+	pulls := f.ahead > 0 && f.phase == growing && !mine && !f.want.apart
 	f.mu.Unlock()
 	length := f.head.facts.Length
 	v := rfc9111.Verdict{Selection: rfc9111.Select(&f.head.facts, &c.ask, length)}
@@ -335,6 +349,8 @@ func (c *call) followPart(f *fetch, stale *old, mine bool) bool {
 	switch {
 	case missing && f.want.kind == theMissing:
 		return c.outlast(f)
+	case missing && !mine && c.goApart(), pulls && v.Status == 206 && v.First > reach && c.goApart():
+		return false
 	case missing && f.want.kind == theSegments:
 		c.pass(c.out.Forward, PartialContent)
 		return true
