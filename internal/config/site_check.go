@@ -128,11 +128,15 @@ func checkRoutes(r *reader, s *Site, p *path) {
 	}
 }
 
-// plainLocation is a location with one blank behind its mark.
+// plainLocation is what tells locations apart: one blank behind the mark, and no
+// mark of a prefix, which is the same with ^~ and without.
 func plainLocation(s string) string {
 	mark, rest, ok := strings.Cut(s, " ")
-	if !ok || strings.HasPrefix(s, "/") {
+	switch {
+	case !ok || strings.HasPrefix(s, "/"):
 		return s
+	case mark == "^~":
+		return strings.TrimLeft(rest, " ")
 	}
 	return mark + " " + strings.TrimLeft(rest, " ")
 }
