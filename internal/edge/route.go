@@ -110,7 +110,10 @@ func (v *visit) decide() {
 			break
 		}
 	}
-	v.to.Guide = nil
+	v.to.Guide, v.to.Unsafe = nil, nil
+	if !v.r.Method.Safe() && len(v.site.rules) > 1 {
+		v.to.Unsafe = v.invalidate
+	}
 	if ch.guided {
 		v.to.Guide = v
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"opencache/internal/engine"
-	"opencache/internal/expr"
 	"opencache/internal/wire"
 )
 
@@ -154,31 +153,32 @@ func (e *Edge) clear() (n int) {
 func (v *visit) cache() bool {
 	v.decide()
 	v.outcome = v.choice.zone.on(v.key).Engine.ServeRoute(v.r, v.p, &v.to)
-	if !v.r.Method.Safe() && v.p.Status >= 200 && v.p.Status < 400 {
-		v.invalidate()
-	}
 	return true
 }
 
 // invalidate drops what an unsafe request has put out of date and the engine
-// did not see: what is stored for its target by the choice of a GET, where that
-// is another one (RFC 9111, 4.4).
+// does not see: what requests for its target have stored by other rules, under
+// other keys (RFC 9111, 4.4). Where a key names fields or cookies, those of
+// this request say which.
 func (v *visit) invalidate() {
-	if v.site.depends&expr.OnMethod == 0 {
+	route, _, _ := v.site.at.find(v.path())
+	if route < 0 {
 		return
 	}
-	var q wire.Request
-	q.CopyFrom(v.r)
-	q.SetMethod(wire.GET)
 	get := visit{e: v.e, plan: v.plan}
-	get.r, get.site, get.node = &q, v.site, v.node
-	n := get.match()
-	if n < 0 || v.site.choices[n] == nil || v.site.choices[n] == v.choice {
-		return
-	}
-	if get.choice = v.site.choices[n]; get.choice.key != nil {
+	get.r, get.site, get.node = v.r, v.site, v.node
+	var last []byte
+	for i := range v.site.rules {
+		get.choice = v.site.choices[v.site.choice(route, i)]
+		if get.choice == nil || get.choice.key == nil {
+			continue
+		}
 		get.makeKey()
+		if bytes.Equal(get.key, last) || bytes.Equal(get.key, v.key) {
+			continue
+		}
 		get.choice.zone.on(get.key).Engine.Purge(get.key, false)
+		last = append(last[:0], get.key...)
 	}
 }
 

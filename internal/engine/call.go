@@ -44,6 +44,7 @@ type call struct {
 	bypass    bool    // Route.Bypass
 	noStore   bool    // Route.NoStore
 	guide     Guide
+	unsafe    func()       // Route.Unsafe
 	own       bool         // the answer is the cache's own, or its freshness not the policy's to tell
 	names     wire.NameSet // that may be in the answer's fields
 	seen      wire.Request // what the upstream would see, where dressed says so
@@ -104,6 +105,10 @@ type Route struct {
 	NoStore bool
 	// Guide is asked what only the Route's owner knows; nil: nobody is.
 	Guide Guide
+	// Unsafe is called when an unsafe method has succeeded, before anybody hears
+	// of it: what is stored for the target under other keys is out of date, too
+	// (RFC 9111, 4.4). nil: there are none.
+	Unsafe func()
 
 	call *call // made at the first use
 }
@@ -142,7 +147,7 @@ func (c *call) take(r *wire.Request, p *wire.Reply, t *Route) {
 	c.r, c.p, c.pol, c.key, c.origin, c.primary, c.since = r, p, t.Policy, t.Key, t.Origin, t.Hash, t.Since
 	c.apart, c.hinted, c.counted, c.search.on, c.search.exact = false, false, false, false, false
 	c.out, c.trusted, c.gone, c.multi = Outcome{}, 0, nil, nil
-	c.bypass, c.noStore, c.guide = t.Bypass, t.NoStore, t.Guide
+	c.bypass, c.noStore, c.guide, c.unsafe = t.Bypass, t.NoStore, t.Guide, t.Unsafe
 	c.own, c.dressed = false, false
 	if c.since.IsZero() {
 		c.since = c.e.now()
@@ -158,7 +163,7 @@ func (c *call) give() Outcome {
 		c.want = want{}
 	}
 	c.search.own = nil
-	c.guide = nil
+	c.guide, c.unsafe = nil, nil
 	c.r, c.p, c.pol, c.key, c.entry, c.head.block, c.head.runs, c.spare = nil, nil, nil, nil, store.Entry{}, nil, nil, nil
 	return c.out
 }

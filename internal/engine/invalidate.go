@@ -19,6 +19,9 @@ func (c *call) afterUnsafe(resp *wire.Response) (purges int) {
 		return 0
 	}
 	c.e.Stats.Purges.add(ByRequest, false)
+	if c.unsafe != nil {
+		c.unsafe()
+	}
 	groups, purges := c.invalidate(nil, c.key)
 	if c.pol.KeyOf != nil {
 		for _, name := range [...]wire.Name{wire.Location, wire.ContentLocation} {
