@@ -38,7 +38,7 @@ type Item struct {
 	Tier    string `json:"tier"`
 	Status  int    `json:"status"`
 	Size    int64  `json:"size"`   // of the content
-	Stored  int64  `json:"stored"` // bytes that are in this tier; of large content those of its head
+	Stored  int64  `json:"stored"` // bytes that are in this tier, segments included
 	Partial bool   `json:"partial,omitempty"`
 	Age     int64  `json:"age"` // seconds
 	TTL     int64  `json:"ttl"` // seconds of freshness left; not above 0: stale
@@ -108,9 +108,38 @@ func (e *Engine) item(l *store.Listed, f *Filter, now time.Time) (it Item, ok bo
 	lifetime, _ := rfc9111.Lifetime(&h.facts, rules)
 	it = Item{
 		Key: strings.ToValidUTF8(string(plain[:min(len(plain), keyTop)]), "\uFFFD"), Cut: len(plain) > keyTop, Variant: variant && !query, Query: query,
-		Site: string(expr.AppendPlainKey(nil, []byte(e.store.SiteName(l.Site)))), Tier: l.Tier.String(), Status: h.facts.Status, Size: l.Size, Stored: int64(l.Stored),
+		Site: string(expr.AppendPlainKey(nil, []byte(e.store.SiteName(l.Site)))), Tier: l.Tier.String(), Status: h.facts.Status, Size: l.Size, Stored: int64(l.Stored) + e.inSegments(l, &h),
 		Partial: h.facts.Partial(), Age: age, TTL: lifetime - age, Soft: l.Soft, Tags: l.Tags, Heat: l.Heat,
 		FullKey: bytes.Clone(primary),
 	}
 	return it, true
+}
+
+// mostCounted bounds the segments of one content that are looked for. Of more
+// each so many are, and stand for those beside them.
+const mostCounted = 1024
+
+// inSegments returns how many bytes of l's content are in segments of its tier.
+func (e *Engine) inSegments(l *store.Listed, h *storedHead) (sum int64) {
+	if !h.facts.Partial() {
+		if l.Size <= store.WholeMax {
+			return 0
+		}
+		return e.segmentsOf(l.Tier, l.Version, l.Size)
+	}
+	for _, r := range h.runs {
+		sum += e.segmentsOf(l.Tier, r.version, r.Last-r.base+1)
+	}
+	return sum
+}
+
+func (e *Engine) segmentsOf(t store.Tier, version uint64, size int64) (sum int64) {
+	n := (size + e.segment - 1) / e.segment
+	step := (n + mostCounted - 1) / mostCounted
+	for i := int64(0); i < n; i += step {
+		if e.store.HasIn(t, version, int(i)) {
+			sum += min(e.segment*step, size-i*e.segment)
+		}
+	}
+	return sum
 }

@@ -29,6 +29,27 @@ func list(t *testing.T, e *Engine, f Filter) map[string]Item {
 	return all
 }
 
+// TestEntriesLarge: of large content what is told to be stored is what is.
+func TestEntriesLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := newSpread(t, 8)
+		defer g.close()
+		stored := func(want int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := list(t, g.e, Filter{})["http://origin.test/x"].Stored; got < want || got > want+1000 {
+				t.Errorf("got %d bytes stored, want %d and a head", got, want)
+			}
+		}
+		g.quiet("/x", bytesOf(3*seg, 3*seg+9))
+		stored(seg)
+		g.quiet("/x", bytesOf(8*seg, 8*seg+9))
+		stored(seg + 1000)
+		g.quiet("/x")
+		stored(8*seg + 1000)
+	})
+}
+
 func TestEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, func(_ int, r *wire.Request) (*wire.Response, error) {

@@ -122,6 +122,14 @@ func (z *Zone) segmentOfTiers(version uint64, n, off, size int, hit bool) (wire.
 	return z.disk(z.segmentHash(version, n)).relay(version, n, off, size, hit)
 }
 
+// HasIn is Has of one tier alone.
+func (z *Zone) HasIn(t Tier, version uint64, n int) bool {
+	if t == InMemory {
+		return z.memory != nil && z.memory.Has(version, n)
+	}
+	return z.disks != nil && z.disk(z.segmentHash(version, n)).Has(version, n)
+}
+
 func (z *Zone) hasInTiers(version uint64, n int) bool {
 	return z.memory != nil && z.memory.Has(version, n) || z.disk(z.segmentHash(version, n)).Has(version, n)
 }
