@@ -20,6 +20,7 @@ type kind struct {
 	modes   []mode
 	only    []string // workloads; nil: all
 	cannot  []string // workloads that it has no way to do
+	whole   bool     // memory for what is stored is taken at the start
 	// commands are the server's processes; the first listens on the port, the
 	// others are started when it does.
 	commands func(options, *site) ([]child.Command, error)
@@ -48,7 +49,7 @@ func kinds(o options) []kind {
 		// log loses lines at this rate.
 		{name: "varnish", version: []string{"varnishd", "-V"}, modes: []mode{plain, small, disked}, commands: varnish},
 		// Ranges are the origin's there; memory is taken whole at the start.
-		{name: "haproxy", version: []string{"haproxy", "-v"}, modes: inMemory, cannot: []string{"range-64k", "mem-object"}, commands: haproxy},
+		{name: "haproxy", version: []string{"haproxy", "-v"}, modes: inMemory, cannot: []string{"range-64k", "mem-object"}, whole: true, commands: haproxy},
 		{name: "ats", version: []string{"traffic_server", "-V"}, modes: onDisk, commands: ats},
 	}
 }

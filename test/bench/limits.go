@@ -69,6 +69,7 @@ var limits = []limit{
 	{workload: "stampede", figure: done, whom: "ats", most: 1.0},
 	{workload: "disk-1m", figure: cpu, whom: "nginx", most: 1.0},
 	{workload: "disk-cold", figure: harm, most: 2},
+	// At equal memory: see equalize.
 	{workload: "zipf-100k", figure: misses, whom: "nginx", most: 1.0},
 	{workload: "zipf-100k", figure: misses, whom: "varnish", most: 1.0},
 	{workload: "zipf-100k", figure: misses, whom: "haproxy", most: 1.0},

@@ -31,7 +31,8 @@ type sample struct {
 	Late     float64 `json:"late_us,omitempty"` // open: p99 of how late requests were sent
 
 	Hits  float64 `json:"hit_percent,omitempty"`  // of skewed requests
-	Held  int64   `json:"held_bytes,omitempty"`   // skewed: memory resident behind them, files included
+	Held  int64   `json:"held_bytes,omitempty"`   // skewed: of memory and files, meanwhile, for what is stored; else all, behind the work
+	Told  int     `json:"told_mib,omitempty"`     // skewed: memory to store in by the server's settings
 	Quiet float64 `json:"quiet_p99_us,omitempty"` // cold: p99 when nothing is read from disk
 	Disk  float64 `json:"disk_p99_us,omitempty"`  // cold: p99 of what is read from disk
 

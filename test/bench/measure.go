@@ -52,6 +52,11 @@ func (b *bench) measure(ctx context.Context, w workload) ([]row, error) {
 			return nil, fmt.Errorf("%s: %w", b.servers[i].name, err)
 		}
 	}
+	if w.way == skewed {
+		if err := b.equalize(ctx, able, w); err != nil {
+			return nil, err
+		}
+	}
 	if w.way == open && b.baseRate == 0 {
 		if err := b.calibrate(ctx, able); err != nil {
 			return nil, err
@@ -240,6 +245,11 @@ func (b *bench) once(ctx context.Context, s *server, w workload, round int) (sam
 	after, err1 := s.cpu()
 	peak, err2 := s.peak()
 	v.Peak = peak
+	if v.Held == 0 {
+		if v.Held, err = s.resident(); err != nil {
+			return sample{}, err
+		}
+	}
 	if !w.memory() {
 		if v.work == 0 {
 			v.work = float64(v.Requests)

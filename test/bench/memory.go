@@ -72,6 +72,10 @@ type asked struct{ prefix, variable string }
 
 // store has the server fetch n objects, or a few more, and returns how many.
 func (b *bench) store(ctx context.Context, s *server, w workload, a asked, n int) (stored int, err error) {
+	before, err := b.origin.count(ctx, a.prefix) // of the same before it was started again
+	if err != nil {
+		return 0, err
+	}
 	load, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
@@ -88,6 +92,7 @@ func (b *bench) store(ctx context.Context, s *server, w workload, a asked, n int
 			err = fmt.Errorf("%d objects stored: %w", stored, errors.Join(errors.New("the load has ended"), cut))
 		case <-time.After(grain):
 			stored, err = b.origin.count(ctx, a.prefix)
+			stored -= before
 		}
 	}
 	stop()
@@ -95,7 +100,8 @@ func (b *bench) store(ctx context.Context, s *server, w workload, a asked, n int
 	if err != nil {
 		return 0, err
 	}
-	return b.origin.count(ctx, a.prefix)
+	stored, err = b.origin.count(ctx, a.prefix)
+	return stored - before, err
 }
 
 // idle opens connections, asks once on each, and divides by their number what

@@ -20,11 +20,15 @@ if prefix then
   end
 end
 
--- With BENCH_ZIPF="PREFIX COUNT SEED" it is for one of so many URLs, by Zipf's
--- law with exponent 1: of ten of them five are 1 KiB, three 4, two 16.
+-- With BENCH_ZIPF="PREFIX COUNT SEED PAUSE" it is for one of so many URLs, by
+-- Zipf's law with exponent 1: of ten of them five are 1 KiB, three 4, two 16.
+-- Each connection rests for PAUSE milliseconds between two requests.
 local skewed = os.getenv("BENCH_ZIPF")
 if skewed then
-  local prefix, count, seed = skewed:match("^(%S+) (%d+) (%d+)$")
+  local prefix, count, seed, pause = skewed:match("^(%S+) (%d+) (%d+) (%d+)$")
+  if tonumber(pause) > 0 then
+    function delay() return tonumber(pause) end
+  end
   local sums, sum = {}, 0
   for i = 1, tonumber(count) do
     sum = sum + 1 / i

@@ -47,6 +47,7 @@ func (r *row) sum() {
 		Peak:     int64(of(func(s sample) float64 { return float64(s.Peak) })),
 		Hits:     of(func(s sample) float64 { return s.Hits }),
 		Held:     int64(of(func(s sample) float64 { return float64(s.Held) })),
+		Told:     int(of(func(s sample) float64 { return float64(s.Told) })),
 		Quiet:    of(func(s sample) float64 { return s.Quiet }),
 		Disk:     of(func(s sample) float64 { return s.Disk }),
 		Bytes:    of(func(s sample) float64 { return s.Bytes }),

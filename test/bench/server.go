@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ type server struct {
 	name     string
 	site     site
 	children []*child.Child
-	read     int // cold: how many of the objects on disk were asked for
+	read     int   // cold: how many of the objects on disk were asked for
+	empty    int64 // skewed: bytes that it held when nothing was stored
 }
 
 // site is what a server's settings are made from: the templates name its fields.
@@ -34,13 +36,16 @@ type site struct {
 	Store  string // folder for what is stored; on a disk where the mode says so
 	Mode   mode
 	Even   bool // nginx: one setting for bodies of all sizes
+	Told   int  // MiB of memory to store in; 0: the mode's
 	Pinned bool // to one core
 }
 
 // Megabytes are those of memory that the server may store in.
 func (s *site) Megabytes() int {
 	switch s.Mode {
-	case small, tiered:
+	case small:
+		return cmp.Or(s.Told, smallMemory)
+	case tiered:
 		return smallMemory
 	case disked:
 		return 0

@@ -9,12 +9,12 @@ import (
 
 // printRows prints what a workload has shown, as soon as it has.
 func printRows(w io.Writer, load workload, rows []row) {
-	head := fmt.Sprintf("%9s %6s %8s %8s %8s %9s %8s  %s", "CPU µs", "noise", "req/s", "p50 µs", "p99 µs", "peak MiB", "fetches", "CPU against")
+	head := fmt.Sprintf("%9s %6s %8s %8s %8s %9s %9s %8s  %s", "CPU µs", "noise", "req/s", "p50 µs", "p99 µs", "peak MiB", "held MiB", "fetches", "CPU against")
 	switch {
 	case load.way == crowded:
 		head = fmt.Sprintf("%9s %6s %8s %8s %12s %9s", "CPU µs", "noise", "fetches", "all ms", "worst 1st ms", "peak MiB")
 	case load.way == skewed:
-		head = fmt.Sprintf("%9s %6s %8s %8s %8s %9s %8s  %s", "CPU µs", "noise", "hits %", "req/s", "p99 µs", "held MiB", "fetches", "CPU against")
+		head = fmt.Sprintf("%9s %6s %8s %8s %8s %9s %9s %8s  %s", "CPU µs", "noise", "hits %", "req/s", "p99 µs", "told MiB", "held MiB", "fetches", "CPU against")
 	case load.way == cold:
 		head = fmt.Sprintf("%9s %6s %8s %12s %12s %12s %9s", "CPU µs", "noise", "hits/s", "quiet p99 µs", "p99 µs", "disk p99 µs", "fetches")
 	case load.way == objects:
@@ -30,8 +30,8 @@ func printRows(w io.Writer, load workload, rows []row) {
 		case load.way == crowded:
 			text = fmt.Sprintf("%9.1f %5.0f%% %8d %8.0f %12.0f %9s", r.CPU, 100*r.Noise, r.Fetches, r.AllMS, r.FirstMS, peak)
 		case load.way == skewed:
-			text = fmt.Sprintf("%9.2f %5.0f%% %8.2f %8.0f %8.0f %9s %8d  %s",
-				r.CPU, 100*r.Noise, r.Hits, r.Rate, r.P99, mebibytes(r.Held), r.Fetches, ratios(r))
+			text = fmt.Sprintf("%9.2f %5.0f%% %8.2f %8.0f %8.0f %9d %9s %8d  %s",
+				r.CPU, 100*r.Noise, r.Hits, r.Rate, r.P99, r.Told, mebibytes(r.Held), r.Fetches, ratios(r))
 		case load.way == cold:
 			text = fmt.Sprintf("%9.2f %5.0f%% %8.0f %12.0f %12.0f %12.0f %9d",
 				r.CPU, 100*r.Noise, r.Rate, r.Quiet, r.P99, r.Disk, r.Fetches)
@@ -40,8 +40,8 @@ func printRows(w io.Writer, load workload, rows []row) {
 		case load.memory():
 			text = fmt.Sprintf("%9.0f %8d %9s  %s", r.Bytes, r.Requests, peak, ratios(r))
 		default:
-			text = fmt.Sprintf("%9.2f %5.0f%% %8.0f %8.0f %8.0f %9s %8d  %s",
-				r.CPU, 100*r.Noise, r.Rate, r.P50, r.P99, peak, r.Fetches, ratios(r))
+			text = fmt.Sprintf("%9.2f %5.0f%% %8.0f %8.0f %8.0f %9s %9s %8d  %s",
+				r.CPU, 100*r.Noise, r.Rate, r.P50, r.P99, peak, mebibytes(r.Held), r.Fetches, ratios(r))
 		}
 		_, _ = fmt.Fprintf(w, "%-14s %-12s %s\n", "", r.Server, text)
 	}
@@ -82,7 +82,7 @@ func (r *result) markdown(w io.Writer) {
 		}
 	}
 	_, _ = fmt.Fprintln(w)
-	title("Peak memory in MiB, all processes added up; requests that reached the origin where it is not to notice all:")
+	title("Peak memory / held with files, in MiB, all processes added up; requests that reached the origin where it is not to notice all:")
 	for _, load := range r.loads() {
 		line(load, r.cells(load, servers, spaceCell))
 	}
@@ -156,6 +156,12 @@ func speedCell(r row) string {
 
 func spaceCell(r row) string {
 	text := mebibytes(r.Peak)
+	if r.Held > 0 {
+		text += " / " + mebibytes(r.Held)
+	}
+	if r.Told > 0 {
+		text += fmt.Sprintf(" of what is stored, told %d", r.Told)
+	}
 	if r.Fetches > 0 && r.Fetches < r.Requests {
 		text += fmt.Sprintf("; %d", r.Fetches)
 	}
