@@ -29,6 +29,7 @@ type values struct {
 	groups  []int  // where its groups are, begin and end of each; nil: none
 
 	text    []byte // lines being written
+	cookies []byte // the lines of Cookie, joined
 	scratch expr.Scratch
 	within  expr.Scratch // for values that are normalised while a condition holds scratch
 }
@@ -132,12 +133,11 @@ func (v *values) appendField(dst []byte, x *expr.Var) []byte {
 			return dst
 		}
 		if v.r.Count(wire.Cookie) > 1 || x.InKey {
-			var joined []byte
-			joined = v.appendLines(joined, "cookie", "; ")
+			v.cookies = v.appendLines(v.cookies[:0], "cookie", "; ")
 			if x.InKey {
-				return expr.AppendKeyCookie(dst, joined, x.Name)
+				return expr.AppendKeyCookie(dst, v.cookies, x.Name)
 			}
-			value, _ := expr.Cookie(joined, x.Name)
+			value, _ := expr.Cookie(v.cookies, x.Name)
 			return append(dst, value...)
 		}
 		value, _ := expr.Cookie(v.r.Get(wire.Cookie), x.Name)

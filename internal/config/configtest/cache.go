@@ -46,7 +46,7 @@ func (m *Maker) semantics() config.Semantics {
 	return config.Semantics{
 		TargetedFields: some(m, "CDN-Cache-Control"), TagFields: some(m, "Surrogate-Key", "X-Tags"), PassTags: m.seldom(), EarlyHints: m.seldom(),
 		PassHead: m.seldom(), PassRange: m.seldom(), ColdRange: one(m, "", "segments", "whole"), ReadAhead: maybe(m, func() config.Size { return 4 << 20 }), NoStoreSetCookie: m.seldom(),
-		IgnoreNoVarySearch: m.seldom(), MaxVariants: maybe(m, m.number(64)), MaxQuery: maybe(m, func() config.Size { return one[config.Size](m, 0, 1<<10) }),
+		IgnoreNoVarySearch: m.seldom(), StoreForValidation: m.seldom(), MaxVariants: maybe(m, m.number(64)), MaxQuery: maybe(m, func() config.Size { return one[config.Size](m, 0, 1<<10) }),
 	}
 }
 
