@@ -416,26 +416,41 @@ func (d *Disk) trim(a uint16, most int64) {
 const trimBuckets = 64
 
 // trimBatch drops records of account a in the next n buckets, until they have
-// excess bytes. The journal is told first: once they are out of the index, what
-// comes under their hashes would not know of them.
+// excess bytes.
 func (d *Disk) trimBatch(a uint16, n int, excess int64) {
 	acc := &d.accounts[a]
-	var gone []entry
-	var fallen []diskCell
-	for range n {
-		d.index.bucket(acc.hand, func(x *cell) {
-			c := diskCell{*x}
+	buckets := d.index.rows()
+	for n > 0 {
+		to := min(acc.hand+n, buckets)
+		d.dropTold(acc.hand, to, OverLimit, func(c *diskCell) bool {
 			switch {
-			case !c.stored() || c.account() != a || excess <= 0:
+			case c.account() != a || excess <= 0:
+				return false
 			case c.freq() > 0:
 				d.index.words[c.at+stateAt].CompareAndSwap(c.state, c.state-1)
-			default:
+				return false
+			}
+			excess -= int64(aligned(c.length()))
+			return true
+		})
+		n -= to - acc.hand
+		acc.hand = to % buckets
+	}
+}
+
+// dropTold drops what falls says of the records between two buckets. The
+// journal is told first: once they are out of the index, what comes under their
+// hashes would not know of them.
+func (d *Disk) dropTold(from, to int, why Loss, falls func(c *diskCell) bool) {
+	var gone []entry
+	var fallen []diskCell
+	for n := from; n < to; n++ {
+		d.index.bucket(n, func(x *cell) {
+			if c := (diskCell{*x}); c.stored() && falls(&c) {
 				gone = append(gone, d.goneLocked(Hash{}, &c, &diskCell{}, true)...)
 				fallen = append(fallen, c)
-				excess -= int64(aligned(c.length()))
 			}
 		})
-		acc.hand = (acc.hand + 1) % (len(d.index.words) / bucketWords)
 	}
 	if len(gone) > 0 {
 		d.tell(gone...)
@@ -444,7 +459,7 @@ func (d *Disk) trimBatch(a uint16, n int, excess int64) {
 		was := &fallen[i]
 		d.index.bucket(was.at/bucketWords, func(x *cell) {
 			if x.at == was.at && x.place == was.place {
-				d.dropLocked(&diskCell{*x}, OverLimit)
+				d.dropLocked(&diskCell{*x}, why)
 			}
 		})
 	}

@@ -99,7 +99,8 @@ func (d *Disk) stats() Stats {
 	st := d.counts.stats()
 	st.Capacity = d.capacity()
 	st.Overhead = int64(len(d.tables.b)) + int64(len(d.stages.bytes.b)) + d.buffers.most
-	st.Resident = d.tables.resident() + d.stages.bytes.resident() + d.buffers.lent.Load()
+	st.Resident = d.tables.resident() + d.stages.bytes.resident() + d.buffers.lent.Load() + d.index.idle.bytes()
+	st.Overhead += d.index.idle.bytes()
 	st.SlabSize, st.Slabs = d.space.size, len(d.slabs)
 	st.IndexEntries = int64(len(d.index.words) / 4)
 	for i := range d.slabs {

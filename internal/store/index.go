@@ -26,6 +26,7 @@ type index struct {
 	shards []shard // a power of two
 	bits   uint    // log2 of it
 	per    uint64  // buckets in a shard
+	idle   *idle
 }
 
 type shard struct {
@@ -106,7 +107,7 @@ func indexShape(n int64) (shards int, per uint64) {
 }
 
 func newIndex(words []atomic.Uint64, shards int, per uint64) index {
-	return index{words: words, shards: make([]shard, shards), bits: uint(bits.TrailingZeros(uint(shards))), per: per}
+	return index{words: words, shards: make([]shard, shards), bits: uint(bits.TrailingZeros(uint(shards))), per: per, idle: new(idle)}
 }
 
 func tagOf(h Hash) uint64 {
@@ -267,6 +268,9 @@ func (x *index) clearLocked(c *cell) {
 
 func (x *index) writeLocked(at int, tag uint64, c *cell) {
 	was := x.words[at].Load()
+	if (was^tag)&^versionMask != 0 { // another one: it has been asked for
+		x.idle.asked(at)
+	}
 	v := was & versionMask
 	x.words[at].Store(was&^versionMask | (v+1)&versionMask)
 	x.words[at+placeAt].Store(c.place)
@@ -280,6 +284,7 @@ func (x *index) touch(c *cell) {
 	if c.state&freqMax < freqMax {
 		x.words[c.at+stateAt].CompareAndSwap(c.state, c.state+1)
 	}
+	x.idle.asked(c.at)
 }
 
 // each calls f for every entry under its shard's lock. f may clear it.

@@ -20,13 +20,14 @@ const (
 	Superseded      // by a younger record
 	Purged
 	Removed       // by its user
+	Inactive      // not asked for during the time that its site has
 	Damaged       // its slab's directory was not what had been written
 	NumLosses int = iota
 )
 
 func (l Loss) String() string {
 	return [NumLosses]string{
-		"kept", "cold", "aged", "behind", "over-share", "over-limit", "crowded", "superseded", "purged", "removed", "damaged",
+		"kept", "cold", "aged", "behind", "over-share", "over-limit", "crowded", "superseded", "purged", "removed", "inactive", "damaged",
 	}[l]
 }
 
@@ -116,7 +117,8 @@ func (c *counts) refused(err error) error {
 func (m *Memory) Stats() Stats {
 	st := m.counts.stats()
 	st.Capacity, st.Overhead = int64(len(m.slabMemory.b)), int64(len(m.tables.b))
-	st.Resident = m.slabMemory.resident() + m.tables.resident()
+	st.Resident = m.slabMemory.resident() + m.tables.resident() + m.index.idle.bytes()
+	st.Overhead += m.index.idle.bytes()
 	st.SlabSize, st.Slabs = m.space.size, len(m.slabs)
 	st.IndexEntries = int64(len(m.index.words) / 4)
 	for i := range m.slabs {

@@ -40,6 +40,8 @@ type Zone struct {
 	disks  []*Disk // each has the hashes that fall on it; nil: none
 	joint  joint   // of memory over disk
 
+	inactivity inactivity
+
 	siteShare, siteLimit int64 // of sites that have no others
 	shares               shares
 }
@@ -130,6 +132,7 @@ func (z *Zone) memoryOptions(o *ZoneOptions) *Options {
 // says how many; Close may then be called again.
 func (z *Zone) Close() (err error) {
 	z.sweeps.stop()
+	z.inactivity.stop()
 	z.joint.offers.stop()
 	for _, d := range z.disks {
 		err = errors.Join(err, d.Close())
