@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"opencache/internal/config"
 	"opencache/internal/script"
 )
 
@@ -17,6 +18,60 @@ import (
 // over sockets. See the comment of internal/script for their language.
 func TestPlays(t *testing.T) {
 	script.Run(t, os.DirFS("../../testdata"), "plays/*.txtar", startForPlay)
+}
+
+// TestEdgePlays runs what operators of documents could see: testdata/plays/edge.
+func TestEdgePlays(t *testing.T) {
+	script.Run(t, os.DirFS("../../testdata"), "plays/edge/*.txtar", startDocuments)
+}
+
+// startDocuments is a stack of a play's documents.
+func startDocuments(env script.Env) (script.Running, error) {
+	if len(env.Flags) > 0 {
+		return nil, fmt.Errorf("flags %q: a play of documents has none", env.Flags)
+	}
+	d := &documented{}
+	var drawn atomic.Uint64
+	o := &stackOptions{shot: d.load(env.Documents), pop: "here", now: env.Now, dial: env.Dial, heap: true, random: func() uint64 { return drawn.Add(1) }}
+	if env.Crashes > 0 {
+		o.boot = fmt.Sprint("run ", env.Crashes)
+	}
+	for _, f := range o.shot.Faults {
+		env.Log.Error("at fault", "fault", f.String())
+	}
+	if o.shot.Node.Cache.Memory == nil {
+		o.shot.Node.Cache.Memory = bytesOf(32 << 20)
+	}
+	s, err := openStack(o, env.Log)
+	if err != nil {
+		return nil, err
+	}
+	d.played = played{s}
+	return d, nil
+}
+
+// A documented stack is made of documents.
+type documented struct {
+	played
+	set config.Set
+}
+
+func (d *documented) load(documents map[string]string) config.Snapshot {
+	texts := map[string][]byte{}
+	for key, text := range documents {
+		texts[key] = []byte(text)
+	}
+	return d.set.Load(texts)
+}
+
+// Reload implements script.Reloader.
+func (d *documented) Reload(documents map[string]string) error {
+	shot := d.load(documents)
+	faults, err := d.Use(&shot)
+	for _, f := range append(shot.Faults, faults...) {
+		err = errors.Join(err, errors.New(f.String()))
+	}
+	return err
 }
 
 // startForPlay is the one-line mode with the play's flags, network and time.

@@ -123,9 +123,13 @@ func (v *visit) preflight(c *cors) bool {
 	}
 	p := v.p
 	p.Status, p.Length = 204, 0
-	if c.methods != "" {
-		p.Fields = wire.AppendNamed(p.Fields, "Access-Control-Allow-Methods", c.methods)
+	p.Fields = v.Answer(p.Fields, p.Status, namesIn(p.Fields))
+	if !c.allows(v.r.Get(wire.Origin)) {
+		_ = p.Start() // the Reply keeps the error
+		_ = p.End(nil)
+		return true
 	}
+	p.Fields = wire.AppendNamed(p.Fields, "Access-Control-Allow-Methods", c.methods)
 	headers := []byte(c.headers)
 	if c.headers == "" || c.headers == "*" && c.credentials { // with credentials a star means no more than its name
 		for value := range v.r.Values("Access-Control-Request-Headers") {
@@ -141,7 +145,7 @@ func (v *visit) preflight(c *cors) bool {
 	if c.maxAge != "" {
 		p.Fields = wire.AppendNamed(p.Fields, "Access-Control-Max-Age", c.maxAge)
 	}
-	v.begin()
+	_ = p.Start()
 	_ = p.End(nil)
 	return true
 }

@@ -127,6 +127,9 @@ type Guide interface {
 
 // ServeRoute is Serve for a request of which more is known.
 func (e *Engine) ServeRoute(r *wire.Request, p *wire.Reply, t *Route) Outcome {
+	if t.call != nil && t.call.e != e { // another engine served it last
+		t.call.e.Leave(t)
+	}
 	if t.call == nil {
 		t.call = e.calls.Get().(*call)
 	}

@@ -149,6 +149,7 @@ var stageVerbs = map[string]func(p *play, args []string) (action, error){
 	"crash": func(_ *play, args []string) (action, error) {
 		return func(s *stage) error { return s.crash(args) }, nil
 	},
+	"reload":  parseReload,
 	"clock":   parseClock,
 	"sync":    parseSync,
 	"signal":  parseGate(func(o *origin, name string) error { o.signal(name); return nil }),

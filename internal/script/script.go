@@ -45,6 +45,18 @@
 //	signal NAME             let every "wait NAME" of the origin go on
 //	reached NAME            until the origin stands at "wait NAME"
 //
+// # Documents
+//
+// A file called opencache:edgeResource:a.jsonc is a document, its name the key
+// and .json or .jsonc. With one in the archive the subject is one that documents
+// describe, and "serve" has flags no longer. {dir} is filled in in documents,
+// and a file called dir/a/b.txt stands in {dir}/a/b.txt. A file called
+// 2/opencache:edgeResource:a.jsonc comes with "reload 2" in place of the one
+// with the same key; an empty one takes the document away.
+//
+//	reload N           the documents N/…, in which nothing is to be at fault
+//	reload N refused   and something is
+//
 // # The origin
 //
 // Each answer is given once, xN times or x* (any number, also none), the
@@ -130,6 +142,9 @@ type Env struct {
 	// Flags are those of the line "serve". The subject adds its listener,
 	// and Origin as --origin when Flags name none.
 	Flags []string
+	// Documents are the archive's files whose names are keys of documents, by
+	// key. With some, the subject is one that documents describe.
+	Documents map[string]string
 	// Dial connects to the scripted origin, whatever the address.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Origin is the origin's URL.

@@ -17,16 +17,17 @@ import (
 
 // stage is one performance of a play.
 type stage struct {
-	play    *play
-	place   place
-	log     *transcript
-	origin  *origin
-	subject Subject
-	running Running // nil: not started
-	flags   []string
-	dir     string // {dir}; "": not made yet
-	crashes int
-	began   time.Time
+	play      *play
+	place     place
+	log       *transcript
+	origin    *origin
+	subject   Subject
+	running   Running // nil: not started
+	flags     []string
+	dir       string            // {dir}; "": not made yet
+	documents map[string]string // by key, as they are now; nil: not started yet
+	crashes   int
+	began     time.Time
 
 	clients map[string]*client
 	order   []*client
@@ -235,8 +236,13 @@ func (s *stage) start(flags []string) error {
 	if err != nil {
 		return err
 	}
+	documents, err := s.furnish()
+	if err != nil {
+		return err
+	}
 	running, err := s.subject(Env{
-		Flags: flags, Dial: s.origin.dial, Origin: Origin, Now: s.place.now, Log: s.log.logger(), Crashes: s.crashes,
+		Documents: documents,
+		Flags:     flags, Dial: s.origin.dial, Origin: Origin, Now: s.place.now, Log: s.log.logger(), Crashes: s.crashes,
 	})
 	if err != nil {
 		return fmt.Errorf("subject with flags %q: %w", flags, err)
