@@ -140,7 +140,23 @@ func (j *Judge) source(a *Answer) (*Stored, string) {
 	if len(chain) == 0 {
 		return nil, ""
 	}
-	slices.SortFunc(chain, func(x, y *Exchange) int { return cmp.Compare(x.Answered.N, y.Answered.N) })
+	// What came in the same millisecond may have been taken in either order:
+	// X-Id, which each sets anew, says which was the last.
+	last, err := strconv.Atoi(a.Fields.Get("X-Id"))
+	if err != nil {
+		last = -1
+	}
+	slices.SortFunc(chain, func(x, y *Exchange) int {
+		if x.Answered.Clock == y.Answered.Clock && x.ID != y.ID {
+			switch last {
+			case x.ID:
+				return 1
+			case y.ID:
+				return -1
+			}
+		}
+		return cmp.Compare(x.Answered.N, y.Answered.N)
+	})
 	chain = slices.Compact(chain)
 	if rep, err := strconv.Atoi(a.Fields.Get("X-Rep")); err == nil { // the content is of one of them
 		n := slices.IndexFunc(chain, func(e *Exchange) bool { return e.Rep != nil && e.Rep.ID == rep })
