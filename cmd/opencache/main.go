@@ -29,6 +29,7 @@ import (
 // be said as OPENCACHE_<FLAG> in the environment as well.
 type commandLine struct {
 	Serve       serveCmd       `cmd:"" help:"Cache in front of one origin."`
+	Edge        edgeCmd        `cmd:"" help:"Cache in front of many sites, as documents describe them, and as they change."`
 	Demo        demoCmd        `cmd:"" help:"Try it: a built-in origin, the cache in front of it, and what they do, live."`
 	Simulate    simulateCmd    `cmd:"" help:"Play a trace of requests against caches of several sizes, and print what they hit."`
 	Purge       purgeCmd       `cmd:"" help:"Have a running cache drop what is stored: URLs, tags, a prefix, a pattern, a site or all."`

@@ -54,7 +54,7 @@ func run(t *testing.T, env []string, args ...string) (code int, stdout, stderr s
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// A program is opencache serve, running.
+// A program is opencache serve or edge, running.
 type program struct {
 	cmd           *exec.Cmd
 	listen, admin string
@@ -66,8 +66,14 @@ var serving = regexp.MustCompile(`msg=serving listen=(\S+) .*admin=(\S+)`)
 // start starts opencache serve on free ports and waits until it listens.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
+	return begin(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--memory", "16M"}, args...)...)
+}
+
+// begin starts a command that serves, and waits until it listens.
+func begin(t *testing.T, env []string, args ...string) *program {
+	t.Helper()
 	p := &program{log: make(chan string, 1000)}
-	p.cmd = opencache(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--memory", "16M"}, args...)...)
+	p.cmd = opencache(t, env, args...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -20,12 +20,13 @@ import (
 // last answer is out, the grace is over or another signal comes, then closed.
 type process struct {
 	stack  *stack
-	public net.Listener
+	public []net.Listener
 	admin  net.Listener    // nil: off
 	keys   *listen.KeyPair // of public; nil: plain
 	token  string
 	grace  time.Duration
 	log    *slog.Logger
+	again  func() // has documents looked at anew; nil: there are none
 
 	floor      []byte // of the heap
 	foreground bool   // a terminal that hangs up ends it
@@ -58,11 +59,11 @@ func newProcess(o *serveOptions, public net.Listener, log *slog.Logger) (p *proc
 	if err != nil {
 		return nil, err
 	}
-	return startProcess(so, public, log)
+	return startProcess(so, []net.Listener{public}, log)
 }
 
-// startProcess builds what documents describe around a listener.
-func startProcess(so *stackOptions, public net.Listener, log *slog.Logger) (*process, error) {
+// startProcess builds what documents describe around listeners.
+func startProcess(so *stackOptions, public []net.Listener, log *slog.Logger) (*process, error) {
 	node := so.shot.Node
 	list, err := zoneOptions(node, so, log)
 	if err != nil {
@@ -97,8 +98,10 @@ func (p *process) run(ctx context.Context) error {
 	defer stop()
 	go giveBack(quiet)
 
-	broken := make(chan error, 2)
-	go func() { broken <- p.stack.server.Serve(p.public) }()
+	broken := make(chan error, len(p.public)+1)
+	for _, l := range p.public {
+		go func() { broken <- p.stack.server.Serve(l) }()
+	}
 	var adm *http.Server
 	if p.admin != nil {
 		a := &admin{stack: p.stack, token: p.token, log: p.log}
@@ -178,6 +181,11 @@ func (p *process) attend(sig os.Signal) {
 
 // reload reads what is read from files anew.
 func (p *process) reload(sig os.Signal) {
+	if p.again != nil {
+		p.log.Info("looking for other documents", "signal", sig.String())
+		p.again()
+		return
+	}
 	if p.keys == nil {
 		p.log.Info("nothing to load anew: there is no configuration file", "signal", sig.String())
 		return

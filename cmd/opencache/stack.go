@@ -32,14 +32,16 @@ type stack struct {
 	limits   *telemetry.LimitLog
 	draining atomic.Bool
 	started  time.Time
-	cdnID    string // where the documents say none
+	cdnID    string      // where the documents say none
+	live     *liveConfig // nil: the documents do not change
 }
 
 // stackOptions are what a stack is made of.
 type stackOptions struct {
 	shot  config.Snapshot
 	pop   string
-	token string // of administration; empty: none
+	token string      // of administration; empty: none
+	live  *liveConfig // where the documents come from; nil: they do not change
 
 	// What tests put in place of the machine; nil and false: the machine.
 	now    func() time.Time
@@ -77,7 +79,7 @@ func newStack(o *serveOptions, log *slog.Logger) (*stack, error) {
 // openStack joins the parts as documents say. What is at fault in them is told,
 // and all that is not is served.
 func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
-	s = &stack{started: time.Now(), cdnID: randomCDNID()}
+	s = &stack{started: time.Now(), cdnID: randomCDNID(), live: o.live}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.free())
@@ -96,11 +98,13 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, POP: o.pop, Build: version}
 	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
 	for _, f := range faults {
-		log.Error("a document is not as it should be", "fault", f.String())
+		if o.live == nil { // which tells of them itself
+			log.Error("a document is not as it should be", "fault", f.String())
+		}
 	}
 	s.edge, err = edge.New(edge.Options{
 		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, POP: o.pop, Build: version,
-		Stats: func() any { return s.Stats() }, Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
+		Stats: func() any { return s.Stats() }, Status: o.live.status(), Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
 	})
 	if err != nil {
 		return s, err

@@ -158,7 +158,7 @@ func (s *stack) families() []telemetry.Family {
 		list = append(list, telemetry.Family{Name: "store_" + m.name, Help: m.help, Counter: m.counts(), Labels: volumeLabels})
 	}
 	with := func(label string) []string { return append(volumeLabels[:len(volumeLabels):len(volumeLabels)], label) }
-	return append(list,
+	list = append(list,
 		telemetry.Family{Name: "store_lost_total", Help: "Records that left.", Counter: true, Labels: with("reason")},
 		telemetry.Family{Name: "store_refused_total", Help: "Records that were not taken.", Counter: true, Labels: with("reason")},
 		telemetry.Family{Name: "store_reads_total", Help: "Reads of a volume on disk: answered from memory that is yet to be written, from the page cache, or by a worker that waits for the device.", Counter: true, Labels: with("way")},
@@ -171,6 +171,7 @@ func (s *stack) families() []telemetry.Family {
 		telemetry.Family{Name: "store_offered_total", Help: "What memory offered to disk, by what became of it.", Counter: true, Labels: []string{"zone", "outcome"}},
 		telemetry.Family{Name: "too_many_tags_total", Help: "Responses not stored because they had more tags than are kept.", Counter: true},
 	)
+	return append(list, s.live.families()...)
 }
 
 // samples emits what families shows.
@@ -196,6 +197,7 @@ func (s *stack) samples(emit telemetry.Emit) {
 		emit(n+5, float64(s.sum(func(e *engine.Stats) int64 { return e.Purges[kind].Soft.Load() })), engine.PurgeKind(kind).String(), "soft")
 	}
 	emit(n+10, float64(s.sum(func(e *engine.Stats) int64 { return e.TooTagged.Load() })))
+	s.live.samples(n+11, emit)
 }
 
 // sample emits a volume's numbers.

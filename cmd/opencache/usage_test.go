@@ -25,7 +25,7 @@ func TestUsage(t *testing.T) {
 	}
 	const origin = "--origin=http://127.0.0.1:1"
 	for _, c := range []struct{ env, args, want string }{
-		{"", "", `expected one of "serve", "demo"`},
+		{"", "", `expected one of "serve", "edge"`},
 		{"", "srve", `unexpected argument srve, did you mean "serve"?`},
 		{"", "serve --memry 1G", `unknown flag --memry, did you mean "--memory"?`},
 		{"", "serve", `--origin is missing: expected http[s]://host[:port][/base]`},

@@ -15,9 +15,6 @@ import (
 type TierReport struct {
 	// Applied and OptedOut are ids of sites.
 	Applied, OptedOut []string
-	// Conflicts are the policy's zones that were not added because the site
-	// has one of that name, as "SITE: ZONE".
-	Conflicts []string
 	// Oversubscribed is by how much the zones in memory together are larger
 	// than the memory; 0 when they fit, or when nobody said how large it is.
 	Oversubscribed Size
@@ -62,6 +59,22 @@ func (p *CacheTierPolicy) Report(own []*Site, n *Node, memory Size) TierReport {
 	return r
 }
 
+// Conflicts are the policy's zones that are not added to sites, as their
+// documents say them, because they have one of that name: SITE: ZONE.
+func (p *CacheTierPolicy) Conflicts(own []*Site) (list []string) {
+	for _, s := range own {
+		if optedOut(s) {
+			continue
+		}
+		for _, z := range p.Zones {
+			if hasZone(s.Cache.Zones, z.Name) {
+				list = append(list, s.ID+": "+z.Name)
+			}
+		}
+	}
+	return list
+}
+
 // tellSite notes what becomes of one site.
 func (r *TierReport) tellSite(s *Site) {
 	if optedOut(s) {
@@ -73,7 +86,6 @@ func (r *TierReport) tellSite(s *Site) {
 	for _, z := range r.policy.Zones {
 		if hasZone(s.Cache.Zones, z.Name) {
 			skipped = append(skipped, z.Name)
-			r.Conflicts = append(r.Conflicts, s.ID+": "+z.Name)
 		} else {
 			added = append(added, z.Name)
 		}

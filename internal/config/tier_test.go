@@ -148,8 +148,8 @@ func TestTierReport(t *testing.T) {
 	if err != nil || got != string(want) {
 		t.Errorf("got\n%s\nwant (-update writes it)\n%s, %v", got, want, err)
 	}
-	if r.Oversubscribed != 512<<20 || strings.Join(r.Conflicts, " ") != "b: media" || strings.Join(r.OptedOut, " ") != "c" {
-		t.Errorf("got over %s, conflicts %v, out %v", r.Oversubscribed, r.Conflicts, r.OptedOut)
+	if r.Oversubscribed != 512<<20 || strings.Join(p.Conflicts(sites), " ") != "b: media" || strings.Join(r.OptedOut, " ") != "c" {
+		t.Errorf("got over %s, conflicts %v, out %v", r.Oversubscribed, p.Conflicts(sites), r.OptedOut)
 	}
 	if again := p.Report([]*Site{sites[2], sites[0], sites[3], sites[1]}, n, 2<<30); again.String() != got {
 		t.Errorf("another order of sites, another report:\n%s", again)

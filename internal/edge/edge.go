@@ -17,6 +17,7 @@ package edge
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -45,6 +46,8 @@ type Options struct {
 	Log *telemetry.AccessLog
 	// Stats is called for the JSON of /__admin/stats; nil: that path is 404.
 	Stats func() any
+	// Status is called for the JSON of /oc-cgi/status; nil: that path is 404.
+	Status func() any
 	// Draining makes health answers say 503, so that balancers look elsewhere.
 	Draining *atomic.Bool
 	// Memo is how many routes are remembered, about 600 bytes each; 0: 4096,
@@ -96,7 +99,10 @@ func New(o Options) (*Edge, error) {
 		v.node = &e.node
 		return v
 	}
-	return e, e.Use(o.Plan)
+	if err := e.Use(o.Plan); err != nil && o.Warn != nil {
+		o.Warn.Warn("not all limits of zones are kept", "error", err)
+	}
+	return e, nil
 }
 
 // Use has requests that come from now on answered by p. Servers that only the
@@ -112,6 +118,9 @@ func (e *Edge) Use(p *Plan) error {
 	if was != nil && was != p {
 		p.dropGone(was)
 		p.closeGone(was)
+	}
+	if len(faults) > 1 {
+		return fmt.Errorf("%w; and %d more like it", faults[0], len(faults)-1)
 	}
 	return errors.Join(faults...)
 }

@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"reflect"
+	"slices"
 	"time"
 
 	"opencache/internal/config"
@@ -47,6 +49,29 @@ type compiling struct {
 	previous, plan *Plan
 	faults         []config.Fault
 	key            string // of the document that is compiled
+	patterns       map[patternText]*expr.Pattern
+}
+
+// A patternText is what a pattern is parsed from.
+type patternText struct {
+	text string
+	fold bool
+}
+
+// parsePattern parses each pattern once for all sites: those of the fleet's
+// policy are in every one.
+func (c *compiling) parsePattern(text string, fold bool) (*expr.Pattern, error) {
+	if p := c.patterns[patternText{text, fold}]; p != nil {
+		return p, nil
+	}
+	p, err := expr.ParsePattern(text, fold)
+	if err == nil {
+		if c.patterns == nil {
+			c.patterns = map[patternText]*expr.Pattern{}
+		}
+		c.patterns[patternText{text, fold}] = p
+	}
+	return p, err
 }
 
 // Compile makes the plan of a node and its sites, whose defaults are filled in
@@ -134,7 +159,10 @@ func (c *compiling) bad(path string, err error) bool {
 const notYet = "no such section: not yet"
 
 // refuseNode notes the sections of a node that nothing obeys.
-func (c *compiling) refuseNode(n *config.Node) {
+func (c *compiling) refuseNode(n *config.Node) { c.faults = append(c.faults, NotYet(c.key, n)...) }
+
+// NotYet returns the sections of a node's document that nothing obeys.
+func NotYet(key string, n *config.Node) (faults []config.Fault) {
 	d := &n.Filters.Deny
 	for path, said := range map[string]bool{
 		"monitoring.loki":        n.Monitoring.Loki != nil,
@@ -144,9 +172,11 @@ func (c *compiling) refuseNode(n *config.Node) {
 		"network.trustedProxies": len(n.Network.TrustedProxies) > 0,
 	} {
 		if said {
-			c.fault(path, "", notYet)
+			faults = append(faults, config.Fault{Document: key, Path: path, Expected: notYet})
 		}
 	}
+	slices.SortFunc(faults, func(a, b config.Fault) int { return cmp.Compare(a.Path, b.Path) })
+	return faults
 }
 
 // refuseSite notes the sections of a site that nothing obeys.

@@ -152,7 +152,7 @@ func (c *compiling) routes(s *site) {
 		case config.First, config.Prefix:
 			s.at.prefixes = append(s.at.prefixes, prefix{text: loc.Text, route: n, first: loc.Kind == config.First})
 		default:
-			p, err := expr.ParsePattern(loc.Text, loc.Kind == config.RegexpFold)
+			p, err := c.parsePattern(loc.Text, loc.Kind == config.RegexpFold)
 			if !c.bad(path+".location", err) {
 				s.at.patterns = append(s.at.patterns, pattern{p, n})
 				s.routes[n].pattern = p
@@ -257,11 +257,11 @@ func (c *compiling) rule(d *config.CacheRule, path string) rule {
 	r := rule{id: d.ID, doc: d, routes: m.Routes, ext: setOf(m.Extensions, strings.ToLower), methods: methodsOf(m.Methods)}
 	var err error
 	if m.URIPattern != "" {
-		r.uri, err = expr.ParsePattern(m.URIPattern, false)
+		r.uri, err = c.parsePattern(m.URIPattern, false)
 		c.bad(path+".match.uriPattern", err)
 	}
 	if m.TargetPattern != "" {
-		r.target, err = expr.ParsePattern(m.TargetPattern, false)
+		r.target, err = c.parsePattern(m.TargetPattern, false)
 		c.bad(path+".match.targetPattern", err)
 	}
 	if m.Condition != "" {
@@ -288,7 +288,7 @@ func (c *compiling) tierRule(s *site, d *config.TierRule, path string) rule {
 	}
 	doc.Headers = rest.Headers
 	r := rule{id: d.ID, doc: doc, narrow: true, decline: d.DeclineWhenUpstream, methods: methodsOf(d.Match.Methods)}
-	p, err := expr.ParsePattern(d.Match.URIPattern, false)
+	p, err := c.parsePattern(d.Match.URIPattern, false)
 	if !c.bad(path+".match.uriPattern", err) {
 		r.uri, r.prefix = p, p.LiteralPrefix()
 	}

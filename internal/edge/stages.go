@@ -71,11 +71,9 @@ func (v *visit) admin(path string) bool {
 		}
 		return v.answer(200, "text/plain; version=0.0.4; charset=utf-8", b.String())
 	case path == "/__admin/stats" && v.e.o.Stats != nil && reads(method):
-		b, err := json.MarshalIndent(v.e.o.Stats(), "", "  ")
-		if err != nil {
-			return v.answer(500, plain, err.Error()+"\n")
-		}
-		return v.answer(200, asJSON, string(b)+"\n")
+		return v.show(v.e.o.Stats())
+	case path == "/oc-cgi/status" && v.e.o.Status != nil && reads(method):
+		return v.show(v.e.o.Status())
 	case path == "/__admin/clear-cache" && method == wire.POST:
 		return v.answer(200, asJSON, fmt.Sprintf("{\"cleared\":%d}\n", v.e.clear()))
 	case path == "/__admin/clear-cache":
@@ -83,6 +81,15 @@ func (v *visit) admin(path string) bool {
 		return v.answer(405, plain, "POST is expected here\n")
 	}
 	return v.answer(404, plain, "no such path of opencache\n")
+}
+
+// show answers with a value in JSON.
+func (v *visit) show(value any) bool {
+	b, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return v.answer(500, plain, err.Error()+"\n")
+	}
+	return v.answer(200, asJSON, string(b)+"\n")
 }
 
 func reads(m wire.Method) bool { return m == wire.GET || m == wire.HEAD }

@@ -86,7 +86,7 @@ func (d *directus) String() string { return d.name }
 func (d *directus) Watch(ctx context.Context, again <-chan struct{}, tell func(Set, error)) {
 	defer d.client.CloseIdleConnections()
 	p := patience{least: time.Second, most: max(d.o.Poll, time.Second), random: d.o.Random}
-	first, away := true, false
+	anyway := true // it is told though it be what was told before
 	for {
 		set, changed, err := d.round(ctx)
 		wait := time.Duration(float64(d.o.Poll) * (0.9 + 0.2*d.o.Random()))
@@ -94,22 +94,20 @@ func (d *directus) Watch(ctx context.Context, again <-chan struct{}, tell func(S
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			away = true
+			anyway = true
 			tell(Set{}, fmt.Errorf("%s: %w", d.name, err))
 			wait = p.wait()
 			if e := (busyError{}); errors.As(err, &e) {
 				wait = max(wait, e.after)
 			}
-		case first || changed || away:
-			first, away = false, false
+		case anyway || changed:
+			anyway = false
 			tell(set, nil)
 			p.reset()
 		default:
 			p.reset()
 		}
-		if !pause(ctx, again, wait) {
-			return
-		}
+		anyway = pause(ctx, again, wait) || anyway
 	}
 }
 
@@ -226,7 +224,7 @@ func (d *directus) request(ctx context.Context, offset int) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	token, err := d.o.Token.read()
+	token, err := d.o.Token.Read()
 	if err != nil {
 		return nil, err
 	}

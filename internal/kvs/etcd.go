@@ -56,9 +56,7 @@ func (e *etcd) Watch(ctx context.Context, again <-chan struct{}, tell func(Set, 
 		}
 		if err != nil {
 			tell(Set{}, err)
-			if !pause(ctx, again, p.wait()) {
-				return
-			}
+			pause(ctx, again, p.wait())
 		}
 	}
 }
@@ -105,7 +103,7 @@ func (e *etcd) config(ctx context.Context) (clientv3.Config, error) {
 	for _, h := range e.at.hosts {
 		c.Endpoints = append(c.Endpoints, scheme+h)
 	}
-	if c.Password, err = e.at.password.read(); err != nil {
+	if c.Password, err = e.at.password.Read(); err != nil {
 		return c, err
 	}
 	return c, nil

@@ -1,6 +1,7 @@
 package kvs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -66,34 +68,33 @@ func (f *folder) Watch(ctx context.Context, again <-chan struct{}, tell func(Set
 	if w == nil {
 		net = min(net, blindNet)
 	}
-	first, away := true, false
+	anyway := true // it is told though it be what was told before
 	for ctx.Err() == nil {
 		w.renew()
 		changed, err := f.scan()
 		set, tooMuch := f.set()
 		switch err = errors.Join(err, tooMuch); {
 		case err != nil:
-			away = true
+			anyway = true
 			tell(Set{}, err)
-		case first || changed || away:
-			first, away = false, false
+		case anyway || changed:
+			anyway = false
 			tell(set, nil)
 		}
-		if !f.rest(ctx, again, w, net) {
-			return
-		}
+		anyway = f.rest(ctx, again, w, net) || anyway
 	}
 }
 
-// rest waits until it is worth looking again; false: ctx ended.
-func (f *folder) rest(ctx context.Context, again <-chan struct{}, w *dirWatch, net time.Duration) bool {
+// rest waits until it is worth looking again, and reports whether somebody
+// asked for that.
+func (f *folder) rest(ctx context.Context, again <-chan struct{}, w *dirWatch, net time.Duration) (asked bool) {
 	timer := time.NewTimer(net)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
-		return true
+		return false
 	case <-again:
 		return true
 	case name := <-w.events():
@@ -106,6 +107,8 @@ func (f *folder) rest(ctx context.Context, again <-chan struct{}, w *dirWatch, n
 		case <-ctx.Done():
 			return false
 		case <-timer.C:
+			return false
+		case <-again:
 			return true
 		case name := <-w.events():
 			f.forget(name)
@@ -210,10 +213,12 @@ func (f *folder) read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(err, errors.New("no file: expected KEY.json or KEY.jsonc"))
 	}
-	return readAtMost(file, f.o.MaxDocument)
+	text, err := readAtMost(file, f.o.MaxDocument)
+	return slices.Clip(bytes.Clone(text)), err // many are kept: no more than is needed
 }
 
 // set is what the last scan found.

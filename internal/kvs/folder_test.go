@@ -166,8 +166,10 @@ func TestFolderAgain(t *testing.T) {
 	told := follow(t, s, again)
 	await(t, told, "a=1")
 	put(t, elsewhere+"/x", "2")
-	again <- struct{}{}
-	await(t, told, "a=2")
+	for range 2 { // the second time nothing has changed
+		again <- struct{}{}
+		await(t, told, "a=2")
+	}
 }
 
 // TestFolderPipe has a pipe where a file is expected: opening one may wait

@@ -69,8 +69,8 @@ type Source interface {
 	// Watch tells of the whole set as soon as there is one, whenever something
 	// changed, and when the source is back; and of an error while there is
 	// none to be had. The latter changes nothing in what was told before. What
-	// comes over again has it look at once. It tells from one goroutine, waits
-	// for tell, and returns when ctx ends, with nothing left behind.
+	// comes over again has it look at once, and tell. It tells from one
+	// goroutine, waits for tell, and returns when ctx ends, with nothing left behind.
 	Watch(ctx context.Context, again <-chan struct{}, tell func(Set, error))
 }
 
@@ -221,17 +221,17 @@ func digest(text []byte) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// pause waits for d or until somebody asks to look again; false: ctx ended.
-func pause(ctx context.Context, again <-chan struct{}, d time.Duration) bool {
+// pause waits for d or until somebody asks to look again.
+func pause(ctx context.Context, again <-chan struct{}, d time.Duration) (asked bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return false
 	case <-t.C:
 	case <-again:
+		return true
 	}
-	return true
+	return false
 }
 
 // A patience is how long to wait after failures in a row: twice as long each

@@ -183,7 +183,7 @@ func TestSecret(t *testing.T) {
 		{Secret{File: file + "x"}, "", "no such file"},
 	}
 	for _, test := range tests {
-		got, err := test.secret.read()
+		got, err := test.secret.Read()
 		if got != test.want || err == nil && test.fault != "" || err != nil && !strings.Contains(err.Error(), test.fault) {
 			t.Errorf("%v: got %q, %v, want %q, %q", test.secret, got, err, test.want, test.fault)
 		}

@@ -16,8 +16,9 @@ type Secret struct {
 // maxSecret is the longest secret that is read from a file.
 const maxSecret = 64 << 10
 
-// read returns the secret; it is read each time, so that a new one counts.
-func (s Secret) read() (string, error) {
+// Read returns the secret, or nothing of the zero value. It is read each time,
+// so that a new one counts.
+func (s Secret) Read() (string, error) {
 	switch {
 	case s.File != "":
 		f, err := os.Open(s.File)

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"opencache/internal/config"
+	"opencache/internal/kvs"
+	"opencache/internal/listen"
+)
+
+// edgeCmd is opencache edge.
+type edgeCmd struct {
+	Config    string        `placeholder:"SOURCE" help:"Where documents are: a folder, etcd://HOST[,HOST…]/PREFIX, or https://HOST of a Directus (default https:// and the variable BAAS_HOST)."`
+	POP       string        `name:"pop" env:"OPENCACHE_POP,OPENCACHE_POP_ID,POP_ID" placeholder:"ID" help:"This node's PoP: its document is merged over the defaults of all nodes."`
+	State     string        `placeholder:"DIR" help:"Folder for what has to survive a restart: the documents in use, for a start without their source; and the report on the tier policy (default none)."`
+	Listen    []string      `placeholder:"ADDR" help:"Address for clients in place of those of the node's document: host:port or unix:/path. Repeatable, or with commas."`
+	Poll      time.Duration `default:"60s" help:"How often a Directus is asked, a tenth more or less (default ${default})."`
+	TokenFile string        `env:"OPENCACHE_TOKEN_FILE,BAAS_TOKEN_FILE" placeholder:"FILE" help:"File with the token that a Directus is shown (default the variable BAAS_TOKEN)."`
+	LogLevel  string        `default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"Least level to log: debug, info, warn, error (default ${default})."`
+	LogFormat string        `default:"text" enum:"text,json" placeholder:"FORM" help:"Form of the log on standard error: text, json (default ${default})."`
+}
+
+// keyPrefix is what keys of documents begin with.
+const keyPrefix = "opencache:"
+
+// Run serves what documents say until a signal stops it.
+func (c *edgeCmd) Run() error {
+	log := newLog(&serveOptions{LogLevel: c.LogLevel, LogFormat: c.LogFormat})
+	source, err := c.source()
+	if err != nil {
+		return usageError{fmt.Errorf("--config: %w", err)}
+	}
+	keep := kvs.Keep{}
+	if c.State != "" {
+		keep.Dir = filepath.Join(c.State, "documents")
+	}
+	l := newLive(source, keep, c.POP, log)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	news := make(chan sourceNews)
+	running.Go(func() { l.watch(ctx, news) })
+
+	waiting, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	shot, set, err := l.first(waiting, news)
+	asked := waiting.Err() != nil
+	stop()
+	switch {
+	case asked:
+		return nil
+	case err != nil:
+		return err
+	}
+	p, err := c.start(l, shot, log)
+	if err != nil {
+		return err
+	}
+	shelf := newShelf(&l.keep, c.State, log)
+	running.Go(func() { shelf.run(ctx) })
+	l.used = shelf.put
+	l.take(set) // all of it this time: what was compiled before has no last good version yet
+	running.Go(func() { l.run(ctx, news) })
+	err = p.run(context.Background())
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
+}
+
+// source opens what --config names. A folder that is not there is a slip,
+// unless something was kept.
+func (c *edgeCmd) source() (kvs.Source, error) {
+	name := c.Config
+	if host := os.Getenv("BAAS_HOST"); name == "" && host != "" {
+		name = "https://" + host
+	}
+	token := kvs.Secret{File: c.TokenFile}
+	if _, ok := os.LookupEnv("BAAS_TOKEN"); ok && token.File == "" {
+		token.Env = "BAAS_TOKEN"
+	}
+	source, err := kvs.Open(name, kvs.Options{Prefix: keyPrefix, Poll: c.Poll, Token: token})
+	if err == nil && c.State == "" && source.String() == filepath.Clean(name) {
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return source, err
+}
+
+// start makes the process that serves what a snapshot says, and has l compile
+// what comes later for it.
+func (c *edgeCmd) start(l *liveConfig, shot *config.Snapshot, log *slog.Logger) (*process, error) {
+	addresses := c.Listen
+	if len(addresses) == 0 {
+		for _, a := range shot.Node.Network.Listeners {
+			addresses = append(addresses, a.Address)
+		}
+	}
+	so := &stackOptions{shot: *shot, pop: c.POP, live: l}
+	var err error
+	if so.token, err = adminToken(shot.Node); err != nil {
+		return nil, usageError{err}
+	}
+	var sockets []net.Listener
+	for _, a := range addresses {
+		socket, err := listen.Listen(a)
+		if err != nil {
+			closeAll(sockets)
+			return nil, usageError{err}
+		}
+		sockets = append(sockets, socket)
+	}
+	p, err := startProcess(so, sockets, log)
+	if err != nil {
+		closeAll(sockets)
+		return nil, err
+	}
+	p.again = l.look
+	atStart := shot.Node
+	l.compile = func(shot *config.Snapshot) (func() error, []config.Fault) {
+		l.restart = needsRestart(atStart, shot.Node)
+		return p.stack.compile(shot)
+	}
+	var names []string
+	for _, s := range sockets {
+		names = append(names, s.Addr().String())
+	}
+	started := []any{"listen", strings.Join(names, ","), "documents", l.source.String(), "pop", c.POP, "sites", len(shot.Sites), "version", version}
+	if p.admin != nil {
+		started = append(started, "admin", p.admin.Addr().String())
+	}
+	log.Info("serving", started...)
+	return p, nil
+}
+
+func closeAll(sockets []net.Listener) {
+	for _, s := range sockets {
+		_ = s.Close()
+	}
+}
+
+// adminToken reads the token that a node's document refers to.
+func adminToken(n *config.Node) (string, error) {
+	if a := n.Network.Admin; n.Network.AdminToken == nil && a != "" && a != "off" && !loopbackAddr(a) {
+		return "", errors.New("network.admin: other machines reach " + a + ": expected an address of this machine alone, or network.adminToken")
+	}
+	if n.Network.AdminToken == nil {
+		return "", nil
+	}
+	token, err := kvs.Secret{File: n.Network.AdminToken.File, Env: n.Network.AdminToken.Env}.Read()
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("network.adminToken: %w", err)
+	case len(token) < 16:
+		return "", fmt.Errorf("network.adminToken: a token of %d bytes: expected at least 16", len(token))
+	}
+	return token, nil
+}
+
+// needsRestart names what of a node's document counts at the start alone, and
+// is not as it was then.
+func needsRestart(was, is *config.Node) (paths []string) {
+	for _, f := range []struct {
+		path    string
+		was, is any
+	}{
+		{"network", was.Network, is.Network},
+		{"cache.memory", was.Cache.Memory, is.Cache.Memory},
+		{"cache.meanObject", was.Cache.MeanObject, is.Cache.MeanObject},
+		{"cache.volumes", was.Cache.Volumes, is.Cache.Volumes},
+		{"monitoring.log", was.Monitoring.Log, is.Monitoring.Log},
+		{"availability.drain", was.Availability.Drain, is.Availability.Drain},
+	} {
+		if !reflect.DeepEqual(f.was, f.is) {
+			paths = append(paths, f.path)
+		}
+	}
+	return paths
+}
+
+// compile makes ready what other documents say.
+func (s *stack) compile(shot *config.Snapshot) (use func() error, faults []config.Fault) {
+	plan, faults := s.compiler.Compile(s.edge.Plan(), shot.Node, shot.Sites)
+	return func() error { return s.edge.Use(plan) }, faults
+}
