@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"opencache/internal/config"
 	"opencache/internal/engine"
@@ -140,7 +141,11 @@ func (z *zone) others() (s share, ok bool) {
 		return s, false
 	}
 	n := int64(len(z.volumes))
-	return share{z.doc.Name, sizeOf(z.doc.Hosts.Share) / n, sizeOf(z.doc.Hosts.Limit) / n}, true
+	limit := z.doc.Hosts.Limit
+	if limit == nil {
+		limit = z.doc.MaxSize
+	}
+	return share{zone: z.doc.Name, share: sizeOf(z.doc.Hosts.Share) / n, limit: sizeOf(limit) / n}, true
 }
 
 // An account is what a plan has in a volume.
@@ -154,13 +159,16 @@ type share struct {
 	zone  string
 	share int64 // above it nothing is kept longer than the rest
 	limit int64 // 0: none
+	// inactive is how long what nobody asks for is kept; 0: any time.
+	inactive time.Duration
+	host     bool // the account is a host's in a zone, not the zone's
 }
 
 // shares are the accounts of a zone, each with what it may take of its volume.
 func (z *zone) shares(yield func(account, share) bool) {
 	n := int64(len(z.volumes))
 	for _, v := range z.volumes {
-		s := share{zone: z.doc.Name}
+		s := share{zone: z.doc.Name, inactive: durationOf(z.doc.Inactive)}
 		if z.doc.MaxSize != nil {
 			s.limit = max(int64(*z.doc.MaxSize)/n, 1)
 		}
@@ -191,7 +199,7 @@ func (c *compiling) shareHosts(s *site) {
 				v.makeKey()
 				for _, vol := range ch.zone.volumes {
 					n := int64(len(ch.zone.volumes))
-					s.hostShares[account{vol, string(v.key[:v.to.Origin])}] = share{ch.zone.doc.Name, sizeOf(h.Share) / n, sizeOf(h.Limit) / n}
+					s.hostShares[account{vol, string(v.key[:v.to.Origin])}] = share{zone: ch.zone.doc.Name, share: sizeOf(h.Share) / n, limit: sizeOf(h.Limit) / n, host: true}
 				}
 			}
 		}
@@ -230,6 +238,8 @@ func (p *Plan) apply(was *Plan) (faults []error) {
 		site := a.volume.Store.OpenSite([]byte(a.name))
 		if err := a.volume.Store.SetShare(site, s.share, s.limit); err != nil {
 			faults = append(faults, fmt.Errorf("zone %s: account %s: %w", s.zone, a.name, err))
+		} else if s.inactive > 0 || was != nil && was.accounts[a].inactive > 0 {
+			_ = a.volume.Store.SetInactive(site, s.inactive) // it has its account: nothing to be short of
 		}
 	}
 	return faults
@@ -237,10 +247,15 @@ func (p *Plan) apply(was *Plan) (faults []error) {
 
 // dropGone drops what is stored for accounts that only was has.
 func (p *Plan) dropGone(was *Plan) {
-	for a := range was.accounts {
-		if _, ok := p.accounts[a]; !ok {
-			a.volume.Engine.Ban(&engine.Ban{Site: []byte(a.name)})
-			_ = a.volume.Store.SetShare(a.volume.Store.Site([]byte(a.name)), 0, 0) // it gives up a limit: nothing to be short of
+	for a, s := range was.accounts {
+		if _, ok := p.accounts[a]; ok {
+			continue
 		}
+		others := p.others[a.volume]
+		if !s.host { // a host is in its zone still, when it is no longer named
+			a.volume.Engine.Ban(&engine.Ban{Site: []byte(a.name)})
+			others = share{}
+		}
+		_ = a.volume.Store.SetShare(a.volume.Store.Site([]byte(a.name)), others.share, others.limit) // it has its account: nothing to be short of
 	}
 }
