@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,9 @@ type edgeCmd struct {
 	LogFormat string        `default:"text" enum:"text,json" placeholder:"FORM" help:"Form of the log on standard error: text, json (default ${default})."`
 }
 
+// loadGC is GOGC while the first documents are loaded.
+const loadGC = 400
+
 // keyPrefix is what keys of documents begin with.
 const keyPrefix = "opencache:"
 
@@ -53,6 +57,9 @@ func (c *edgeCmd) Run() error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
+	// Loading makes much that stays and little that does not: collecting as
+	// often as later would be half of the work.
+	often := debug.SetGCPercent(loadGC)
 	news := make(chan sourceNews)
 	running.Go(func() { l.watch(ctx, news) })
 
@@ -74,6 +81,8 @@ func (c *edgeCmd) Run() error {
 	running.Go(func() { shelf.run(ctx) })
 	l.used = shelf.put
 	l.take(set) // all of it this time: what was compiled before has no last good version yet
+	debug.SetGCPercent(often)
+	running.Go(debug.FreeOSMemory) // what loading left behind
 	running.Go(func() { l.run(ctx, news) })
 	err = p.run(context.Background())
 	if err == nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"opencache/internal/config"
+	"opencache/internal/engine"
+	"opencache/internal/store"
 	"opencache/internal/wire"
 )
 
@@ -83,7 +85,16 @@ func BenchmarkManySites(b *testing.B) {
 func benchSites(b *testing.B, sites, asked int) {
 	var set config.Set
 	shot := set.Load(customers(sites))
-	e := newEdge(b, Options{}, kilobyte{}, shot.Sites...)
+	z, err := store.Open(store.ZoneOptions{Memory: 64 << 20, Heap: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := Volume{Name: "default", Store: z, Engine: engine.New(engine.Options{Store: z}), Memory: true}
+	defer func() { v.Engine.Close(); _ = z.Close() }()
+	e, err := New(Options{Volumes: []Volume{v}, Plan: compile(b, v, kilobyte{}, shot.Sites...)})
+	if err != nil {
+		b.Fatal(err)
+	}
 	requests := make([]*wire.Request, asked)
 	step := sites / asked
 	for i, order := range rand.New(rand.NewPCG(1, 2)).Perm(asked) {
