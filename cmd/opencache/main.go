@@ -31,6 +31,8 @@ type commandLine struct {
 	Serve       serveCmd       `cmd:"" help:"Cache in front of one origin."`
 	Edge        edgeCmd        `cmd:"" help:"Cache in front of many sites, as documents describe them, and as they change."`
 	Demo        demoCmd        `cmd:"" help:"Try it: a built-in origin, the cache in front of it, and what they do, live."`
+	Check       checkCmd       `cmd:"" help:"Find what is wrong in documents, all of it at once; print what is in effect."`
+	Schema      schemaCmd      `cmd:"" help:"Print the JSON Schema of documents."`
 	Simulate    simulateCmd    `cmd:"" help:"Play a trace of requests against caches of several sizes, and print what they hit."`
 	Purge       purgeCmd       `cmd:"" help:"Have a running cache drop what is stored: URLs, tags, a prefix, a pattern, a site or all."`
 	Top         topCmd         `cmd:"" help:"Watch a running cache: requests, tiers, sites, keys."`
