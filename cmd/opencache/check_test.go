@@ -51,8 +51,8 @@ func TestCheck(t *testing.T) {
 		"no document of the PoP": {good, "--pop=ams", 0, []string{"warning: opencache:nodeConfig:ams: expected a document of this PoP"}},
 		"all faults at once": {with(shopKey, strings.Replace(strings.Replace(goodSite, `"hostnames"`, `"hostname"`, 1), `"1h"`, `"soon"`, 1)), "", 1, []string{
 			shopKey + `:3:17: hostname: found an unknown name, expected`, `did you mean "hostnames"?`, shopKey + ":5:"}},
-		"what only the compiler finds": {with(shopKey, strings.Replace(goodSite, `"cache"`, `"tls": {"certificate": "/c", "key": "/k"}, "cache"`, 1)), "", 1, []string{shopKey + ":5:3: tls: expected no such section: not yet"}},
-		"of a PoP":                     {with("opencache:nodeConfig:fra", `{"acme": {"email": "a@b.test"}}`), "", 1, []string{"opencache:nodeConfig:fra:1:2: acme: expected no such section: not yet"}},
+		"what only the compiler finds": {with(shopKey, strings.Replace(goodSite, `"cache"`, `"tls": {"certificate": "/c", "key": "/k"}, "cache"`, 1)), "", 1, []string{shopKey + ":5:10: tls: expected no such section: not yet"}},
+		"of a PoP":                     {with("opencache:nodeConfig:fra", `{"acme": {"email": "a@b.test"}}`), "", 1, []string{"opencache:nodeConfig:fra:1:10: acme: expected no such section: not yet"}},
 		"of the PoP asked for":         {with("opencache:nodeConfig:ams", `{"acme": {"email": "a@b.test"}}`), "--pop=fra", 0, []string{"no fault"}},
 		"what is no document":          {with("notes", `hello`), "", 1, []string{"notes"}},
 		"in effect": {good, "--print --pop=fra", 0, []string{
