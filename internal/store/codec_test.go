@@ -44,6 +44,7 @@ func entries() []entry {
 		{kind: entryKill, slab: 1, generation: 2, listings: []uint16{3}},
 		{kind: entrySoft, slab: slabMask, generation: 1 << 63, listings: []uint16{0, 1<<16 - 1}},
 		{kind: entryClear, stamp: 1 << 50, ban: ban{seq: 2}},
+		{kind: entryFloor, ban: ban{seq: 3}},
 	}
 }
 

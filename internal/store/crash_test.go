@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -150,7 +151,7 @@ type spot struct {
 
 // An event is something that was done: between started and ended deeds.
 type event struct {
-	what           string // put, gone, soft, ban, mark, unmark, intern, clear, flushed
+	what           string // put, gone, soft, ban, floor, mark, unmark, intern, clear, flushed
 	key, version   int
 	started, ended int
 	stamp          uint64
@@ -308,7 +309,7 @@ func (d *drama) act(i int) {
 	case x < 80:
 		d.seq++
 		b := ban{seq: d.seq, kind: banPrefix, text: fmt.Appendf(nil, "ban %d", i)}
-		d.happen(event{what: "ban", seq: d.seq, text: string(b.text)}, func() { d.journal(entry{kind: entryBan, ban: b}) })
+		d.happen(event{what: "ban", version: i, seq: d.seq, text: string(b.text)}, func() { d.journal(entry{kind: entryBan, ban: b}) })
 	case x < 85:
 		d.mark(key, at, stored)
 	case x < 88:
@@ -324,7 +325,30 @@ func (d *drama) act(i int) {
 		clear(d.marked)
 	case x < 96:
 		d.happen(event{what: "flushed", live: d.live()}, d.flush)
+	case d.seq > 3:
+		d.forget(d.seq - Seq(d.r.IntN(3)))
 	}
+}
+
+// hits reports whether e is a purge that hits a version of a key.
+func (e *event) hits(key, version int) bool {
+	return e.what == "ban" && e.seq%6 == Seq(key)%6 && version < e.version
+}
+
+// forget notes as dropped what the purges up to floor hit, and then forgets them.
+func (d *drama) forget(floor Seq) {
+	bans := d.events
+	d.happen(event{what: "floor", seq: floor}, func() {
+		for i := range bans {
+			for key, at := range d.index {
+				if e := &bans[i]; e.hits(key, at.version) && e.seq <= floor {
+					d.kill(at)
+					delete(d.index, key)
+				}
+			}
+		}
+		d.journal(entry{kind: entryFloor, ban: ban{seq: floor}})
+	})
 }
 
 func (d *drama) mark(key int, at spot, stored bool) {
@@ -412,7 +436,20 @@ func (d *drama) recover(f folder, boot string) comeback {
 		d.t.Fatal(err)
 	}
 	c.back, c.found = v.back, v.found
+	again := newReplay()
+	facts := c.back.facts(nil, 1, d.now.UnixMilli())
+	if err := again.read(&window{f: &heapFile{b: facts}, end: int64(len(facts))}, 1); err != nil {
+		d.t.Fatal(err)
+	}
+	if again.bans.floor != c.back.bans.floor || len(again.bans.list) != len(c.back.bans.list) || again.seq != c.back.seq {
+		d.t.Fatalf("written anew the journal says %+v up to %d, want %+v up to %d", again.bans, again.seq, c.back.bans, c.back.seq)
+	}
 	return c
+}
+
+// remembers reports whether a purge is in force still.
+func (c *comeback) remembers(text string) bool {
+	return slices.ContainsFunc(c.back.bans.list, func(b ban) bool { return string(b.text) == text })
 }
 
 // sound reports whether the blocks that x touches are what was written.
@@ -452,12 +489,17 @@ func (d *drama) judge(n int, c comeback) {
 		if soft && !c.keys[key].soft {
 			d.t.Fatalf("after %d deeds: version %d of key %d came back without being soft", n, version, key)
 		}
+		for j := range d.events {
+			if e := &d.events[j]; e.ended <= n && e.hits(key, version) && !c.remembers(e.text) {
+				d.t.Fatalf("after %d deeds: version %d of key %d came back, and the purge %+v is forgotten", n, version, key, e)
+			}
+		}
 	}
 	d.judgeFacts(n, c)
 }
 
 func (d *drama) judgeFacts(n int, c comeback) {
-	want, bans := map[int]uint64{}, map[string]bool{}
+	want, bans := map[int]uint64{}, map[string]Seq{}
 	for i := range d.events {
 		e := &d.events[i]
 		if e.started > n {
@@ -473,10 +515,12 @@ func (d *drama) judgeFacts(n int, c comeback) {
 			clear(want)
 			clear(bans)
 		case "ban":
-			bans[e.text] = done
+			bans[e.text] = e.seq
 			if done && c.back.seq < e.seq {
 				d.t.Fatalf("after %d deeds: sequence %d, want %d or more", n, c.back.seq, e.seq)
 			}
+		case "floor":
+			maps.DeleteFunc(bans, func(_ string, s Seq) bool { return s <= e.seq })
 		case "intern":
 			if got := c.back.interned[Set(e.key)]; done && string(got) != e.text {
 				d.t.Fatalf("after %d deeds: list %d is %q, want %q", n, e.key, got, e.text)
@@ -487,9 +531,12 @@ func (d *drama) judgeFacts(n int, c comeback) {
 		}
 	}
 	for text := range bans {
-		if !slices.ContainsFunc(c.back.bans.list, func(b ban) bool { return string(b.text) == text }) {
+		if !c.remembers(text) {
 			d.t.Fatalf("after %d deeds: ban %q is lost", n, text)
 		}
+	}
+	if len(c.back.bans.list) != len(bans) {
+		d.t.Fatalf("after %d deeds: got %d bans, want %d", n, len(c.back.bans.list), len(bans))
 	}
 	for key, stamp := range want {
 		if c.back.marks[tagOf(hashOf(key))].stamp != stamp {

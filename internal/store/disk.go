@@ -53,6 +53,10 @@ type DiskOptions struct {
 	// Amplification is how many bytes may be written for each byte admitted:
 	// above it hit records are not copied forward; 0: 1.5.
 	Amplification float64
+	// SweepRate is how many bytes a second are read to look for what was purged
+	// by a tag, prefix, pattern or site, four times as many when half of the
+	// purges that can be remembered are pending; 0: 32 MiB, less than 0: no bound.
+	SweepRate int64
 	// Errors is after how many errors of the device in a row the volume is
 	// ejected: nothing is found in it, and nothing taken; 0: 16.
 	Errors int
@@ -78,6 +82,7 @@ const (
 	// something has to be on its way to the device meanwhile.
 	minStages     = 8
 	defaultErrors = 16
+	defaultSweep  = 32 << 20
 )
 
 func (o *DiskOptions) defaults() {
@@ -110,6 +115,9 @@ func (o *DiskOptions) defaults() {
 	o.Stages = max(o.Stages, minStages)
 	if o.Amplification <= 0 {
 		o.Amplification = 1.5
+	}
+	if o.SweepRate == 0 {
+		o.SweepRate = defaultSweep
 	}
 	if o.Errors <= 0 {
 		o.Errors = defaultErrors
@@ -157,6 +165,9 @@ type Disk struct {
 
 	writer     writer
 	reclaimer  reclaimer
+	sweeping   diskSweep
+	owed       owed
+	slots      sync.Mutex // held while a slot is written, or read by the sweep
 	recovered  Recovery   // constant
 	soundSince Seq        // what was validated before it is in doubt; constant
 	trimming   sync.Mutex // held while a site makes room for itself, above the index's
@@ -272,6 +283,7 @@ func (d *Disk) eject(err error) {
 	}
 	d.device.fault.Store(&err)
 	d.freed.tell()
+	d.sweeps.news.tell() // nothing is pending in it any more
 	if d.o.Ejected != nil {
 		d.o.Ejected(d.o.Dir, err)
 	}

@@ -83,10 +83,11 @@ func (d *crashFolder) copied() *heapFolder {
 }
 
 // A crashPoint is what a kill would have left, and what had been acknowledged
-// by then: no older version may come back.
+// by then: no older version may come back, and none older than soft without
+// being to be validated.
 type crashPoint struct {
-	left  *heapFolder
-	floor map[int]uint64
+	left        *heapFolder
+	floor, soft map[int]uint64
 }
 
 // A crasher plays with a volume and takes crash points.
@@ -96,6 +97,7 @@ type crasher struct {
 
 	mu     sync.Mutex // guards the fields below
 	floor  map[int]uint64
+	soft   map[int]uint64
 	points []crashPoint
 	rng    *rand.Rand
 	most   int
@@ -106,7 +108,7 @@ func (c *crasher) before() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.points) < c.most && c.rng.IntN(30) == 0 {
-		c.points = append(c.points, crashPoint{c.folder.copied(), maps.Clone(c.floor)})
+		c.points = append(c.points, crashPoint{c.folder.copied(), maps.Clone(c.floor), maps.Clone(c.soft)})
 	}
 }
 
@@ -114,6 +116,19 @@ func (c *crasher) acknowledge(k int, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.floor[k] = max(c.floor[k], version)
+}
+
+// sweep sweeps d, again and again, and has all but the two youngest purges
+// forgotten, until quit is closed.
+func (c *crasher) sweep(d *Disk, quit <-chan struct{}) {
+	for {
+		sweepDisk(c.t, d)
+		select {
+		case <-quit:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 const crashKeys = 30
@@ -135,6 +150,12 @@ func (c *crasher) play(d *Disk, steps int) {
 			d.Remove(h, key)
 		case p < 16:
 			d.Purge(Purge{Key: key})
+		case p < 17 && n%3 == 0:
+			d.Purge(Purge{Tags: []uint64{uint64(k)}, Soft: true})
+			c.mu.Lock()
+			c.soft[k] = version
+			c.mu.Unlock()
+			continue
 		case p < 17:
 			d.Purge(Purge{Tags: []uint64{uint64(k)}})
 		case p < 18:
@@ -165,50 +186,83 @@ func (c *crasher) play(d *Disk, steps int) {
 // than what was acknowledged, and every byte is right.
 func TestDiskKilled(t *testing.T) {
 	c := &crasher{
-		t: t, folder: &crashFolder{heapFolder: newHeapFolder()}, floor: map[int]uint64{}, rng: rand.New(rand.NewPCG(3, 4)), most: 60,
+		t: t, folder: &crashFolder{heapFolder: newHeapFolder()}, floor: map[int]uint64{}, soft: map[int]uint64{},
+		rng: rand.New(rand.NewPCG(3, 4)), most: 60,
 	}
-	o := DiskOptions{Size: minVolume, Heap: true, PutWait: 10 * time.Second, Idle: 4 * time.Millisecond}
+	o := DiskOptions{Size: minVolume, Heap: true, PutWait: 10 * time.Second, Idle: 4 * time.Millisecond, SweepRate: -1}
 	o.folder = &crashing{c.folder, c.before}
-	d, err := openDisk(newRegistry([32]byte{1}), o)
+	r := newRegistry([32]byte{1})
+	r.remember = 2
+	d, err := openDisk(r, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.sweep(d, quit)
+	}()
 	steps := 3000
 	if testing.Short() {
 		steps = 800
 	}
 	c.play(d, steps)
+	close(quit)
+	<-ended
+	if b := d.bans.Load(); b.floor == 0 || len(b.list) > 2 && d.pending() == 0 {
+		t.Errorf("got %d purges remembered and those up to %d forgotten; want 2 and some", len(b.list), b.floor)
+	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
-	back := 0
+	back, floors := 0, 0
 	for i, p := range c.points {
 		o.folder = p.left
-		p.left.locked = false
-		d, err := openDisk(newRegistry([32]byte{1}), o)
-		if err != nil {
-			t.Fatalf("point %d: %v", i, err)
-		}
-		for k := range crashKeys {
-			var e Entry
-			d.Lookup(d.Hash(diskKey(k)), diskKey(k), 0, &e)
-			if e.Kind != Object {
-				continue
+		// What came back is looked at, and again after all was forgotten and another start.
+		for again := range 2 {
+			p.left.locked = false
+			r := newRegistry([32]byte{1})
+			d, err := openDisk(r, o)
+			if err != nil {
+				t.Fatalf("point %d: %v", i, err)
 			}
-			back++
-			if e.Version < p.floor[k] || string(e.Meta) != fmt.Sprint(e.Version) || !bytes.Equal(e.Body.Mem, diskBody(k, diskSize(k))) {
-				t.Errorf("point %d, key %d: got version %d with meta %q, want %d or younger", i, k, e.Version, e.Meta, p.floor[k])
+			if r.bans.Load().floor > 0 {
+				floors++
 			}
-			e.Release()
-		}
-		if err := d.Close(); err != nil {
-			t.Errorf("point %d: Close: %v", i, err)
+			if i%2 == again {
+				r.remember = 0
+				sweepDisk(t, d)
+			}
+			back += p.look(t, i, d)
+			if err := d.Close(); err != nil {
+				t.Errorf("point %d: Close: %v", i, err)
+			}
 		}
 	}
-	if back == 0 {
-		t.Error("nothing came back")
+	if back == 0 || floors == 0 {
+		t.Errorf("%d records and %d journals with forgotten purges came back, want some", back, floors)
 	}
 	t.Logf("%d kills, %d records came back", len(c.points), back)
+}
+
+// look looks what came back, and returns how many records that are.
+func (p *crashPoint) look(t *testing.T, i int, d *Disk) (back int) {
+	for k := range crashKeys {
+		var e Entry
+		d.Lookup(d.Hash(diskKey(k)), diskKey(k), 0, &e)
+		if e.Kind != Object {
+			continue
+		}
+		back++
+		if e.Version < p.floor[k] || string(e.Meta) != fmt.Sprint(e.Version) || !bytes.Equal(e.Body.Mem, diskBody(k, diskSize(k))) {
+			t.Errorf("point %d, key %d: got version %d with meta %q, want %d or younger", i, k, e.Version, e.Meta, p.floor[k])
+		}
+		if e.Version < p.soft[k] && !e.Soft {
+			t.Errorf("point %d, key %d: got version %d, not to be validated, after a soft purge in step %d", i, k, e.Version, p.soft[k])
+		}
+		e.Release()
+	}
+	return back
 }
 
 // TestDiskSoftArrival: a record that a soft purge hit before it came, by its key

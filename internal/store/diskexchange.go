@@ -259,6 +259,12 @@ func (d *Disk) softened(c *diskCell) entry {
 func (d *Disk) keepBan(b *ban) { d.tell(entry{kind: entryBan, ban: *b}) }
 func (d *Disk) keepSeq(s Seq)  { d.tell(entry{kind: entrySeq, ban: ban{seq: s}}) }
 
+// keepFloor notes that purges are forgotten, behind all that they did.
+func (d *Disk) keepFloor(s Seq) {
+	d.pay(0)
+	d.tell(entry{kind: entryFloor, ban: ban{seq: s}})
+}
+
 func (d *Disk) keepSet(s Set, fields []byte) {
 	d.tell(entry{kind: entryIntern, number: uint16(s), text: fields})
 }

@@ -60,11 +60,10 @@ func (d *Disk) object(h Hash, key []byte, c *diskCell, e *Entry) (rec []byte, ok
 	}
 	soft := c.soft()
 	if bans := d.bans.Load(); c.checked() != bans.newest {
-		f := r.faceOf(rec)
-		hard, softer := bans.judge(f, c.checked(), c.checked())
+		hard, softer := d.weigh(h, c, bans, r.faceOf(rec))
 		soft = soft || softer
-		if d.checked(h, c, bans.newest, hard, soft) && (hard || softer) {
-			bans.tell(f, c.checked(), c.checked())
+		if hard || softer {
+			d.pay(owedMost)
 		}
 		if hard {
 			owner.Release()
@@ -107,24 +106,37 @@ func (d *Disk) mourn(h Hash, place uint64, err error) {
 	}
 }
 
+// weigh evaluates on an object what was purged since c was checked, and counts it.
+func (d *Disk) weigh(h Hash, c *diskCell, b *bans, f face) (hard, soft bool) {
+	hard, soft = b.judge(f, c.checked(), c.checked())
+	if d.checked(h, c, b.newest, hard, soft) && (hard || soft) {
+		b.tell(f, c.checked(), c.checked())
+	}
+	return hard, soft
+}
+
 // checked notes in the entry what the purges up to newest did to it. What they
-// dropped they drop after a start as well, so the journal need not know. It
-// reports false when that was done by another.
+// dropped they drop after a start as well, so the journal need not know until
+// they are forgotten (owed). It reports false when that was done by another, who
+// may know of purges that are forgotten.
 func (d *Disk) checked(h Hash, was *diskCell, newest Seq, hard, soft bool) bool {
 	var c diskCell
 	mu := d.index.lock(h)
 	defer mu.Unlock()
-	if !d.index.findLocked(h, &c.cell) || c.place != was.place {
+	if !d.index.findLocked(h, &c.cell) || c.place != was.place || c.checked() != was.checked() {
 		return false
 	}
-	first := c.checked() == was.checked()
 	if hard {
+		d.owed.add(d.goneLocked(h, &c, &diskCell{}, true)...)
 		d.dropLocked(&c, Purged)
-		return first
+		return true
+	}
+	if soft && !c.soft() {
+		d.owed.add(d.softened(&c))
 	}
 	c.note(max(newest, c.checked()), soft || c.soft())
 	d.index.setLocked(h, &c.cell)
-	return first
+	return true
 }
 
 // A finding is an object that was looked for without being hit.

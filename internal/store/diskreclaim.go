@@ -188,6 +188,7 @@ func (d *Disk) evict(s *diskSlab, v *survivor, r *round) (gone bool) {
 		r.budget -= aligned(l.n)
 		return false
 	}
+	d.bans.Load().unsure(&v.c)
 	d.dropLocked(&v.c, why)
 	if why == Cold {
 		d.ghost.add(l.hash, aligned(l.n))

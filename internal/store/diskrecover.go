@@ -39,6 +39,7 @@ func (d *Disk) begin() error {
 		return errors.Join(err, d.abandon())
 	}
 	d.v.back, d.v.buried = nil, nil // it is in the new journal, and in force
+	d.sweeping.blunt = d.v.super.doubted > 0
 	d.tiers = append(d.tiers, d)
 	d.keepers = append(d.keepers, d)
 	d.start()
@@ -85,10 +86,10 @@ func (d *Disk) restore(h *slot, list []foundListing) {
 		}
 		l := &list[i]
 		// It was fetched before everything that this process fetches, so its birth
-		// need not be known: 0.
+		// need not be known: 0. What forgotten purges hit does not come back.
 		e := diskEntry{
 			hash: l.hash, kind: l.kind, slab: s.n, off: l.off, n: l.n, listing: l.at, sequence: s.seq.Load(),
-			account: l.site, print: l.print, soft: l.soft,
+			account: l.site, print: l.print, soft: l.soft, checked: d.v.back.bans.floor,
 		}
 		d.restoreRecord(&e, l.stamp)
 	}
@@ -181,19 +182,22 @@ func (r *registry) restore(b *replay) {
 	r.done.Store(r.seq.Load())
 	r.interned.restore(b.interned)
 	r.sites.restore(b.sites)
-	had := r.bans.Load().list
-	all := slices.Clone(had)
+	had := r.bans.Load()
+	n := &bans{floor: b.bans.floor, list: slices.Clone(had.list)}
+	if r.restored {
+		n.floor = min(n.floor, had.floor) // what one has forgotten another may not have evaluated
+	}
+	r.restored = true
 	for _, d := range b.bans.list {
-		if !slices.ContainsFunc(had, func(o ban) bool { return o.equal(&d) }) {
-			all = append(all, d)
+		if !slices.ContainsFunc(had.list, func(o ban) bool { return o.equal(&d) }) {
+			n.list = append(n.list, d)
 		}
 	}
-	if len(all) == 0 {
-		return
+	if len(n.list) > 0 {
+		slices.SortStableFunc(n.list, func(a, b ban) int { return cmp.Compare(a.seq, b.seq) })
+		n.settle()
 	}
-	slices.SortStableFunc(all, func(a, b ban) int { return cmp.Compare(a.seq, b.seq) })
-	n := &bans{list: all}
-	n.settle()
+	n.newest = max(n.newest, had.newest, b.bans.newest)
 	r.bans.Store(n)
 }
 

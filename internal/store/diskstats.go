@@ -11,6 +11,7 @@ type deviceCounts struct {
 	readErrors, writeErrors, journalErrors atomic.Uint64
 	damaged, refused                       atomic.Uint64
 	staged                                 atomic.Uint64
+	swept                                  atomic.Uint64
 	written, readBytes, lentBytes          atomic.Uint64
 	row                                    atomic.Int32 // errors since the last success
 	fault                                  atomic.Pointer[error]
@@ -34,6 +35,9 @@ type DiskStats struct {
 	JournalBytes                           int64  // of the file now
 	JournalRewrites                        uint64 // how often it was written anew since the start
 	Recovered                              Recovery
+
+	SweptBytes uint64 // of them, those read to look for what was purged
+	SweepLeft  int    // slabs that the sweep that is under way has still to read
 
 	Damaged      uint64 // records and segments whose checksum was wrong
 	Written      uint64 // bytes, of slabs and their slots
@@ -87,6 +91,7 @@ func (d *Disk) Stats() DiskStats {
 		Waiting: cap(d.tokens.free) - len(d.tokens.free), Stuck: int(d.tokens.stuck.Load()),
 		Stages: len(d.stages.every), StagesIdle: int(d.stages.idle.Load()), BuffersBytes: d.buffers.lent.Load(),
 		JournalBytes: d.v.journal.size.Load(), JournalRewrites: uint64(d.v.journal.rewrote.Load()),
+		SweptBytes: c.swept.Load(), SweepLeft: int(d.sweeping.left.Load()),
 		Ejected: d.down(), Recovered: d.recovered,
 	}
 	if err := c.fault.Load(); err != nil {

@@ -19,6 +19,7 @@ const (
 	entryKill                        // listings of a slab that must not come back
 	entrySoft                        // listings of a slab that a soft purge hit
 	entryClear                       // no listing up to a stamp comes back, nor a mark before this
+	entryFloor                       // the purges up to a sequence are forgotten: nothing that they hit is left
 )
 
 const (
@@ -37,7 +38,7 @@ type entry struct {
 	number uint16 // intern: the Set; site: the account
 	hash   Hash   // mark; site: its first word
 	text   []byte // intern: the list; site: its name, cut to siteNameMost
-	ban    ban    // ban; seq, clear: its seq
+	ban    ban    // ban; seq, clear, floor: its seq
 	// mark: the words of the index entry; place 0: no marker is there any more,
 	// of any hash with the tag of this one
 	place, state, extra uint64
@@ -73,7 +74,7 @@ func (e *entry) content(b []byte) []byte {
 		b = append(b, e.text[:min(len(e.text), siteNameMost)]...)
 	case entryBan:
 		b = e.ban.append(b)
-	case entrySeq:
+	case entrySeq, entryFloor:
 		b = le.AppendUint32(b, uint32(e.ban.seq))
 	case entryMark:
 		for _, w := range [...]uint64{e.hash[0], e.hash[1], e.stamp, e.place, e.state, e.extra} {
@@ -136,7 +137,7 @@ func entrySpan(b []byte) (padded int, fits bool) {
 		fits = n >= 10 && n <= 10+siteNameMost
 	case entryBan:
 		fits = n >= 18
-	case entrySeq:
+	case entrySeq, entryFloor:
 		fits = n == 4
 	case entryMark:
 		fits = n == 48
@@ -160,7 +161,7 @@ func (e *entry) parse(c []byte) bool {
 		return e.number > 0 && e.number < maxSites
 	case entryBan:
 		return e.ban.parse(c)
-	case entrySeq:
+	case entrySeq, entryFloor:
 		e.ban.seq = Seq(le.Uint32(c))
 		return true
 	case entryMark:

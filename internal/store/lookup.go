@@ -64,22 +64,21 @@ func (m *Memory) object(h Hash, key []byte, c *cell, e *Entry) bool {
 }
 
 // checked notes in the entry what the purges up to newest did to it. It reports
-// false when that was done by another.
+// false when that was done by another, who may know of purges that are forgotten.
 func (m *Memory) checked(h Hash, was *cell, newest Seq, hard, soft bool) bool {
 	var c cell
 	mu := m.index.lock(h)
 	defer mu.Unlock()
-	if !m.index.findLocked(h, &c) || c.place != was.place {
+	if !m.index.findLocked(h, &c) || c.place != was.place || c.checked() != was.checked() {
 		return false
 	}
-	first := c.checked() == was.checked()
 	if hard {
 		m.dropLocked(&c, Purged)
-		return first
+		return true
 	}
 	c.state = stateOf(max(newest, c.checked()), soft || c.soft(), c.freq())
 	m.index.setLocked(h, &c)
-	return first
+	return true
 }
 
 func (e *Entry) marker(c *cell, now int64) {

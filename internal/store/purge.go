@@ -76,13 +76,21 @@ func (h *header) faceOf(b []byte) face { return h.face(h.keyOf(b), h.tagsOf(b)) 
 // replaced.
 type bans struct {
 	newest Seq
-	list   []ban
+	// floor: the purges up to it are forgotten. All that is stored was checked
+	// against them, and what comes must have been since, or be younger.
+	floor Seq
+	list  []ban
 }
 
 // judge evaluates the bans after the given sequences on a record: hard ones
-// since hardFrom, soft ones since softFrom.
+// since hardFrom, soft ones since softFrom. What one of those that are forgotten
+// might have hit counts as hit.
 func (b *bans) judge(f face, hardFrom, softFrom Seq) (hard, soft bool) {
 	hardFrom, softFrom = max(hardFrom, f.born), max(softFrom, f.validated)
+	if hardFrom < b.floor {
+		return true, false
+	}
+	soft = max(softFrom, f.born) < b.floor
 	from := min(hardFrom, softFrom)
 	for i := len(b.list) - 1; i >= 0 && b.list[i].seq > from; i-- {
 		d := &b.list[i]
@@ -95,6 +103,23 @@ func (b *bans) judge(f face, hardFrom, softFrom Seq) (hard, soft bool) {
 		}
 	}
 	return false, soft
+}
+
+// upTo returns how many of the bans are of a sequence up to s.
+func (b *bans) upTo(s Seq) int {
+	n, _ := slices.BinarySearchFunc(b.list, s, func(d ban, s Seq) int {
+		if d.seq <= s {
+			return -1
+		}
+		return 1
+	})
+	return n
+}
+
+// forget drops the bans up to s.
+func (b *bans) forget(s Seq) {
+	b.list = b.list[b.upTo(s):]
+	b.floor, b.newest = max(b.floor, s), max(b.newest, s)
 }
 
 func (d *ban) hits(f *face) bool {
@@ -140,7 +165,7 @@ func (d *ban) covers(old *ban) bool {
 // keep their sequence: records checked since are not touched, and none that
 // was purged comes back.
 func (b *bans) with(d ban) *bans {
-	n := &bans{list: append(slices.Clone(b.list), d)}
+	n := &bans{floor: b.floor, list: append(slices.Clone(b.list), d)}
 	n.settle()
 	return n
 }
@@ -294,8 +319,11 @@ func (r *registry) purgeLocked(p *Purge, seq Seq) int {
 	case p.Site == 0:
 		return 0
 	}
+	if r.doubles != nil {
+		p.Count.tellApart()
+	}
 	r.banLocked(d)
-	r.sweeps.ask(p.Count)
+	r.sweeps.ask(seq, p.Count)
 	return Unknown
 }
 
@@ -318,7 +346,7 @@ func (r *registry) nextSeqLocked() Seq {
 	}
 	r.seq.Store(1)
 	r.done.Store(1)
-	r.sweeps.swept.Store(0)
+	r.sweeps.startAgain()
 	r.bans.Store(&bans{newest: 1, list: []ban{{seq: 1}}})
 	r.clearLocked()
 	r.hard.reset()

@@ -25,6 +25,11 @@ type registry struct {
 	tiers []tier
 	// doubles counts the objects that are in two tiers; nil: there are none.
 	doubles func() int
+	// remember is how many purges are not forgotten: what is fetched from before
+	// the oldest of them on is refused as purged.
+	remember int
+	// restored: what a volume remembers was taken over.
+	restored bool
 	// keepers are told what must outlive the process. Set before the first call.
 	keepers []keeper
 
@@ -53,6 +58,9 @@ type keeper interface {
 	keepBan(d *ban)
 	// keepSeq: a purge took s, so all that follow are above it.
 	keepSeq(s Seq)
+	// keepFloor: the purges up to s are forgotten. Before that what they did to
+	// what the keeper holds is written down.
+	keepFloor(s Seq)
 	keepSet(s Set, fields []byte)
 	keepSite(number uint16, site uint64, name []byte)
 }
@@ -92,7 +100,7 @@ func newRegistry(seed [32]byte) *registry {
 	if seed == ([32]byte{}) {
 		rand.Read(seed[:]) // never fails (crypto/rand)
 	}
-	r := &registry{chance: mathrand.NewChaCha8(seed)}
+	r := &registry{chance: mathrand.NewChaCha8(seed), remember: maxBans / 2}
 	r.k0, r.k1 = r.chance.Uint64(), r.chance.Uint64()
 	r.bans.Store(&bans{})
 	r.sweeps.init()

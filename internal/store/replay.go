@@ -137,6 +137,8 @@ func (r *replay) apply(e *entry) {
 	case entryBan:
 		r.bans.list = append(r.bans.list, e.ban)
 		r.bans.settle()
+	case entryFloor:
+		r.bans.forget(e.ban.seq)
 	case entryMark:
 		r.stamp = max(r.stamp, e.stamp)
 		if e.place != 0 {
@@ -167,6 +169,9 @@ func (r *replay) facts(b []byte, seed uint32, now int64) []byte {
 	}
 	for n, s := range r.sites {
 		add(entry{kind: entrySite, number: n, hash: Hash{s.hash}, text: s.name})
+	}
+	if r.bans.floor > 0 {
+		add(entry{kind: entryFloor, ban: ban{seq: r.bans.floor}})
 	}
 	for _, d := range r.bans.list {
 		add(entry{kind: entryBan, ban: d})

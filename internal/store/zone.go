@@ -65,6 +65,9 @@ func Open(o ZoneOptions) (*Zone, error) {
 	for n := range z.sites.known.Load().sites { // those that a disk brought back have an account already
 		z.setShare(uint16(n), o.SiteShare, o.SiteLimit)
 	}
+	for _, d := range z.disks {
+		z.sweeps.disks.Go(d.sweepOn)
+	}
 	return z, nil
 }
 
@@ -314,7 +317,7 @@ type ZoneStats struct {
 	Purges  uint64
 	Bans    int    // purges remembered one by one
 	Pending int    // of them, those that not all was checked against that they may hit
-	Sweeps  uint64 // of the index, behind such purges
+	Sweeps  uint64 // of a tier, behind such purges
 
 	Promoted uint64 // records copied from disk to memory
 	Offered  uint64 // records copied from memory to disk

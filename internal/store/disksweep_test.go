@@ -1,0 +1,239 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// sweepDisk sweeps d once, as its goroutine does.
+func sweepDisk(t testing.TB, d *Disk) {
+	t.Helper()
+	_, age := d.sweeps.of(d)
+	newest := d.bans.Load().newest
+	if !d.sweepTo(newest) {
+		t.Fatal("the sweep was stopped")
+	}
+	d.evaluated(d, newest, age)
+}
+
+func tagged(n int) Purge { return Purge{Tags: []uint64{uint64(n)}} }
+
+// What a purge hits leaves the disk though nobody looks it up, and does not come
+// back when the purge is forgotten; what it does not hit stays.
+func TestDiskSweep(t *testing.T) {
+	for name, change := range map[string]func(*DiskOptions){
+		"heap":  func(o *DiskOptions) { o.Heap = true },
+		"files": onFiles(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := &crashFolder{heapFolder: newHeapFolder()}
+			d := openTestDisk(t, func(o *DiskOptions) {
+				change(o)
+				if o.SweepRate = -1; o.Heap {
+					o.folder = folder
+				}
+			})
+			d.remember = 0
+			const n = 200
+			for i := range n {
+				putDisk(t, d, i)
+				if i == n/2 {
+					settle(t, d) // half of it is on the device
+				}
+			}
+			hard, soft := NewCount(), NewCount()
+			for i, c := range []*Count{hard, soft} {
+				d.Purge(Purge{Prefix: diskKey(4 + i), Soft: c == soft, Count: c})
+			}
+			if got := d.pending(); got != 2 {
+				t.Errorf("got %d purges pending, want 2", got)
+			}
+			sweepDisk(t, d)
+			for i, c := range []*Count{hard, soft} {
+				<-c.Done()
+				// 4, 40 to 49; 5, 50 to 59
+				if got, exact := c.Hits(); got != 11 || !exact {
+					t.Errorf("purge %d: got count %d, exact %v, want 11, true", i, got, exact)
+				}
+			}
+			if got := d.counts.objects.Load(); got != n-11 || d.counts.lost[Purged].Load() != 11 {
+				t.Errorf("got %d objects, %d purged, want %d, 11", got, d.counts.lost[Purged].Load(), n-11)
+			}
+			if b := d.bans.Load(); d.pending() != 0 || len(b.list) != 0 || b.floor != d.Seq() {
+				t.Errorf("got %d of %d purges pending, those up to %d forgotten, want none, %d", d.pending(), len(b.list), b.floor, d.Seq())
+			}
+			if d.device.swept.Load() == 0 || d.device.damaged.Load() != 0 {
+				t.Errorf("got %d bytes swept, %d damaged, want some, none", d.device.swept.Load(), d.device.damaged.Load())
+			}
+			if !d.o.Heap {
+				return
+			}
+			settle(t, d)
+			again := openTestDisk(t, func(o *DiskOptions) { o.folder = folder.copied() })
+			for _, d := range []*Disk{d, again} {
+				for i := range n {
+					key := diskKey(i)
+					var e Entry
+					d.Lookup(d.Hash(key), key, 0, &e)
+					digit := key[len(diskKey(0))-1]
+					hit := i < 10 || i >= 40 && i < 60
+					if gone := digit == '4' && hit; gone != (e.Kind == Nothing) || e.Soft != (digit == '5' && hit) {
+						t.Errorf("object %d: got kind %d, soft %v", i, e.Kind, e.Soft)
+					}
+					e.Release()
+				}
+			}
+		})
+	}
+}
+
+// What a purge cannot have hit is not read: what is younger, and what is on the
+// account of another site.
+func TestDiskSweepReadsNothing(t *testing.T) {
+	d := openTestDisk(t, func(o *DiskOptions) { o.SweepRate = -1 })
+	one, other := d.Site([]byte("one")), d.Site([]byte("other"))
+	for _, site := range []uint64{one, other} {
+		if _, _, err := d.openAccount(site, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		r := diskRecord(d, i)
+		r.Site = one
+		if err := d.Put(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Purge(Purge{Prefix: []byte("http"), Site: other})
+	sweepDisk(t, d)
+	d.Purge(tagged(3))
+	seq := d.Seq()
+	d.index.each(func(x *cell) { // as if they had come behind the purge
+		c := diskCell{*x}
+		e := diskEntry{kind: Object, born: seq}
+		c.state, c.extra = e.cell().state, c.extra|e.cell().extra
+		d.index.writeLocked(c.at, c.tag&^versionMask, &c.cell)
+	})
+	sweepDisk(t, d)
+	if got := d.device.swept.Load(); got != 0 || d.pending() != 0 {
+		t.Errorf("got %d bytes read and %d purges pending, want none", got, d.pending())
+	}
+	d.Purge(Purge{Prefix: []byte("http"), Site: one})
+	sweepDisk(t, d)
+	if got := d.counts.objects.Load(); got != 0 {
+		t.Errorf("got %d objects after a purge of their site, want none", got)
+	}
+}
+
+// Ten times as many purges as are remembered cost nobody else a record, and a
+// fetch that is older than those remembered is refused.
+func TestDiskForgets(t *testing.T) {
+	folder := newHeapFolder()
+	z, err := Open(ZoneOptions{Memory: 8 << 20, Seed: [32]byte{1}, Disks: []DiskOptions{{Size: minVolume, Heap: true, SweepRate: -1, folder: folder}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := z.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	site := z.Site([]byte("s"))
+	key := func(n int) []byte { return fmt.Append(nil, "s/", n) }
+	put := func(n int, born Seq) error {
+		return z.Put(&Record{
+			Hash: z.Hash(key(n)), Key: key(n), Site: site, Tags: []uint64{z.Tag(site, key(n))}, Born: born, Validated: born,
+			Size: 4, Body: [][]byte{[]byte("body")},
+		})
+	}
+	const rounds, per, objects = 40, 250, 300
+	for n := range objects {
+		if err := put(n, z.Seq()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := z.Seq()
+	for round := range rounds {
+		c := NewCount()
+		for n := range per {
+			p := Purge{Site: site, Tags: []uint64{z.Tag(site, fmt.Append(nil, "none", round, n))}}
+			if n == per-1 {
+				p = Purge{Site: site, Tags: []uint64{z.Tag(site, key(round))}, Count: c}
+			}
+			z.Purge(p)
+		}
+		<-c.Done()
+		if n, exact := c.Hits(); n != 1 || !exact {
+			t.Errorf("round %d: got count %d, exact %v, want 1, true", round, n, exact)
+		}
+	}
+	for n := range objects {
+		var e Entry
+		z.Lookup(z.Hash(key(n)), key(n), 0, &e)
+		if got := e.Kind == Object; got != (n >= rounds) {
+			t.Errorf("object %d: got kind %d, want it found %v", n, e.Kind, n >= rounds)
+		}
+		e.Release()
+	}
+	z.forget()
+	if st := z.Stats(); st.Bans > maxBans/2 {
+		t.Errorf("got %d purges remembered, want %d", st.Bans, maxBans/2)
+	}
+	if err := put(rounds, old); !errors.Is(err, ErrPurged) {
+		t.Errorf("a response from before what is remembered: got %v, want ErrPurged", err)
+	}
+	if err := put(rounds, z.Seq()); err != nil {
+		t.Errorf("a fresh response: %v", err)
+	}
+}
+
+// A disk that is slow, and then ejected, keeps nobody waiting: the count ends,
+// and says that it is not all.
+func TestDiskSweepEjected(t *testing.T) {
+	folder := &faultyFolder{folder: newHeapFolder(), f: new(faultyFile)}
+	z, err := Open(ZoneOptions{Seed: [32]byte{1}, Disks: []DiskOptions{{
+		Size: minVolume, Heap: true, PutWait: 10 * time.Second, SweepRate: -1, Errors: 3, folder: folder,
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := z.disks[0]
+	for i := range 20 {
+		putDisk(t, d, i)
+	}
+	settle(t, d)
+	folder.f.setRead(func([]byte, int64) error { return errors.New("input/output error") })
+	c := NewCount()
+	z.Purge(Purge{Prefix: []byte("http"), Count: c})
+	<-c.Done()
+	if _, exact := c.Hits(); exact || !d.down() {
+		t.Errorf("got exact %v, ejected %v, want false, true", exact, d.down())
+	}
+	if err := z.Close(); err != nil {
+		t.Log(err)
+	}
+}
+
+// What a lookup found to be purged does not come back either when the purge is
+// forgotten, though no sweep has read it.
+func TestDiskLookupOwes(t *testing.T) {
+	folder := &crashFolder{heapFolder: newHeapFolder()}
+	d := openTestDisk(t, func(o *DiskOptions) { o.folder, o.SweepRate = folder, -1 })
+	d.remember = 0
+	putDisk(t, d, 1)
+	settle(t, d)
+	d.Purge(tagged(1))
+	if lookDisk(t, d, 1) {
+		t.Error("found after its purge")
+	}
+	sweepDisk(t, d)
+	if d.device.swept.Load() != 0 || len(d.bans.Load().list) != 0 {
+		t.Errorf("got %d bytes read, %d purges remembered, want none", d.device.swept.Load(), len(d.bans.Load().list))
+	}
+	again := openTestDisk(t, func(o *DiskOptions) { o.folder = folder.copied() })
+	if again.counts.objects.Load() != 0 || lookDisk(t, again, 1) {
+		t.Error("came back when its purge was forgotten")
+	}
+}
