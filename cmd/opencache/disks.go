@@ -57,6 +57,7 @@ type diskOptions struct {
 	DiskMean    size          `name:"disk-mean-object" default:"8K" group:"Disk" placeholder:"SIZE" help:"Mean size of stored responses on disk, for which the index of the disks is made: about 40 bytes of memory for each that fits (default ${default})."`
 	DiskVerify  string        `default:"start" enum:"start,always" placeholder:"WHEN" group:"Disk" help:"When checksums of large content are compared: start is at the first read since the start, always at each, which costs a copy (default ${default})."`
 	DiskTimeout time.Duration `default:"1s" group:"Disk" help:"How long an answer waits for a disk before the origin is asked instead (default ${default})."`
+	DiskSweep   size          `name:"disk-sweep-rate" default:"32M" group:"Disk" placeholder:"SIZE" help:"How much of each disk is read a second to drop what was purged by tag, prefix, pattern or site; 0: as much as it gives (default ${default})."`
 }
 
 const (

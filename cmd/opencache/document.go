@@ -215,7 +215,7 @@ func (o *serveOptions) node() *config.Node {
 		n.Cache.Memory = bytesOf(o.Memory)
 		return n
 	}
-	v := config.Volume{Name: zoneName, Memory: bytesOf(o.Memory), Timeout: lasting(o.DiskTimeout), Verify: "first"}
+	v := config.Volume{Name: zoneName, Memory: bytesOf(o.Memory), Timeout: lasting(o.DiskTimeout), SweepRate: bytesOf(o.DiskSweep), Verify: "first"}
 	if o.DiskMean > 0 {
 		v.MeanObject = bytesOf(o.DiskMean)
 	}

@@ -48,7 +48,7 @@ func zoneOptions(n *config.Node, o *stackOptions, log *slog.Logger) ([]store.Zon
 		for _, d := range v.Dirs {
 			z.Disks = append(z.Disks, store.DiskOptions{
 				Dir: d.Path, Size: int64(d.Size), Low: sizeIn(d.Low), MeanObject: sizeIn(v.MeanObject), VerifyAlways: v.Verify == "always", ReadTimeout: timeIn(v.Timeout),
-				Boot: o.boot,
+				Boot: o.boot, SweepRate: sweepRate(v.SweepRate),
 				Ejected: func(dir string, err error) {
 					log.Error("a disk is out of use until the next start: what is there is fetched again", "dir", dir, "err", err)
 				},
@@ -57,6 +57,14 @@ func zoneOptions(n *config.Node, o *stackOptions, log *slog.Logger) ([]store.Zon
 		list = append(list, z)
 	}
 	return list, nil
+}
+
+// sweepRate is the store's word for that of a document.
+func sweepRate(s *config.Size) int64 {
+	if s != nil && *s == 0 {
+		return -1
+	}
+	return sizeIn(s)
 }
 
 func sizeIn(s *config.Size) int64 {

@@ -49,6 +49,9 @@ type Volume struct {
 	Verify string `json:"verify,omitzero" is:"one of first always" default:"first"`
 	// Timeout is how long a read may take. Default 1s.
 	Timeout *Duration `json:"timeout,omitzero" is:"positive" default:"1s"`
+	// SweepRate is how much of each folder is read a second to drop what was
+	// purged by tag, prefix, pattern or site; 0: as much as it gives. Default 32M.
+	SweepRate *Size `json:"sweepRate,omitzero" default:"32M"`
 }
 
 // A VolumeDir is a folder of a Volume.
