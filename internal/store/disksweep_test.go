@@ -237,3 +237,60 @@ func TestDiskLookupOwes(t *testing.T) {
 		t.Error("came back when its purge was forgotten")
 	}
 }
+
+// A stripe that was ejected before it had evaluated a purge remembers it, though
+// the others have forgotten it: at the next start nothing comes back.
+func TestDiskSweepOfStripes(t *testing.T) {
+	o := ZoneOptions{Seed: [32]byte{1}}
+	for i := range 2 {
+		o.Disks = append(o.Disks, DiskOptions{
+			Dir: fmt.Sprint("heap", i), Size: minVolume, Heap: true, PutWait: 10 * time.Second, SweepRate: -1, folder: newHeapFolder(),
+		})
+	}
+	z, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 40
+	key := func(i int) []byte { return fmt.Append(nil, []string{"gone/", "left/"}[i%2], i) }
+	for i := range n {
+		if err := z.Put(&Record{Hash: z.Hash(key(i)), Key: key(i), Size: 1, Body: [][]byte{{1}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range z.disks {
+		settle(t, d)
+	}
+	z.remember = 0
+	z.disks[1].eject(errors.New("out of order"))
+	c := NewCount()
+	z.Purge(Purge{Prefix: []byte("gone/"), Count: c})
+	<-c.Done()
+	z.forget()
+	if b := z.bans.Load(); len(b.list) != 0 || b.floor == 0 {
+		t.Errorf("got %d purges remembered, those up to %d forgotten, want none, all", len(b.list), b.floor)
+	}
+	if err := z.Close(); err != nil {
+		t.Log(err)
+	}
+	for i := range o.Disks {
+		o.Disks[i].folder.(*heapFolder).locked = false
+	}
+	if z, err = Open(o); err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	left := map[*Disk]int{}
+	for i := range n {
+		var e Entry
+		z.Lookup(z.Hash(key(i)), key(i), 0, &e)
+		if (e.Kind == Object) != (i%2 == 1) {
+			t.Errorf("%s: got kind %d", key(i), e.Kind)
+		}
+		left[z.disk(z.Hash(key(i)))]++
+		e.Release()
+	}
+	if len(left) != 2 || len(z.bans.Load().list) != 1 {
+		t.Errorf("got objects on %d disks and %d purges remembered, want 2 and 1", len(left), len(z.bans.Load().list))
+	}
+}
