@@ -284,15 +284,14 @@ func (d *Disk) slotFor(s *diskSlab, life uint32, newest Seq) (b *readBuffer, see
 		}
 		seed = s.seed
 		b, err := d.slotNow(s)
-		fading := s.fading.Load()
-		s.Release()
-		switch {
-		case err == nil || fading:
-			return b, seed, true
-		case errors.Is(err, errBusy) || errors.Is(err, errLate):
-		case errors.Is(err, errDamage) || try == sweepTries:
+		fading, wait := s.fading.Load(), errors.Is(err, errBusy) || errors.Is(err, errLate)
+		lost := !fading && !wait && (errors.Is(err, errDamage) || try == sweepTries)
+		if lost && err != nil {
 			d.expelUnlisted(s, life, newest)
-			return nil, 0, true
+		}
+		s.Release()
+		if err == nil || fading || lost {
+			return b, seed, true
 		}
 		if !d.sweepPause(sweepYield) {
 			return nil, 0, false
@@ -330,10 +329,12 @@ func (d *Disk) slotNow(s *diskSlab) (*readBuffer, error) {
 }
 
 // expelUnlisted drops what is to be read in that life of a slab, and nobody knows where.
+// The journal is told first that nothing of the slab comes back: what comes under
+// their hashes would not know of them.
 func (d *Disk) expelUnlisted(s *diskSlab, life uint32, newest Seq) {
+	d.disown(s)
 	d.index.each(func(x *cell) {
 		if c := (diskCell{*x}); c.kind() == Object && c.slab() == s.n && c.seq() == life && c.checked() < newest {
-			d.owed.add(d.goneLocked(Hash{}, &c, &diskCell{}, true)...)
 			d.dropLocked(&c, Damaged)
 		}
 	})

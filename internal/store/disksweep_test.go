@@ -294,3 +294,24 @@ func TestDiskSweepOfStripes(t *testing.T) {
 		t.Errorf("got objects on %d disks and %d purges remembered, want 2 and 1", len(left), len(z.bans.Load().list))
 	}
 }
+
+// What is in a slab whose slot cannot be read any more is dropped: nobody could
+// say that no purge hit it. The sweep ends.
+func TestDiskSweepDamagedSlot(t *testing.T) {
+	d := openTestDisk(t, func(o *DiskOptions) { o.SweepRate = -1 })
+	const n = 60
+	for i := range n {
+		putDisk(t, d, i)
+	}
+	settle(t, d)
+	var c diskCell
+	d.index.load(d.Hash(diskKey(0)), &c.cell)
+	if err := d.v.f.write(diskBody(1, 64), d.v.slotAt(c.slab())); err != nil {
+		t.Fatal(err)
+	}
+	d.Purge(tagged(n))
+	sweepDisk(t, d)
+	if got := int(d.counts.objects.Load()); lookDisk(t, d, 0) || got == 0 || got == n || d.pending() != 0 {
+		t.Errorf("got %d of %d objects, %d purges pending; want those of one slab gone, none pending", got, n, d.pending())
+	}
+}
