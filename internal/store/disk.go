@@ -167,7 +167,7 @@ type Disk struct {
 	reclaimer  reclaimer
 	sweeping   diskSweep
 	owed       owed
-	slots      sync.Mutex // held while a slot is written, or read by the sweep
+	slots      sync.Mutex // held while a victim's slot is invalidated; the sweep tries to get it, and reads one
 	recovered  Recovery   // constant
 	soundSince Seq        // what was validated before it is in doubt; constant
 	trimming   sync.Mutex // held while a site makes room for itself, above the index's

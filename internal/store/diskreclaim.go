@@ -129,12 +129,10 @@ func (d *Disk) free(s *diskSlab, r *round) {
 // device did not let the slot be invalidated: then s is as it was.
 func (d *Disk) evacuate(s *diskSlab, r *round) bool {
 	listed := d.listings(s)
-	head := [slotHeader]byte{}
-	if err := d.blank(s, head[:]); err != nil {
+	if err := d.fade(s); err != nil {
 		d.unwritten(err)
 		return false
 	}
-	s.fading.Store(true)
 	d.reclaimer.late = false
 	d.choose(s, listed, r)
 	d.rescue(s, r)
@@ -142,6 +140,18 @@ func (d *Disk) evacuate(s *diskSlab, r *round) bool {
 		d.sweep(s)
 	}
 	return true
+}
+
+// fade has the slot of s list nothing. A sweep sees all of that or nothing.
+func (d *Disk) fade(s *diskSlab) error {
+	head := [slotHeader]byte{}
+	d.slots.Lock()
+	defer d.slots.Unlock()
+	err := d.blank(s, head[:])
+	if err == nil {
+		s.fading.Store(true)
+	}
+	return err
 }
 
 // listings reads the slot of s; nil when it is not what was written.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type diskSweep struct {
 	blunt bool
 
 	read   int       // since the last pause
+	met    int       // objects that this look has read or dropped
 	begun  time.Time // of it
 	reach  reach     // of the purges that the index was compared with last
 	wanted []uint32  // by slab: 1 + sequence of the life in which something in it is to be looked at; 0: nothing
@@ -129,7 +131,9 @@ func (s *sweeps) asked() bool {
 func (d *Disk) sweepTo(newest Seq) bool {
 	w := &d.sweeping
 	defer w.left.Store(0)
-	for !d.down() {
+	wait := sweepYield
+	for !d.down() && newest <= d.bans.Load().newest { // else the sequences have started again
+		w.met = 0
 		n, ok := d.unchecked(newest)
 		if !ok {
 			return false
@@ -137,7 +141,6 @@ func (d *Disk) sweepTo(newest Seq) bool {
 		if n == 0 {
 			return true
 		}
-		before := d.device.swept.Load()
 		w.left.Store(n)
 		for i, life := range w.wanted {
 			if life == 0 {
@@ -151,9 +154,14 @@ func (d *Disk) sweepTo(newest Seq) bool {
 		}
 		// What was moved meanwhile is found by the next look, what is being
 		// evacuated when that is done.
-		if d.device.swept.Load() == before && !d.sweepPause(sweepYield) {
+		if w.met > 0 {
+			wait = sweepYield
+			continue
+		}
+		if !d.sweepPause(wait) {
 			return false
 		}
+		wait = min(2*wait, sweepHang)
 	}
 	return false
 }
@@ -257,14 +265,22 @@ func (d *Disk) sweepSlab(s *diskSlab, life uint32, newest Seq) bool {
 	defer b.Release()
 	var l diskListing
 	var c diskCell
+	damaged := false
 	for list := b.p[slotHeader:]; len(list) > 0; list = list[directorySize:] {
-		if !l.decode(list[:directorySize], seed, d.space.size) || l.kind != Object || !d.index.load(l.hash, &c.cell) ||
-			c.kind() != Object || c.slab() != s.n || c.seq() != life || c.off() != l.off || c.checked() >= newest {
+		if !l.decode(list[:directorySize], seed, d.space.size) {
+			damaged = damaged || !zeros(list[:directorySize])
+			continue
+		}
+		if l.kind != Object || !d.index.load(l.hash, &c.cell) || c.kind() != Object || c.slab() != s.n ||
+			c.seq() != life || c.off() != l.off || c.checked() >= newest {
 			continue
 		}
 		if !d.sweepObject(l.hash, &c) {
 			return false
 		}
+	}
+	if damaged {
+		d.expelUnlisted(s, life, newest)
 	}
 	return true
 }
@@ -285,11 +301,11 @@ func (d *Disk) slotFor(s *diskSlab, life uint32, newest Seq) (b *readBuffer, see
 		seed = s.seed
 		b, err := d.slotNow(s)
 		fading, wait := s.fading.Load(), errors.Is(err, errBusy) || errors.Is(err, errLate)
-		lost := !fading && !wait && (errors.Is(err, errDamage) || try == sweepTries)
-		if lost && err != nil {
+		lost := err != nil && !fading && !wait && try >= sweepTries
+		s.Release()
+		if lost {
 			d.expelUnlisted(s, life, newest)
 		}
-		s.Release()
 		if err == nil || fading || lost {
 			return b, seed, true
 		}
@@ -305,8 +321,6 @@ func (d *Disk) slotNow(s *diskSlab) (*readBuffer, error) {
 	if b == nil {
 		return nil, errBusy
 	}
-	d.slots.Lock()
-	defer d.slots.Unlock()
 	if from := s.staged(); from != nil {
 		from.mu.Lock()
 		copy(b.p, from.slot)
@@ -314,6 +328,12 @@ func (d *Disk) slotNow(s *diskSlab) (*readBuffer, error) {
 		from.Release()
 		return b, nil
 	}
+	// A write that hangs holds up nobody who only tries.
+	if !d.slots.TryLock() {
+		b.Release()
+		return nil, errBusy
+	}
+	defer d.slots.Unlock()
 	var h slot
 	err := d.load(s, b, d.v.slotAt(s.n), time.Time{})
 	if err == nil && (h.decode(b.p, s.n, d.space.size, d.space.listings) != slotValid || h.generation != s.generation) {
@@ -328,14 +348,30 @@ func (d *Disk) slotNow(s *diskSlab) (*readBuffer, error) {
 	return b, nil
 }
 
-// expelUnlisted drops what is to be read in that life of a slab, and nobody knows where.
-// The journal is told first that nothing of the slab comes back: what comes under
-// their hashes would not know of them.
+// expelUnlisted drops what is still to be read in that life of a slab, and of which
+// nobody can say under which hash it is. The journal is told first: what comes
+// under their hashes would not know of them.
 func (d *Disk) expelUnlisted(s *diskSlab, life uint32, newest Seq) {
-	d.disown(s)
+	gone := entry{kind: entryKill, slab: s.n}
+	still := func(x *cell) (c diskCell, ok bool) {
+		c = diskCell{*x}
+		return c, c.kind() == Object && c.slab() == s.n && c.seq() == life && c.checked() < newest
+	}
 	d.index.each(func(x *cell) {
-		if c := (diskCell{*x}); c.kind() == Object && c.slab() == s.n && c.seq() == life && c.checked() < newest {
+		if c, ok := still(x); ok {
+			gone.generation = s.generation
+			gone.listings = append(gone.listings, uint16(c.listing()))
+		}
+	})
+	if len(gone.listings) == 0 {
+		return
+	}
+	d.tell(gone)
+	d.index.each(func(x *cell) {
+		if c, ok := still(x); ok && slices.Contains(gone.listings, uint16(c.listing())) {
+			d.bans.Load().unsure(&c)
 			d.dropLocked(&c, Damaged)
+			d.sweeping.met++
 		}
 	})
 }
@@ -352,8 +388,10 @@ func (d *Disk) sweepObject(h Hash, c *diskCell) bool {
 		case err == nil:
 			return true
 		case errors.Is(err, errBusy) || errors.Is(err, errLate):
-		case errors.Is(err, errDamage) || try == sweepTries:
+		case errors.Is(err, errDamage) || try >= sweepTries:
+			d.bans.Load().unsure(c)
 			d.mourn(h, c.place, errDamage)
+			d.sweeping.met++
 			return true
 		}
 		if !d.sweepPause(sweepYield) {
@@ -379,6 +417,7 @@ func (d *Disk) sweepRecord(h Hash, c *diskCell) error {
 		return errDamage
 	}
 	d.weigh(h, c, d.bans.Load(), r.faceOf(rec))
+	d.sweeping.met++
 	return nil
 }
 

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
+	"sync"
 	"testing"
 	"time"
 )
@@ -313,5 +315,82 @@ func TestDiskSweepDamagedSlot(t *testing.T) {
 	sweepDisk(t, d)
 	if got := int(d.counts.objects.Load()); lookDisk(t, d, 0) || got == 0 || got == n || d.pending() != 0 {
 		t.Errorf("got %d of %d objects, %d purges pending; want those of one slab gone, none pending", got, n, d.pending())
+	}
+}
+
+// A listing that is not what was written says of nobody under which hash he is:
+// who is to be read falls, and the sweep ends.
+func TestDiskSweepDamagedListing(t *testing.T) {
+	d := openTestDisk(t, func(o *DiskOptions) { o.SweepRate = -1 })
+	const n = 60
+	for i := range n {
+		putDisk(t, d, i)
+	}
+	settle(t, d)
+	var c diskCell
+	d.index.load(d.Hash(diskKey(3)), &c.cell)
+	if err := d.v.f.write(diskBody(1, 8), d.v.slotAt(c.slab())+int64(slotHeader+c.listing()*directorySize)); err != nil {
+		t.Fatal(err)
+	}
+	count := NewCount()
+	d.Purge(Purge{Prefix: []byte("none"), Count: count})
+	sweepDisk(t, d)
+	if got := d.counts.objects.Load(); got != n-1 || lookDisk(t, d, 3) || !lookDisk(t, d, 4) {
+		t.Errorf("got %d objects, want %d, and that of the listing gone", got, n-1)
+	}
+	<-count.Done()
+	if hits, exact := count.Hits(); hits != 0 || exact {
+		t.Errorf("got count %d, exact %v, want 0, false", hits, exact)
+	}
+}
+
+// A write that hangs does not hold up a sweep, whose end the end of the zone
+// waits for.
+func TestDiskSweepBesideHungWrite(t *testing.T) {
+	folder := &faultyFolder{folder: newHeapFolder(), f: new(faultyFile)}
+	d := openTestDisk(t, func(o *DiskOptions) { o.SweepRate, o.folder = -1, folder })
+	n := 0
+	for ; n < 60; n++ {
+		putDisk(t, d, n)
+	}
+	settle(t, d)
+	hangs, free := make(chan struct{}), make(chan struct{})
+	hang := sync.OnceFunc(func() { close(hangs) })
+	folder.f.setWrite(func(p []byte, off int64) error {
+		if off < d.v.slabAt(0) { // slots
+			hang()
+			<-free
+		}
+		return nil
+	})
+	defer close(free)
+	for ; ; n++ {
+		putDisk(t, d, n)
+		select {
+		case <-hangs:
+			d.Purge(tagged(n))
+			sweepDisk(t, d)
+			if d.pending() != 0 {
+				t.Errorf("got %d purges pending, want none", d.pending())
+			}
+			return
+		default:
+		}
+	}
+}
+
+// When the sequences start again a sweep that is under way ends.
+func TestDiskSweepStartsAgain(t *testing.T) {
+	d := openTestDisk(t, func(o *DiskOptions) { o.SweepRate = -1 })
+	d.seq.Store(math.MaxUint32 - 1)
+	d.Purge(tagged(1))
+	newest := d.bans.Load().newest
+	d.Purge(tagged(2))
+	putDisk(t, d, 1)
+	if newest != math.MaxUint32 || d.sweepTo(newest) {
+		t.Errorf("a sweep up to purge %d ended well behind purge %d", newest, d.Seq())
+	}
+	if !d.sweepTo(d.Seq()) || !lookDisk(t, d, 1) {
+		t.Error("what came after the sequences had started again is gone")
 	}
 }

@@ -130,7 +130,7 @@ func (d *Disk) bring(f filling, last bool) error {
 	h.encode(w.slot[:slotHeader])
 	s.blank = false
 	b := w.slot[:slotHeader+f.records*directorySize]
-	if err := d.putSlot(s, b); err != nil {
+	if err := d.v.f.write(b, d.v.slotAt(s.n)); err != nil {
 		return err
 	}
 	d.device.written.Add(uint64(len(b)))
@@ -191,19 +191,12 @@ func checksum(p []byte) uint32 { return crc32.Checksum(p, castagnoli) }
 // blank writes into the slot of s that it lists nothing. b is room for its header.
 func (d *Disk) blank(s *diskSlab, b []byte) error {
 	(&slot{slab: s.n, generation: s.generation}).encodeInvalid(b)
-	if err := d.putSlot(s, b); err != nil {
+	if err := d.v.f.write(b, d.v.slotAt(s.n)); err != nil {
 		return err
 	}
 	d.device.written.Add(slotHeader)
 	s.blank = true
 	return nil
-}
-
-// putSlot writes the slot of s, or its head, which the sweep may want to read.
-func (d *Disk) putSlot(s *diskSlab, b []byte) error {
-	d.slots.Lock()
-	defer d.slots.Unlock()
-	return d.v.f.write(b, d.v.slotAt(s.n))
 }
 
 // whole ejects a volume whose file was cut. Only the volume's own writes could
