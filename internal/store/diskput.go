@@ -103,7 +103,9 @@ func (d *Disk) room(main bool, n int) (diskClaim, error) {
 // early.
 func (d *Disk) hope(passes uint64) bool {
 	if d.stages.idle.Load() <= reserve {
-		return d.space.settling() // else borrowers have them all
+		// Else borrowers have them all, or one has become idle just now: before its
+		// slab counts as written.
+		return d.space.settling() || d.stages.idle.Load() > reserve
 	}
 	return !d.down() && !(d.reclaimer.hopeless.Load() && d.reclaimer.passes.Load() >= passes+2)
 }

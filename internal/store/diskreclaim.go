@@ -56,7 +56,8 @@ func (d *Disk) refill() {
 		for more && d.space.numFree() < goal && !d.quitting() {
 			more = d.reclaim()
 		}
-		hopeless := !more && !d.space.settling()
+		// What was on its way to the device may have arrived behind the last look.
+		hopeless := !more && !d.space.settling() && (d.down() || d.quitting() || !d.reclaim())
 		d.reclaimer.hopeless.Store(hopeless)
 		d.reclaimer.passes.Add(1)
 		// Who waits is woken for news only: else each would wake the other on and on.
