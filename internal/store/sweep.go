@@ -220,15 +220,15 @@ func (r *registry) forget() {
 		return
 	}
 	floor := b.list[n-1].seq
-	for _, k := range r.keepers {
+	r.tellKeepers(func(k keeper) {
 		// One that was ejected before it had evaluated them goes on remembering them.
 		if t, ok := k.(tier); ok {
 			if swept, _ := r.sweeps.of(t); swept < floor {
-				continue
+				return
 			}
 		}
 		k.keepFloor(floor)
-	}
+	})
 	b.forget(floor)
 	r.bans.Store(&b)
 }
