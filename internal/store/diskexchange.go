@@ -214,15 +214,9 @@ func (d *Disk) objects() int64 { return d.counts.objects.Load() }
 // clear drops everything. One word in the journal says so of all that was
 // listed up to then, younger records that came meanwhile included: they are
 // lost at the next start only.
-func (d *Disk) clear() (objects int) {
-	d.index.each(func(c *cell) {
-		if c.kind() == Object {
-			objects++
-		}
-		d.dropLocked(&diskCell{*c}, Purged)
-	})
+func (d *Disk) clear() {
+	d.index.each(func(c *cell) { d.dropLocked(&diskCell{*c}, Purged) })
 	d.tell(entry{kind: entryClear, stamp: d.stamp.Load(), ban: ban{seq: d.Seq()}})
-	return objects
 }
 
 func (d *Disk) purgeKey(p *Purge) (kind Kind) {

@@ -296,16 +296,17 @@ func (r *registry) purgeLocked(p *Purge, seq Seq) int {
 	d := ban{seq: seq, soft: p.Soft, site: p.Site, count: p.Count}
 	switch {
 	case p.All:
+		// Counted first: from the ban on a sweep may drop some.
 		d.site, d.count = 0, nil
-		r.banLocked(d)
-		doubles := 0
+		n := r.objectsLocked()
 		if r.doubles != nil {
-			doubles = r.doubles()
+			n -= r.doubles()
 		}
-		if p.Soft {
-			return max(r.objectsLocked()-doubles, 0)
+		r.banLocked(d)
+		if !p.Soft {
+			r.clearLocked()
 		}
-		return max(r.clearLocked()-doubles, 0)
+		return max(n, 0)
 	case len(p.Key) > 0:
 		return r.purgeKeyLocked(p, seq)
 	case len(p.Prefix) > 0:
@@ -369,11 +370,7 @@ func (r *registry) objectsLocked() (objects int) {
 	return objects
 }
 
-func (r *registry) clearLocked() int {
-	var sum atomic.Int64
-	together(r.tiers, func(t tier) { sum.Add(int64(t.clear())) })
-	return int(sum.Load())
-}
+func (r *registry) clearLocked() { together(r.tiers, tier.clear) }
 
 // purgeKeyLocked first lets racing writers know, then looks what is there: a
 // writer holds the shard's lock while it asks for purges and publishes, so it
@@ -405,14 +402,8 @@ func (r *registry) purgeKeyLocked(p *Purge, seq Seq) int {
 
 func (m *Memory) objects() int64 { return m.counts.objects.Load() }
 
-func (m *Memory) clear() (objects int) {
-	m.index.each(func(c *cell) {
-		if c.kind() == Object {
-			objects++
-		}
-		m.dropLocked(c, Purged)
-	})
-	return objects
+func (m *Memory) clear() {
+	m.index.each(func(c *cell) { m.dropLocked(c, Purged) })
 }
 
 func (m *Memory) purgeKey(p *Purge) Kind {

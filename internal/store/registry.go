@@ -42,9 +42,8 @@ type registry struct {
 type tier interface {
 	// objects returns how many objects there are.
 	objects() int64
-	// clear drops everything and returns how many objects were among it. All
-	// tiers are cleared at the same time.
-	clear() int
+	// clear drops everything. It may run beside that of other tiers.
+	clear()
 	// purgeKey drops what is under p.Hash and p.Key, or has an object
 	// validated before it is used when p is soft; a marker of variants stays
 	// then. It returns the kind of what it found.
