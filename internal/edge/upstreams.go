@@ -24,6 +24,7 @@ type serverKey struct {
 // A server is one address that content comes from.
 type server struct {
 	*origin.Upstream
+	key     serverKey
 	counted wire.Exchanger // the same, with its exchanges counted
 }
 
@@ -59,6 +60,7 @@ func (c *compiling) pool(s *site, u *config.Upstream) (*pool, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.servers[one.key] = one
 		m := origin.Member{Exchanger: one.counted, Weight: intOf(d.Weight), Backup: d.Backup}
 		if !fixed && !own && host.String() != "$http_host" {
 			m.Exchanger = &hosted{next: one.counted, host: host, server: one, site: s}
@@ -96,7 +98,7 @@ func (c *compiling) server(u *config.Upstream, url string, host func(*origin.Ups
 		o.DialTimeout, o.TLSTimeout, o.HeadTimeout, o.BodyTimeout = key.connect, key.connect, key.head, key.body
 		o.MaxConns, o.MaxQueue, o.QueueTimeout = key.conns, key.queue, key.queueing
 		o.Dial, o.Now = c.Dial, c.Now
-		s = &server{Upstream: o, counted: o}
+		s = &server{Upstream: o, key: key, counted: o}
 		if c.Count != nil {
 			s.counted = c.Count(o)
 		}
