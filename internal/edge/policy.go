@@ -214,7 +214,11 @@ func (c *compiling) judging(s *site, r *rule, path string) (p rfc9111.Policy) {
 	if st == nil || st.Enabled != nil && !*st.Enabled {
 		return p
 	}
-	p.StaleIfError, p.StaleMax = rfc9111.MaxDelta, seconds(st.MaxAge, 0)
+	p.StaleMax = seconds(st.MaxAge, 0)
+	if len(st.Conditions) == 0 { // none is switched on: only the upstream's own word allows it
+		return p
+	}
+	p.StaleIfError = rfc9111.MaxDelta
 	if st.ErrorMaxAge != nil {
 		p.StaleIfError = seconds(st.ErrorMaxAge, 0)
 	}
