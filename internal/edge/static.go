@@ -43,7 +43,11 @@ func (f *files) answer(v *visit) {
 	file, info, err := f.open(string(v.path()))
 	switch {
 	case errors.Is(err, errFolder): // what is in it has URLs below one with a slash
-		v.text = append(append(v.text[:0], v.r.Path()...), '/')
+		path := v.r.Path()
+		for len(path) > 1 && path[1] == '/' { // two in front would begin another host (RFC 3986, 4.2)
+			path = path[1:]
+		}
+		v.text = append(append(v.text[:0], path...), '/')
 		if query, ok := v.r.Query(); ok {
 			v.text = append(append(v.text, '?'), query...)
 		}
