@@ -62,7 +62,7 @@ func (v *visit) own() bool {
 // begin sends the head of an answer of the edge's own, with what documents do
 // to it.
 func (v *visit) begin() {
-	v.p.Fields = v.Answer(v.p.Fields, v.p.Status, namesIn(v.p.Fields))
+	v.p.Fields = v.edit(v.p.Fields, v.p.Status, namesIn(v.p.Fields))
 	_ = v.p.Start() // the Reply keeps the error
 }
 

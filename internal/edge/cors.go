@@ -112,6 +112,9 @@ func (c *cors) edit(fields []byte, has wire.NameSet, v *visit) []byte {
 	if c.expose != "" {
 		fields = wire.AppendNamed(fields, "Access-Control-Expose-Headers", c.expose)
 	}
+	if v.r.Method == wire.OPTIONS && c.allows(origin) {
+		fields = c.appendPreflight(fields, v.r)
+	}
 	return fields
 }
 
@@ -121,31 +124,29 @@ func (v *visit) preflight(c *cors) bool {
 	if v.r.Method != wire.OPTIONS || !c.holds(v) {
 		return false
 	}
-	p := v.p
-	p.Status, p.Length = 204, 0
-	p.Fields = v.Answer(p.Fields, p.Status, namesIn(p.Fields))
-	if !c.allows(v.r.Get(wire.Origin)) {
-		_ = p.Start() // the Reply keeps the error
-		_ = p.End(nil)
-		return true
-	}
-	p.Fields = wire.AppendNamed(p.Fields, "Access-Control-Allow-Methods", c.methods)
+	v.p.Status, v.p.Length = 204, 0
+	v.begin()
+	_ = v.p.End(nil)
+	return true
+}
+
+// appendPreflight appends what a script may ask for.
+func (c *cors) appendPreflight(fields []byte, r *wire.Request) []byte {
+	fields = wire.AppendNamed(fields, "Access-Control-Allow-Methods", c.methods)
 	headers := []byte(c.headers)
 	if c.headers == "" || c.headers == "*" && c.credentials { // with credentials a star means no more than its name
-		for value := range v.r.Values("Access-Control-Request-Headers") {
+		for value := range r.Values("Access-Control-Request-Headers") {
 			if headers = append(headers[:0:0], value...); len(headers) > 0 {
-				p.Fields = wire.AppendNamed(p.Fields, "Vary", "Access-Control-Request-Headers")
+				fields = wire.AppendNamed(fields, "Vary", "Access-Control-Request-Headers")
 			}
 			break
 		}
 	}
 	if len(headers) > 0 {
-		p.Fields = wire.AppendNamed(p.Fields, "Access-Control-Allow-Headers", headers)
+		fields = wire.AppendNamed(fields, "Access-Control-Allow-Headers", headers)
 	}
 	if c.maxAge != "" {
-		p.Fields = wire.AppendNamed(p.Fields, "Access-Control-Max-Age", c.maxAge)
+		fields = wire.AppendNamed(fields, "Access-Control-Max-Age", c.maxAge)
 	}
-	_ = p.Start()
-	_ = p.End(nil)
-	return true
+	return fields
 }

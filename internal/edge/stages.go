@@ -197,6 +197,15 @@ func (v *visit) Answer(fields []byte, status int, has wire.NameSet) []byte {
 	if v.choice == nil {
 		return fields
 	}
+	v.outcome = v.to.Outcome()
+	if v.choice.policy.Hidden { // no cache was asked
+		v.outcome.Status = engine.NoStatus
+	}
+	return v.edit(fields, status, has)
+}
+
+// edit is Answer of an outcome that is known.
+func (v *visit) edit(fields []byte, status int, has wire.NameSet) []byte {
 	r := v.choice.route
 	v.status, v.rule = status, ""
 	if v.choice.rule != nil {
@@ -205,6 +214,8 @@ func (v *visit) Answer(fields []byte, status int, has wire.NameSet) []byte {
 	fields = v.site.speculation.strip(fields, has)
 	if r.cors != nil && r.cors.holds(v) {
 		fields = r.cors.edit(fields, has, v)
+		has.Add(wire.Vary)
+		has.Add(wire.Other)
 	}
 	return r.edits.apply(fields, has, &v.values)
 }

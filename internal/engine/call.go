@@ -125,6 +125,15 @@ type Guide interface {
 	Answer(fields []byte, status int, has wire.NameSet) []byte
 }
 
+// Outcome returns what has become of the request that is being served, as far
+// as it is known: for the Guide.
+func (t *Route) Outcome() Outcome {
+	if t.call == nil {
+		return Outcome{}
+	}
+	return t.call.out
+}
+
 // ServeRoute is Serve for a request of which more is known.
 func (e *Engine) ServeRoute(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 	if t.call != nil && t.call.e != e { // another engine served it last
