@@ -32,6 +32,7 @@ type commandLine struct {
 	Edge        edgeCmd        `cmd:"" help:"Cache in front of many sites, as documents describe them, and as they change."`
 	Demo        demoCmd        `cmd:"" help:"Try it: a built-in origin, the cache in front of it, and what they do, live."`
 	Check       checkCmd       `cmd:"" help:"Find what is wrong in documents, all of it at once; print what is in effect."`
+	Explain     explainCmd     `cmd:"" help:"Tell what would become of a request, and why."`
 	Schema      schemaCmd      `cmd:"" help:"Print the JSON Schema of documents."`
 	Simulate    simulateCmd    `cmd:"" help:"Play a trace of requests against caches of several sizes, and print what they hit."`
 	Purge       purgeCmd       `cmd:"" help:"Have a running cache drop what is stored: URLs, tags, a prefix, a pattern, a site or all."`

@@ -27,6 +27,7 @@ type Plan struct {
 	accounts  map[account]share
 	others    map[*Volume]share // of hosts that are not named
 	requestID RequestID
+	values    nodeValues
 	last      uint64 // the highest number of a site, of this plan and those before
 }
 
@@ -84,7 +85,7 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 	if node == nil {
 		node = &config.Node{}
 	}
-	p := &Plan{node: node, sites: make(map[string]*site, len(sites)), servers: map[serverKey]*server{}, accounts: map[account]share{}, others: map[*Volume]share{}, requestID: idOf(node.Monitoring.RequestID)}
+	p := &Plan{node: node, sites: make(map[string]*site, len(sites)), servers: map[serverKey]*server{}, accounts: map[account]share{}, others: map[*Volume]share{}, requestID: idOf(node.Monitoring.RequestID), values: nodeValues{c.POP, c.Server, c.Build}}
 	run := &compiling{Compiler: c, previous: previous, plan: p, key: "node"}
 	if previous != nil {
 		p.last = previous.last

@@ -46,16 +46,25 @@ func (v *visit) diagnose() bool {
 	if len(path) < 7 || path[1] != 'h' && path[1] != 'o' && path[1] != '_' {
 		return false
 	}
+	health, ours := v.ours()
 	switch {
-	case (string(path) == "/health" || string(path) == "/oc-cgi/health") && reads(v.r.Method):
+	case health:
 		if d := v.e.o.Draining; d != nil && d.Load() {
 			return v.answer(503, plain, "draining\n")
 		}
 		return v.answer(200, plain, "OK")
-	case bytes.HasPrefix(path, []byte("/oc-cgi/")), bytes.HasPrefix(path, []byte("/__admin/")):
+	case ours:
 		return v.admin(string(path))
 	}
 	return false
+}
+
+// ours reports whether the request asks how the project is, or for another of
+// its own paths.
+func (v *visit) ours() (health, other bool) {
+	path := v.r.Path()
+	health = (string(path) == "/health" || string(path) == "/oc-cgi/health") && reads(v.r.Method)
+	return health, bytes.HasPrefix(path, []byte("/oc-cgi/")) || bytes.HasPrefix(path, []byte("/__admin/"))
 }
 
 // admin answers the paths that only operators may ask.
@@ -74,6 +83,8 @@ func (v *visit) admin(path string) bool {
 		return v.show(v.e.o.Stats())
 	case path == "/oc-cgi/status" && v.e.o.Status != nil && reads(method):
 		return v.show(v.e.o.Status())
+	case path == "/oc-cgi/explain" && reads(method):
+		return v.explain()
 	case path == "/__admin/clear-cache" && method == wire.POST:
 		return v.answer(200, asJSON, fmt.Sprintf("{\"cleared\":%d}\n", v.e.clear()))
 	case path == "/__admin/clear-cache":

@@ -33,7 +33,8 @@ type pool struct {
 	wire.Exchanger
 	name    string
 	servers []*server
-	seen    address // how its first server sees requests
+	host    *expr.Text // hostHeader
+	seen    address    // how its first server sees requests
 	nextHop string
 }
 
@@ -45,7 +46,7 @@ func (c *compiling) pool(s *site, u *config.Upstream) (*pool, error) {
 	}
 	literal, fixed := host.Constant()
 	own := len(host.Vars()) == 1 && host.String() == "$upstream_host"
-	up := &pool{name: u.Name}
+	up := &pool{name: u.Name, host: host}
 	group := &origin.Group{Next: nextOf(&s.doc.Cache.ProxySettings), Now: c.Now,
 		Tries: intOf(s.doc.Cache.ProxySettings.NextUpstreamTries), Timeout: durationOf(s.doc.Cache.ProxySettings.NextUpstreamTimeout)}
 	for i := range u.Servers {

@@ -29,6 +29,9 @@ type Forecast struct {
 	Stale    rfc9111.Window // how stale it may become, when it is stored
 	// Control is the Cache-Control that the client gets, "" for none.
 	Control string
+	// Fields are the response's field lines as the client gets them, but for
+	// those that the cache says of itself and what a Guide does.
+	Fields string
 }
 
 // Foresee says what would become of a case. It asks nobody and changes
@@ -50,7 +53,8 @@ func (p *Policy) Foresee(at Case) (f Forecast) {
 			f.Why = OriginStatus
 		}
 	}
-	f.Control = p.control(&at, &h, f.Stored)
+	fields := p.fields(&at, &h, f.Stored)
+	f.Control, f.Fields = controlIn(fields), string(fields)
 	return f
 }
 
@@ -108,8 +112,8 @@ func (p *Policy) storable(at *Case, h *storedHead) Reason {
 	return Reason(rfc9111.Storable(&h.facts, &ask, &rules))
 }
 
-// control returns the Cache-Control that the client gets.
-func (p *Policy) control(at *Case, h *storedHead, stored bool) string {
+// fields returns the field lines that the client gets of the response.
+func (p *Policy) fields(at *Case, h *storedHead, stored bool) []byte {
 	c := call{r: at.Request, p: &wire.Reply{Status: at.Response.Status}, pol: p, noStore: at.NoStore, now: at.At}
 	digestAsk(&c.ask, at.Request)
 	c.own = !stored && !c.tells(at.Response)
@@ -117,6 +121,29 @@ func (p *Policy) control(at *Case, h *storedHead, stored bool) string {
 	if p.Told != nil && c.tellsFreshness() {
 		fields = p.Told.apply(fields, h.names, at.At)
 	}
+	var added wire.NameSet // by digest
+	for _, name := range []wire.Name{wire.Date, wire.AcceptRanges} {
+		if !at.Response.Has(name) {
+			added.Add(name)
+		}
+	}
+	fields = dropLines(fields, h.names, added)
+	if p.PassTags {
+		return fields
+	}
+	var tags wire.Edits
+	names := p.TagFields
+	if names == nil {
+		names = usualTagFields
+	}
+	for _, name := range names {
+		tags.Remove(name)
+	}
+	return tags.Apply(fields, h.names)
+}
+
+// controlIn returns what Cache-Control says in field lines.
+func controlIn(fields []byte) string {
 	var value []byte
 	for id, line := range wire.Lines(fields) {
 		if id == wire.CacheControl {
