@@ -29,7 +29,8 @@ func (m *Memory) admit(c *carry) error {
 	if !m.fit(c.account, n) {
 		return ErrQuota
 	}
-	to, err := m.room(m.popular(c.hash, c.account), n)
+	w := m.welcome(c.hash, c.account, n)
+	to, err := m.room(w.main, n)
 	if err != nil {
 		m.accounts.add(c.account, -n)
 		return err
@@ -38,7 +39,7 @@ func (m *Memory) admit(c *carry) error {
 	to.write(c.rec[:h.length()])
 	to.list(c.hash, c.account, false)
 	if err = to.err; err == nil {
-		err = m.publishCarry(c, &h, &to)
+		err = m.publishCarry(c, &h, &to, w.heat)
 	}
 	if err != nil {
 		m.accounts.add(c.account, -n)
@@ -46,7 +47,7 @@ func (m *Memory) admit(c *carry) error {
 	return err
 }
 
-func (m *Memory) publishCarry(c *carry, h *header, to *claim) error {
+func (m *Memory) publishCarry(c *carry, h *header, to *claim, heat uint64) error {
 	mu := m.index.lock(c.hash)
 	defer mu.Unlock()
 	b := m.bans.Load()
@@ -59,7 +60,7 @@ func (m *Memory) publishCarry(c *carry, h *header, to *claim) error {
 	if m.index.findLocked(c.hash, &old) {
 		return ErrOlder
 	}
-	e := to.cell(Object, stateOf(b.newest, soft, 0))
+	e := to.cell(Object, stateOf(b.newest, soft, 0)|heat)
 	m.enterLocked(c.hash, &e, &old, false)
 	return nil
 }

@@ -236,11 +236,12 @@ func (d *Disk) popular(h Hash, account uint16) bool {
 		return false
 	case d.index.load(h, &c.cell) && c.stored():
 		return d.slabs[c.slab()].main.Load()
-	case d.ghost.take(h):
-		d.counts.ghostHits.Add(1)
-		return true
 	}
-	return false
+	_, known := d.ghost.take(h)
+	if known {
+		d.counts.ghostHits.Add(1)
+	}
+	return known
 }
 
 // PutSegment is Zone.PutSegment.

@@ -202,7 +202,7 @@ func (d *Disk) evict(s *diskSlab, v *survivor, r *round) (gone bool) {
 	d.bans.Load().unsure(&v.c)
 	d.dropLocked(&v.c, why)
 	if why == Cold {
-		d.ghost.add(l.hash, aligned(l.n))
+		d.ghost.add(l.hash, aligned(l.n), 1)
 	}
 	return true
 }

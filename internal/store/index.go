@@ -15,7 +15,7 @@ import (
 //	tag    48 bits of the hash | 16 bits of version, odd while the entry changes
 //	place  kind 3 | slab 22 | offset/16 17 | slab's sequence 22
 //	       or, of a marker: kind 3 | tally 10 | number of sets 3 | sets 4 × 12
-//	state  checked 32 | … | soft 1 | frequency 2; of a marker: generation 32 | born 32
+//	state  checked 32 | … | weighed 1 | idle 1 | epoch 8 | uses 4 | soft 1 | frequency 2; of a marker: generation 32 | born 32
 //	extra  place in the slab's directory 16 | bytes in the slab 32; of a marker: heat 2 | expiry 62
 //
 // Writers lock a shard of the index; both buckets of a hash are in one shard.
@@ -90,6 +90,11 @@ func stateOf(checked Seq, soft bool, freq int) uint64 {
 		s |= softBit
 	}
 	return s
+}
+
+// restate is the state of c with other purges checked.
+func (c *cell) restate(checked Seq, soft bool) uint64 {
+	return stateOf(checked, soft, 0) | c.state&heatMask
 }
 
 func extraOf(listing, n int) uint64 { return uint64(listing)<<32 | uint64(n) }

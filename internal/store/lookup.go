@@ -76,7 +76,7 @@ func (m *Memory) checked(h Hash, was *cell, newest Seq, hard, soft bool) bool {
 		m.dropLocked(&c, Purged)
 		return true
 	}
-	c.state = stateOf(max(newest, c.checked()), soft || c.soft(), c.freq())
+	c.state = c.restate(max(newest, c.checked()), soft || c.soft())
 	m.index.setLocked(h, &c)
 	return true
 }

@@ -57,6 +57,7 @@ type Memory struct {
 	space      space
 	index      index
 	ghost      ghost
+	merit      merit
 	accounts   *accounts
 
 	listings []byte // all directories, one behind the other
@@ -111,6 +112,7 @@ func slabOf(size int64) int64 {
 func (m *Memory) allocate(o *Options, size int64) (err error) {
 	n := o.Size / size
 	l := layoutOf(n, size, o.MeanObject)
+	l.remembered = ghostTimes * n * size
 	l.remember(o.remember.bytes, o.remember.records)
 	if m.slabMemory, err = mapMemory("opencache-slabs", n*size, o.Heap); err != nil {
 		return err
@@ -120,11 +122,12 @@ func (m *Memory) allocate(o *Options, size int64) (err error) {
 		return err
 	}
 	m.layOut(l)
+	m.merit.start()
 	m.slabs = make([]slab, n)
 	m.space = space{
 		size: int(size), listings: int(l.listings),
-		smallMost: int(max(n/10, openSlabs)), asideMost: int(max(n/10, 1)),
-		wantedFree: int(min(reserve+1+n/128, 8)),
+		smallMost: int(max(n/smallPart, openSlabs)), asideMost: int(max(n/10, 1)),
+		wantedFree: int(min(reserve+1+n/256, 8)),
 		free:       make([]*slab, 0, n),
 	}
 	for i := range m.slabs {

@@ -10,11 +10,15 @@ const roomTries = 64
 
 // Put is Zone.Put.
 func (m *Memory) Put(r *Record) error {
-	return m.put(r, m.popular(r.Hash, m.account(r.Site)))
+	h, err := r.header()
+	if err != nil {
+		return m.counts.refused(err)
+	}
+	return m.put(r, m.welcome(r.Hash, m.account(r.Site), h.length()))
 }
 
-// put is Put into the main queue, or the small one.
-func (m *Memory) put(r *Record, main bool) error {
+// put is Put of a newcomer that is received so.
+func (m *Memory) put(r *Record, w welcome) error {
 	h, err := r.header()
 	if err != nil {
 		return m.counts.refused(err)
@@ -27,7 +31,7 @@ func (m *Memory) put(r *Record, main bool) error {
 	if !m.fit(account, n) {
 		return m.counts.refused(ErrQuota)
 	}
-	c, err := m.room(main, n)
+	c, err := m.room(w.main, n)
 	if err != nil {
 		m.accounts.add(account, -n)
 		return m.counts.refused(err)
@@ -36,7 +40,7 @@ func (m *Memory) put(r *Record, main bool) error {
 	m.write(&c, r, &h)
 	c.list(r.Hash, account, false)
 	if err = c.err; err == nil {
-		err = m.publish(r, &h, &c)
+		err = m.publish(r, &h, &c, w.heat)
 	}
 	if err != nil {
 		m.accounts.add(account, -n)
@@ -56,20 +60,34 @@ func (m *Memory) write(c *claim, r *Record, h *header) {
 	}
 }
 
-// popular reports whether a newcomer goes into the main queue: it fell out
-// of the small one not long ago, or replaces something in the main queue.
-func (m *Memory) popular(h Hash, account uint16) bool {
+// A welcome is how a newcomer is received.
+type welcome struct {
+	main  bool   // it goes into the main queue
+	known bool   // it was asked for not long ago, or replaces what is in the main queue
+	heat  uint64 // that it starts with, when it replaces nothing
+}
+
+// welcome receives a newcomer of n bytes. It goes into the main queue when it is worth that,
+// or was asked for before and the main queue is short, or replaces something there.
+func (m *Memory) welcome(h Hash, account uint16, n int) (w welcome) {
 	var c cell
+	m.merit.asked.Add(1)
+	w.heat = m.merit.heat(1)
 	switch {
 	case m.accounts.above(account):
-		return false
+		return w
 	case m.index.load(h, &c) && c.stored():
-		return m.slabs[c.slab()].main.Load()
-	case m.ghost.take(h):
-		m.counts.ghostHits.Add(1)
-		return true
+		w.main = m.slabs[c.slab()].main.Load()
+		w.known = w.main
+		return w
 	}
-	return false
+	uses, known := m.ghost.take(h)
+	if known {
+		m.counts.ghostHits.Add(1)
+	}
+	uses++
+	main := m.merit.enough(uses, n) || known && m.space.mainShort()
+	return welcome{main: main, known: known, heat: m.merit.heat(uses)}
 }
 
 // room claims n bytes of a queue, and evicts when the background is behind.
@@ -96,7 +114,7 @@ func (m *Memory) room(main bool, n int) (claim, error) {
 }
 
 // publish lets the index point to what was written into c.
-func (m *Memory) publish(r *Record, h *header, c *claim) error {
+func (m *Memory) publish(r *Record, h *header, c *claim, heat uint64) error {
 	mu := m.index.lock(r.Hash)
 	defer mu.Unlock()
 	b := m.bans.Load()
@@ -107,16 +125,15 @@ func (m *Memory) publish(r *Record, h *header, c *claim) error {
 	soft = soft || m.soft.since(r.Hash, r.Validated)
 	var old cell
 	found := m.index.findLocked(r.Hash, &old)
-	freq := 0
 	if found {
 		if m.bornLocked(&old, r.Key) > r.Born {
 			return ErrOlder
 		}
 		if old.stored() {
-			freq = old.freq()
+			heat = old.state & heatMask
 		}
 	}
-	e := c.cell(Object, stateOf(b.newest, soft, freq))
+	e := c.cell(Object, stateOf(b.newest, soft, 0)|heat)
 	m.enterLocked(r.Hash, &e, &old, found)
 	return nil
 }
@@ -171,11 +188,11 @@ func (m *Memory) PutSegment(version uint64, n int, site uint64, pieces [][]byte)
 	}
 	h := m.segmentHash(version, n)
 	account := m.account(site)
-	return m.putSegment(h, account, pieces, m.popular(h, account))
+	return m.putSegment(h, account, pieces, m.welcome(h, account, total(pieces)))
 }
 
 // putSegment stores a segment in one of the queues.
-func (m *Memory) putSegment(h Hash, account uint16, pieces [][]byte, main bool) error {
+func (m *Memory) putSegment(h Hash, account uint16, pieces [][]byte, w welcome) error {
 	var old cell
 	if m.index.load(h, &old) {
 		return nil
@@ -184,7 +201,7 @@ func (m *Memory) putSegment(h Hash, account uint16, pieces [][]byte, main bool) 
 	if !m.fit(account, aligned(size)) {
 		return m.counts.refused(ErrQuota)
 	}
-	c, err := m.room(main, size)
+	c, err := m.room(w.main, size)
 	if err != nil {
 		m.accounts.add(account, -aligned(size))
 		return m.counts.refused(err)
@@ -200,7 +217,7 @@ func (m *Memory) putSegment(h Hash, account uint16, pieces [][]byte, main bool) 
 	}
 	mu := m.index.lock(h)
 	defer mu.Unlock()
-	e := c.cell(kindSegment, 0)
+	e := c.cell(kindSegment, w.heat)
 	m.enterLocked(h, &e, &old, m.index.findLocked(h, &old))
 	return nil
 }
@@ -254,7 +271,7 @@ func (m *Memory) pinned(h Hash, key []byte, e *Entry) (site uint64, tags []uint6
 // limit of the site does not count: as much as comes goes.
 func (m *Memory) replace(r *Record, h *header) error {
 	account := m.account(r.Site)
-	c, err := m.room(m.popular(r.Hash, account), h.length())
+	c, err := m.room(m.welcome(r.Hash, account, h.length()).main, h.length())
 	if err != nil {
 		return err
 	}
@@ -285,7 +302,7 @@ func (m *Memory) replace(r *Record, h *header) error {
 		return ErrPurged
 	}
 	soft = soft || m.soft.since(r.Hash, r.Validated)
-	e := c.cell(Object, stateOf(b.newest, soft, old.freq()))
+	e := c.cell(Object, old.restate(b.newest, soft))
 	m.accounts.add(account, aligned(h.length()))
 	m.enterLocked(r.Hash, &e, &old, true)
 	return nil

@@ -1,8 +1,8 @@
 package store
 
-// copyMost is how many slabs' worth of hit records is copied forward for one
-// slab that becomes free. Beyond it hit records are dropped: writing is never
-// held up by more copying than that.
+// copyMost is how many slabs' worth of records is copied forward for one slab
+// that becomes free. Beyond it records are dropped: writing is never held up by
+// more copying than that.
 const copyMost = 4
 
 // refill keeps a few slabs free in the background, so that requests find room
@@ -37,6 +37,9 @@ type round struct {
 // reclaimLocked makes one more slab free; false when there is none to be had.
 // The caller holds m.reclaiming.
 func (m *Memory) reclaimLocked() bool {
+	if m.merit.due(m.counts.objects.Load() + m.counts.segments.Load()) {
+		m.ghost.halve()
+	}
 	r := round{budget: copyMost * m.space.size}
 	for r.net <= 0 {
 		s := m.space.unpinned()
@@ -119,7 +122,8 @@ func (m *Memory) evict(s *slab, l *listing, r *round) {
 		mu.Unlock()
 		return
 	}
-	why := m.fateLocked(s, l, &c, r.budget)
+	v := m.appraise(s, &c, r.budget < copyMost*m.space.size/2)
+	why := m.fateLocked(s, l, &c, v, r.budget)
 	if why != kept {
 		m.dropLocked(&c, why)
 	}
@@ -127,21 +131,40 @@ func (m *Memory) evict(s *slab, l *listing, r *round) {
 	switch why {
 	case kept:
 		r.budget -= aligned(l.n)
-		if m.forward(s, l, &c) {
+		if m.forward(s, l, &c, v.heat) {
 			r.net--
 		}
-	case Cold:
-		m.ghost.add(l.hash, aligned(l.n))
+	case Cold, Aged, Behind:
+		m.ghost.add(l.hash, aligned(l.n), v.uses)
 	}
 }
 
-// fateLocked decides what becomes of a live record of a victim: S3-FIFO keeps
-// what was hit while it stood in its queue.
-func (m *Memory) fateLocked(s *slab, l *listing, c *cell, budget int) Loss {
+// A verdict is what a record of a victim is worth.
+type verdict struct {
+	uses  int
+	heat  uint64 // that it starts anew with
+	worth bool
+}
+
+// appraise: what was hit while it stood in the small queue goes on to the main
+// one, where merit decides.
+func (m *Memory) appraise(s *slab, c *cell, tight bool) (v verdict) {
+	if s.main.Load() {
+		v.uses, v.heat, v.worth = m.merit.weigh(c, tight)
+		return v
+	}
+	v.uses, v.worth = m.merit.uses(c), c.freq() > 0
+	v.heat = m.merit.heat(v.uses)
+	m.merit.asked.Add(int64(c.freq()))
+	return v
+}
+
+// fateLocked decides what becomes of a live record of a victim.
+func (m *Memory) fateLocked(s *slab, l *listing, c *cell, v verdict, budget int) Loss {
 	switch {
-	case c.freq() == 0 && s.main.Load():
+	case !v.worth && s.main.Load():
 		return Aged
-	case c.freq() == 0:
+	case !v.worth:
 		return Cold
 	case m.accounts.above(l.site):
 		return OverShare
@@ -170,15 +193,14 @@ func (m *Memory) purgedLocked(s *slab, l *listing, c *cell) bool {
 		b.tell(f, c.checked(), c.checked())
 	}
 	if !hard {
-		c.state = stateOf(b.newest, c.soft() || soft, c.freq())
+		c.state = c.restate(b.newest, c.soft() || soft)
 	}
 	return hard
 }
 
-// forward copies a hit record to the main queue and points the index there.
-// From the small queue it starts anew; in the main queue a round costs it one
-// hit. It reports whether a slab was opened for it.
-func (m *Memory) forward(s *slab, l *listing, was *cell) (opened bool) {
+// forward copies a record to the main queue and points the index there. Of hits
+// it has those that came meanwhile. It reports whether a slab was opened for it.
+func (m *Memory) forward(s *slab, l *listing, was *cell, heat uint64) (opened bool) {
 	rec, account := s.mem[l.off:l.off+l.n], l.site
 	var h header
 	if account == 0 && !l.segment && h.decode(rec) {
@@ -201,15 +223,12 @@ func (m *Memory) forward(s *slab, l *listing, was *cell) (opened bool) {
 		m.dropLocked(&c, Behind)
 		return to.fresh
 	}
-	freq := 0
-	if s.main.Load() {
-		freq = max(c.freq()-1, 0)
-	}
+	freq := max(c.freq()-was.freq(), 0)
 	checked, soft := c.checked(), c.soft()
 	if was.checked() > checked {
 		checked, soft = was.checked(), was.soft()
 	}
-	moved := to.cell(c.kind(), stateOf(checked, soft, freq))
+	moved := to.cell(c.kind(), stateOf(checked, soft, freq)|heat)
 	moved.at = c.at
 	m.index.setLocked(l.hash, &moved)
 	s.live.Add(-int64(aligned(l.n)))

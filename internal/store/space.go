@@ -11,6 +11,9 @@ import (
 // ratio in a mix of sizes.
 const openSlabs = 2
 
+// smallPart is the part of a volume in memory that the small queue may keep.
+const smallPart = 20
+
 // mostPassed is how many slabs of its queue may be sealed before one that
 // stays open for its room.
 const mostPassed = 8
@@ -218,6 +221,14 @@ func (p *space) put(s *slab) {
 	s.used, s.records, s.passed = 0, 0, 0
 	s.sealed.Store(false)
 	p.free = append(p.free, s)
+}
+
+// mainShort reports whether the main queue has less than four fifths of the slabs
+// in use, so that the small one keeps more than it should.
+func (p *space) mainShort() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.main.slabs() < 4*p.small.slabs()
 }
 
 func (p *space) numFree() int {

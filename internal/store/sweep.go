@@ -297,6 +297,6 @@ func (m *Memory) sweepLocked(c *cell, b *bans) {
 		m.dropLocked(c, Purged)
 		return
 	}
-	c.state = stateOf(max(b.newest, c.checked()), soft || c.soft(), c.freq())
+	c.state = c.restate(max(b.newest, c.checked()), soft || c.soft())
 	m.index.writeLocked(c.at, c.tag&^versionMask, c)
 }

@@ -146,7 +146,8 @@ func (z *Zone) putInTiers(r *Record) error {
 		named.Version = z.Version()
 		r = &named
 	}
-	if _, err := r.header(); err != nil {
+	h, err := r.header()
+	if err != nil {
 		return z.memory.counts.refused(err)
 	}
 	if z.memory.younger(r.Hash, r.Key, r.Born) {
@@ -155,12 +156,12 @@ func (z *Zone) putInTiers(r *Record) error {
 	// The disk first. Who looks goes by memory: were the record found there
 	// before the disk has it, or has nothing, and evicted, the old one would be
 	// found again by those who have seen it replaced.
-	main := z.memory.popular(r.Hash, z.account(r.Site))
-	onDisk := (main || d.fresh()) && d.put(r, main) == nil
+	w := z.memory.welcome(r.Hash, z.account(r.Site), h.length())
+	onDisk := (w.known || d.fresh()) && d.put(r, w.known) == nil
 	if !onDisk {
 		d.supersede(r.Hash)
 	}
-	err := z.memory.put(r, main)
+	err = z.memory.put(r, w)
 	if errors.Is(err, ErrFull) || errors.Is(err, ErrQuota) {
 		// What is too much for memory may still be little for the disk.
 		if onDisk || d.put(r, false) == nil {
@@ -182,11 +183,11 @@ func (z *Zone) putSegmentInTiers(version uint64, n int, site uint64, pieces [][]
 	if d.contains(h) || z.memory.contains(h) {
 		return nil
 	}
-	main := z.memory.popular(h, account)
-	if (main || d.fresh()) && d.putSegment(segmentOf{version, n}, site, pieces, main) == nil {
+	w := z.memory.welcome(h, account, total(pieces))
+	if (w.known || d.fresh()) && d.putSegment(segmentOf{version, n}, site, pieces, w.known) == nil {
 		return nil
 	}
-	return z.memory.putSegment(h, account, pieces, main)
+	return z.memory.putSegment(h, account, pieces, w)
 }
 
 // freshenInTiers has memory read the record first, so that nobody waits for
