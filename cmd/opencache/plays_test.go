@@ -30,14 +30,18 @@ func startDocuments(env script.Env) (script.Running, error) {
 	if len(env.Flags) > 0 {
 		return nil, fmt.Errorf("flags %q: a play of documents has none", env.Flags)
 	}
-	d := &documented{}
+	d := &documented{set: config.Set{POP: "here"}}
 	var drawn atomic.Uint64
 	o := &stackOptions{shot: d.load(env.Documents), pop: "here", now: env.Now, dial: env.Dial, heap: true, random: func() uint64 { return drawn.Add(1) }}
 	if env.Crashes > 0 {
 		o.boot = fmt.Sprint("run ", env.Crashes)
 	}
+	var faults []error
 	for _, f := range o.shot.Faults {
-		env.Log.Error("at fault", "fault", f.String())
+		faults = append(faults, errors.New(f.String()))
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
 	}
 	if o.shot.Node.Cache.Memory == nil {
 		o.shot.Node.Cache.Memory = bytesOf(32 << 20)

@@ -1,5 +1,7 @@
 package config
 
+import "opencache/internal/expr"
+
 // A CacheTierPolicy is what a fleet's operator adds to every site.
 type CacheTierPolicy struct {
 	// Zones are added to each site that has none of that name.
@@ -46,4 +48,13 @@ type TierMatch struct {
 	URIPattern string `json:"uriPattern" is:"regexp"`
 	// Methods are which methods; none: all.
 	Methods []string `json:"methods,omitzero" is:"method"`
+}
+
+// Prefix returns what all paths begin with that m's pattern, which is p, can
+// match. A slash alone carves nothing out of a site: that is no prefix.
+func (m *TierMatch) Prefix(p *expr.Pattern) string {
+	if prefix := p.LiteralPrefix(); prefix != "/" {
+		return prefix
+	}
+	return ""
 }

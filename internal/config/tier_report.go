@@ -132,7 +132,7 @@ func (p *CacheTierPolicy) groups() []tierGroup {
 	for _, rule := range p.Rules {
 		prefix := ""
 		if re, err := expr.ParsePattern(rule.Match.URIPattern, false); err == nil {
-			prefix = re.LiteralPrefix()
+			prefix = rule.Match.Prefix(re)
 		}
 		by[prefix] = append(by[prefix], rule.ID)
 	}

@@ -24,7 +24,11 @@ func (v *visit) match() int {
 	}
 	if by != exactly {
 		for i := s.own; i < s.fleet; i++ {
-			if r := &s.rules[i]; len(r.prefix) > length && v.matches(r, route, path) {
+			// As a ^~ location of that prefix would: of two that are as long the
+			// site's holds, unless it is a plain one.
+			r := &s.rules[i]
+			above := len(r.prefix) > length || len(r.prefix) == length && length > 0 && by != firstPrefix
+			if above && v.matches(r, route, path) {
 				return s.choice(route, i)
 			}
 		}

@@ -290,7 +290,7 @@ func (c *compiling) tierRule(s *site, d *config.TierRule, path string) rule {
 	r := rule{id: d.ID, doc: doc, narrow: true, decline: d.DeclineWhenUpstream, methods: methodsOf(d.Match.Methods)}
 	p, err := c.parsePattern(d.Match.URIPattern, false)
 	if !c.bad(path+".match.uriPattern", err) {
-		r.uri, r.prefix = p, p.LiteralPrefix()
+		r.uri, r.prefix = p, d.Match.Prefix(p)
 	}
 	return r
 }
