@@ -33,6 +33,7 @@ type commandLine struct {
 	Demo        demoCmd        `cmd:"" help:"Try it: a built-in origin, the cache in front of it, and what they do, live."`
 	Check       checkCmd       `cmd:"" help:"Find what is wrong in documents, all of it at once; print what is in effect."`
 	Explain     explainCmd     `cmd:"" help:"Tell what would become of a request, and why."`
+	Diff        diffCmd        `cmd:"" help:"Tell which requests would be treated differently by other documents, and how."`
 	Schema      schemaCmd      `cmd:"" help:"Print the JSON Schema of documents."`
 	Simulate    simulateCmd    `cmd:"" help:"Play a trace of requests against caches of several sizes, and print what they hit."`
 	Purge       purgeCmd       `cmd:"" help:"Have a running cache drop what is stored: URLs, tags, a prefix, a pattern, a site or all."`
@@ -45,6 +46,11 @@ type commandLine struct {
 
 	ShowVersion versionFlag `name:"version" env:"-" help:"Print the version."`
 }
+
+// Trouble is why a comparison could not be made: exit code 2, as with diff(1).
+type trouble struct{ error }
+
+func (e trouble) Unwrap() error { return e.error }
 
 // A usageError is a fault of who started the program: exit code 2.
 type usageError struct{ error }
@@ -95,5 +101,8 @@ func report(err error) int {
 		return 2
 	}
 	fmt.Fprintf(os.Stderr, "opencache: %s\n", line)
+	if errors.As(err, new(trouble)) {
+		return 2
+	}
 	return 1
 }

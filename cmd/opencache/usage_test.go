@@ -131,6 +131,10 @@ func TestPrinting(t *testing.T) {
 		"demo --help":     "--seconds",
 		"simulate --help": "--generate",
 		"volume --help":   "check",
+		"check --help":    "--print",
+		"schema --help":   "JSON Schema",
+		"explain --help":  "--response-header",
+		"diff --help":     "--urls",
 	} {
 		code, stdout, stderr := run(t, nil, strings.Fields(args)...)
 		if code != 0 || stderr != "" || !strings.Contains(stdout, want) {

@@ -129,6 +129,12 @@ func (p *Plan) Explain(q *Question) (*Explanation, error) {
 	return x, nil
 }
 
+// Check returns what is wrong with the question itself.
+func (q *Question) Check() error {
+	_, _, err := new(Plan).visitBy(q)
+	return err
+}
+
 // visitBy is a visit with the request of a question, and what is answered to it.
 func (p *Plan) visitBy(q *Question) (*visit, *wire.Response, error) {
 	if _, err := visitOf(q.URL); err != nil || strings.HasPrefix(q.URL, "/") {
