@@ -161,6 +161,7 @@ func (w *wireConn) Write(p []byte) (int, error) {
 
 func (w *wireConn) Close() error                     { return nil }
 func (w *wireConn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4711} }
+func (w *wireConn) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
 func (w *wireConn) SetDeadline(time.Time) error      { return nil }
 func (w *wireConn) SetReadDeadline(time.Time) error  { return nil }
 func (w *wireConn) SetWriteDeadline(time.Time) error { return nil }

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"encoding/hex"
 	"strconv"
 	"time"
@@ -173,9 +172,8 @@ func (v *values) appendConnection(dst []byte, x *expr.Var) []byte {
 		}
 		return append(dst, "HTTP/1.1"...)
 	case expr.ServerPort:
-		authority := v.r.Authority()
-		if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 && i+1 < len(authority) {
-			return append(dst, authority[i+1:]...)
+		if v.r.Port != 0 { // what Host says is the client's to choose
+			return strconv.AppendUint(dst, uint64(v.r.Port), 10)
 		}
 		if v.r.Secure {
 			return append(dst, "443"...)

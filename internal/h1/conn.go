@@ -55,6 +55,7 @@ type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // of a socket, for system calls of our own; nil: nc's Read and Write
 	remote netip.AddrPort
+	port   uint16 // that the client connected to; 0: not known
 	ended  func() // what Outlive returned, once it was asked
 	phase  atomic.Int32
 	count  count
@@ -98,7 +99,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.phase.Store(phaseBusy)
 	c.fate, c.served, c.deep, c.parked, c.hasParked = keep, false, false, false, false
 	below := transport(nc)
-	c.remote = remoteOf(below)
+	c.remote, c.port = remoteOf(below), portOf(below)
 	_, c.lasting = below.(outliver)
 	_, c.secure = nc.(*tls.Conn)
 	c.raw = rawOf(nc)
@@ -116,6 +117,17 @@ func remoteOf(nc net.Conn) netip.AddrPort {
 	}
 	p := a.AddrPort()
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// portOf returns the port that the client connected to, 0 for one without.
+func portOf(nc net.Conn) uint16 {
+	if p, ok := nc.(interface{ LocalPort() uint16 }); ok {
+		return p.LocalPort()
+	}
+	if a, ok := nc.LocalAddr().(*net.TCPAddr); ok {
+		return uint16(a.Port)
+	}
+	return 0
 }
 
 // free gives c back for another connection. Nobody else may know it any more.

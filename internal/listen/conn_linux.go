@@ -69,6 +69,14 @@ func (c *Conn) RemoteAddrPort() netip.AddrPort { return c.remote }
 // RemoteAddr returns the client's address as a *net.TCPAddr.
 func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
 
+// LocalPort returns the listener's port, without asking the system.
+func (c *Conn) LocalPort() uint16 {
+	if a, ok := c.local.(*net.TCPAddr); ok {
+		return uint16(a.Port)
+	}
+	return 0
+}
+
 // LocalAddr returns the address that the client connected to, or the
 // listener's once c is closed.
 func (c *Conn) LocalAddr() net.Addr {

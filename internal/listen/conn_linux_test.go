@@ -406,6 +406,9 @@ func TestConnAddresses(t *testing.T) {
 		if got, want := s.RemoteAddr().String(), c.LocalAddr().String(); got != want {
 			t.Errorf("%s: got client %s, want %s", listening, got, want)
 		}
+		if got, want := s.LocalPort(), c.RemoteAddr().(*net.TCPAddr).AddrPort().Port(); got != want {
+			t.Errorf("%s: got local port %d, want %d", listening, got, want)
+		}
 		if got, want := s.LocalAddr().String(), c.RemoteAddr().String(); got != want {
 			t.Errorf("%s: got %s, want %s", listening, got, want)
 		}

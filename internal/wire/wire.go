@@ -114,6 +114,8 @@ type Request struct {
 
 	// Remote is who sent it, the zero AddrPort when that is not known.
 	Remote netip.AddrPort
+	// Port is the one that it came to, 0 when that is not known.
+	Port uint16
 	// ID identifies it in logs and towards upstreams; zero: it was given none.
 	ID [16]byte
 	// Interim receives interim (1xx) responses while Exchange waits for the
