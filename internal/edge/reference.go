@@ -64,11 +64,22 @@ func (f *referrer) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, o
 	}
 	v.choice = f.site.choices[n]
 	v.makeKey()
-	if own, other := f.choice.zone, v.choice.zone; own != other && (len(own.volumes) > 1 || len(other.volumes) > 1 || own.volumes[0] != other.volumes[0]) {
-		other.on(v.key).Engine.Purge(v.key, false)
+	if there := v.choice.zone.on(v.key); there != f.asks(r) {
+		there.Engine.Purge(v.key, false)
 		return nil, false
 	}
 	return v.key, true
+}
+
+// asks returns the volume whose engine serves r.
+func (f *referrer) asks(r *wire.Request) *Volume {
+	if z := f.choice.zone; len(z.volumes) == 1 {
+		return z.volumes[0]
+	}
+	v := visit{choice: f.choice}
+	v.r, v.site = r, f.site
+	v.makeKey()
+	return f.choice.zone.on(v.key)
 }
 
 // resolve returns the target that a reference means, in the client's terms.

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"opencache/internal/engine"
@@ -177,8 +178,9 @@ func (v *visit) cache() bool {
 // invalidate drops what an unsafe request has put out of date and the engine
 // does not see: what requests for its target have stored by other rules, under
 // other keys (RFC 9111, 4.4). Where a key names fields or cookies, those of
-// this request say which.
-func (v *visit) invalidate() {
+// this request say which. Groups that the answer names are dropped where these
+// rules store, in each account and volume.
+func (v *visit) invalidate(resp *wire.Response) {
 	route, _, _ := v.site.at.find(v.path())
 	if route < 0 {
 		return
@@ -186,12 +188,18 @@ func (v *visit) invalidate() {
 	get := visit{e: v.e, plan: v.plan}
 	get.r, get.site, get.node = v.r, v.site, v.node
 	var last []byte
+	groups := slices.Collect(resp.Values("Cache-Group-Invalidation"))
 	for i := range v.site.rules {
 		get.choice = v.site.choices[v.site.choice(route, i)]
 		if get.choice == nil || get.choice.key == nil {
 			continue
 		}
 		get.makeKey()
+		if len(groups) > 0 {
+			for _, on := range get.choice.zone.volumes {
+				on.Engine.PurgeGroups(&get.choice.policy, get.key[:get.to.Origin], groups)
+			}
+		}
 		if bytes.Equal(get.key, last) || bytes.Equal(get.key, v.key) {
 			continue
 		}

@@ -44,10 +44,10 @@ type call struct {
 	bypass    bool    // Route.Bypass
 	noStore   bool    // Route.NoStore
 	guide     Guide
-	unsafe    func()       // Route.Unsafe
-	own       bool         // the answer is the cache's own, or its freshness not the policy's to tell
-	names     wire.NameSet // that may be in the answer's fields
-	seen      wire.Request // what the upstream would see, where dressed says so
+	unsafe    func(*wire.Response) // Route.Unsafe
+	own       bool                 // the answer is the cache's own, or its freshness not the policy's to tell
+	names     wire.NameSet         // that may be in the answer's fields
+	seen      wire.Request         // what the upstream would see, where dressed says so
 	dressed   bool
 	meanwhile bool // who comes while it is being validated is answered with what is stale
 
@@ -105,10 +105,11 @@ type Route struct {
 	NoStore bool
 	// Guide is asked what only the Route's owner knows; nil: nobody is.
 	Guide Guide
-	// Unsafe is called when an unsafe method has succeeded, before anybody hears
-	// of it: what is stored for the target under other keys is out of date, too
-	// (RFC 9111, 4.4). nil: there are none.
-	Unsafe func()
+	// Unsafe is called with the answer when an unsafe method has succeeded, before
+	// anybody hears of it: what is stored for the target under other keys is out
+	// of date, too (RFC 9111, 4.4), and other engines and accounts may have what
+	// is in the groups that it names (RFC 9875, 3). nil: there are none.
+	Unsafe func(*wire.Response)
 
 	call *call // made at the first use
 }

@@ -20,7 +20,7 @@ func (c *call) afterUnsafe(resp *wire.Response) (purges int) {
 	}
 	c.e.Stats.Purges.add(ByRequest, false)
 	if c.unsafe != nil {
-		c.unsafe()
+		c.unsafe(resp)
 	}
 	groups, purges := c.invalidate(nil, c.key)
 	if c.pol.KeyOf != nil {
