@@ -74,6 +74,8 @@ type Route struct {
 	// (whatever the case) in the order they stand in, "/x" the longest prefix.
 	Location string `json:"location" is:"location"`
 	// Kind is what answers: cache_proxy (default), proxy, static, redirect, fixed.
+	// With proxy nothing is stored, no rule holds and all of the client's fields
+	// reach the upstream.
 	Kind string `json:"kind,omitzero" is:"one of cache_proxy proxy static redirect fixed" default:"cache_proxy"`
 	// Upstream names the pool of cache_proxy and proxy; default the site's first.
 	Upstream string `json:"upstream,omitzero" is:"name"`

@@ -46,7 +46,9 @@ func (c *compiling) choices(s *site) {
 		rest := &choice{route: r}
 		if r.kind == proxy {
 			rest = c.choiceOf(s, r, nil, decisions[len(decisions)-1])
-			rest.policy.Bypass, rest.policy.Hidden, rest.bypass, rest.noStore = true, true, nil, nil
+			// No rule holds: no list of fields, nothing told of freshness.
+			rest.policy.Bypass, rest.policy.Hidden, rest.policy.Pass, rest.policy.Told = true, true, nil, nil
+			rest.bypass, rest.noStore = nil, nil
 		}
 		s.choices[s.choice(n, len(s.rules))] = rest
 	}

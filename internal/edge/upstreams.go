@@ -64,7 +64,7 @@ func (c *compiling) pool(s *site, u *config.Upstream) (*pool, error) {
 		s.servers[one.key] = one
 		m := origin.Member{Exchanger: one.counted, Weight: intOf(d.Weight), Backup: d.Backup}
 		if !fixed && !own && host.String() != "$http_host" {
-			m.Exchanger = &hosted{next: one.counted, host: host, server: one, site: s}
+			m.Exchanger = &hosted{next: one.counted, host: host, server: one, site: s, node: &nodeValues{c.POP, c.Server, c.Build}}
 		}
 		group.Members, up.servers = append(group.Members, m), append(up.servers, one)
 	}
@@ -143,13 +143,14 @@ type hosted struct {
 	host   *expr.Text
 	server *server
 	site   *site
+	node   *nodeValues
 }
 
 var _ wire.Exchanger = (*hosted)(nil)
 
 // Exchange implements wire.Exchanger.
 func (h *hosted) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
-	host := h.host.Append(nil, &values{r: r, site: h.site, server: h.server})
+	host := h.host.Append(nil, &values{r: r, site: h.site, node: h.node, server: h.server})
 	if len(host) == 0 || bytes.Equal(host, r.Authority()) {
 		return h.next.Exchange(ctx, r)
 	}
