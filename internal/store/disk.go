@@ -149,6 +149,7 @@ type Disk struct {
 
 	stamp  atomic.Uint64 // of the last publish
 	unused atomic.Int64  // free slabs with nothing in them since the start
+	coming atomic.Int64  // bytes claimed in slabs that are not on the device yet
 	broken atomic.Bool   // ejected
 	closed atomic.Bool
 

@@ -59,6 +59,7 @@ func (d *Disk) claim(main bool, n, keep int) (diskClaim, bool) {
 	if !ok {
 		return diskClaim{}, false
 	}
+	d.coming.Add(int64(aligned(n)))
 	s := &d.slabs[c.s.n]
 	if c.fresh {
 		d.nudge(d.ticks) // another one has been sealed for it

@@ -28,10 +28,6 @@ type survivor struct {
 // if there is none by then.
 const forwardWait = time.Second
 
-// amplificationSlack is how many slabs may be written before the bytes admitted
-// bound what is copied forward.
-const amplificationSlack = 4
-
 func (r *reclaimer) init(slab, slot int) {
 	r.slot = make([]byte, slot)
 	r.mem = pages(make([]byte, slab+pageSize))[:slab]
@@ -135,6 +131,7 @@ func (d *Disk) evacuate(s *diskSlab, r *round) bool {
 		return false
 	}
 	d.reclaimer.late = false
+	r.chosen = 0
 	d.choose(s, listed, r)
 	d.rescue(s, r)
 	if s.live.Load() != 0 {
@@ -197,6 +194,7 @@ func (d *Disk) evict(s *diskSlab, v *survivor, r *round) (gone bool) {
 	why := d.fate(s, v, r)
 	if why == kept {
 		r.budget -= aligned(l.n)
+		r.chosen += aligned(l.n)
 		return false
 	}
 	d.bans.Load().unsure(&v.c)
@@ -218,16 +216,17 @@ func (d *Disk) fate(s *diskSlab, v *survivor, r *round) Loss {
 		return Cold
 	case d.accounts.above(v.c.account()):
 		return OverShare
-	case r.budget < n || !d.affords(n):
+	case r.budget < n || !d.affords(r.chosen + n):
 		return Behind
 	}
 	return kept
 }
 
-// affords reports whether n more bytes may be written for those admitted.
+// affords reports whether n more bytes may be written for those admitted, behind
+// those that are on their way.
 func (d *Disk) affords(n int) bool {
-	most := d.o.Amplification * float64(d.counts.admittedBytes.Load())
-	return float64(d.device.written.Load())+float64(n) <= most+float64(amplificationSlack*d.space.size)
+	all := float64(d.device.written.Load()) + float64(d.coming.Load()) + float64(n)
+	return all <= d.o.Amplification*float64(d.counts.admittedBytes.Load())
 }
 
 // rescue reads the survivors, those that lie close together in one go, and

@@ -65,6 +65,7 @@ func (d *Disk) finish(s *diskSlab) {
 
 // unstage detaches the slab's stage. Its bytes are on the device, or given up.
 func (s *diskSlab) unstage() {
+	s.d.coming.Add(-int64(s.used))
 	b := s.stage.Load()
 	b.late.Store(true)
 	s.stage.Store(nil)

@@ -32,6 +32,7 @@ func (m *Memory) makeRoom(free int) {
 type round struct {
 	budget int // bytes that may still be copied
 	net    int // slabs freed less slabs opened for copies
+	chosen int // of a disk: bytes of this victim that are to be copied
 }
 
 // reclaimLocked makes one more slab free; false when there is none to be had.

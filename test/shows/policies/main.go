@@ -107,7 +107,6 @@ const (
 	diskMemory    = 64 << 20
 	diskSize      = 1 << 30
 	amplification = 1.5
-	staged        = 16 * 2 << 20 // what may be written before it counts
 )
 
 // tiers prints what memory over a disk hits, beside S3-FIFO of the disk's size,
@@ -131,7 +130,7 @@ func tiers(requests int64, kind string) (missed int, err error) {
 		memory, tiered, item := own[0], own[1], other[0]
 		written := float64(tiered.DiskWritten) / float64(max(tiered.DiskAdmitted, 1))
 		text := fmt.Sprintf("%.3f", written)
-		if float64(tiered.DiskWritten) > amplification*float64(tiered.DiskAdmitted)+staged {
+		if float64(tiered.DiskWritten) > amplification*float64(tiered.DiskAdmitted) {
 			text = "**" + text + "**"
 			missed++
 		}
