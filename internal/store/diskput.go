@@ -342,6 +342,20 @@ func (d *Disk) freshen(h Hash, key []byte, version uint64, meta []byte, validate
 	return d.replace(&r, &nh, &f.c)
 }
 
+// renew is Freshen with the record as memory has it, which is not read from the
+// device therefore.
+func (d *Disk) renew(r *Record, h *header) error {
+	err := errMoved
+	for try := 0; err == errMoved && try < lookupTries; try++ {
+		var was diskCell
+		if d.down() || !d.index.load(r.Hash, &was.cell) || was.kind() != Object || !was.holds(r.Key) {
+			return ErrGone
+		}
+		err = d.replace(r, h, &was)
+	}
+	return err
+}
+
 // replace writes r where a record with the same key and version is, at the
 // place of was. The hard limit of the site does not count: as much as comes goes.
 func (d *Disk) replace(r *Record, h *header, was *diskCell) error {

@@ -224,27 +224,32 @@ func (m *Memory) putSegment(h Hash, account uint16, pieces [][]byte, w welcome) 
 
 // Freshen is Zone.Freshen.
 func (m *Memory) Freshen(h Hash, key []byte, version uint64, meta []byte, validated Seq) error {
+	r := Record{Hash: h, Key: key, Version: version, Meta: meta, Validated: validated}
 	var e Entry
-	site, tags, ok := m.pinned(h, key, &e)
-	if !ok {
-		return ErrGone
-	}
+	hd, err := m.renewed(&r, &e)
 	defer e.Release()
-	if e.Version != version {
-		return ErrGone
+	if err == nil {
+		err = m.replace(&r, &hd)
 	}
-	r := Record{
-		Hash: h, Key: key, Site: site, Version: version, Born: e.Born, Validated: validated,
-		Meta: meta, Tags: tags, Size: e.Size,
+	return m.counts.refused(err)
+}
+
+// renewed completes r, which names a record and says what its validation has
+// changed, with the rest of that record, and returns its header. e, which the
+// caller releases, holds the content.
+func (m *Memory) renewed(r *Record, e *Entry) (h header, err error) {
+	site, tags, ok := m.pinned(r.Hash, r.Key, e)
+	switch {
+	case !ok || e.Version != r.Version:
+		return h, ErrGone
+	case e.Validated > r.Validated || r.Validated > m.Seq():
+		return h, ErrOlder
 	}
+	r.Site, r.Tags, r.Born, r.Size = site, tags, e.Born, e.Size
 	if e.Body.N > 0 {
 		r.Body = [][]byte{e.Body.Mem}
 	}
-	hd, err := r.header()
-	if err != nil {
-		return m.counts.refused(err)
-	}
-	return m.counts.refused(m.replace(&r, &hd))
+	return r.header()
 }
 
 // pinned fills e with the object under key, and returns its site and tags.

@@ -162,12 +162,13 @@ func (z *Zone) putInTiers(r *Record) error {
 		d.supersede(r.Hash)
 	}
 	err = z.memory.put(r, w)
-	if errors.Is(err, ErrFull) || errors.Is(err, ErrQuota) {
-		// What is too much for memory may still be little for the disk.
-		if onDisk || d.put(r, false) == nil {
-			z.memory.drop(r.Hash, Superseded)
-			return nil
-		}
+	if err == nil || errors.Is(err, ErrPurged) {
+		return err
+	}
+	// What is too much for memory may still be little for the disk.
+	if onDisk || d.put(r, false) == nil {
+		z.memory.drop(r.Hash, Superseded)
+		return nil
 	}
 	return err
 }
@@ -204,30 +205,23 @@ func (z *Zone) freshenInTiers(h Hash, key []byte, version uint64, meta []byte, v
 	if !z.memory.contains(h) {
 		return d.Freshen(h, key, version, meta, validated) // memory had no room for it
 	}
-	if err := z.memory.Freshen(h, key, version, meta, validated); err != nil {
-		return err
+	r := Record{Hash: h, Key: key, Version: version, Meta: meta, Validated: validated}
+	var e Entry
+	hd, err := z.memory.renewed(&r, &e)
+	defer e.Release()
+	if err != nil {
+		return z.memory.counts.refused(err)
 	}
-	if d.contains(h) {
-		z.copyLocked(d, h, false)
-	} else {
+	onDisk := d.renew(&r, &hd) == nil // first, as in Put
+	if !onDisk {
 		d.supersede(h) // an ejected disk still has it at the next start
 	}
-	return nil
-}
-
-// copyLocked copies what memory has under h to disk, or drops what the disk
-// has there. The caller holds the lock of h.
-func (z *Zone) copyLocked(d *Disk, h Hash, main bool) {
-	var c carry
-	s := z.memory.peek(h, &c)
-	if s != nil {
-		err := d.admit(&c, main)
-		s.Release()
-		if err == nil {
-			return
-		}
+	err = z.memory.replace(&r, &hd)
+	if err != nil && onDisk && !errors.Is(err, ErrPurged) {
+		z.memory.drop(h, Superseded)
+		return nil
 	}
-	d.supersede(h)
+	return z.memory.counts.refused(err)
 }
 
 func (z *Zone) markInTiers(h Hash, mk *Marker) error {
@@ -240,20 +234,23 @@ func (z *Zone) markInTiers(h Hash, mk *Marker) error {
 	if mk.Kind == Variants {
 		z.promoteMarkerLocked(h)
 	}
-	old, ok := z.memory.marker(h)
-	if !ok || !mk.join(&old) {
-		if d.younger(h, nil, mk.Born) {
+	if z.hard.since(h, mk.Born) || mk.Born > z.Seq() {
+		return z.memory.counts.refused(ErrPurged)
+	}
+	if old, ok := z.memory.marker(h); !ok || !mk.join(&old) {
+		if d.younger(h, nil, mk.Born) || z.memory.younger(h, nil, mk.Born) {
 			return z.memory.counts.refused(ErrOlder)
 		}
+		if mk.Generation == 0 {
+			mk.Generation = max(uint32(z.Version()), 1)
+		}
 	}
-	if err := z.memory.mark(h, mk); err != nil {
-		return err
-	}
-	// That a response can not be shared is for a moment, and not worth a disk.
+	// The disk first, as in Put. That a response can not be shared is for a
+	// moment, and not worth a disk.
 	if mk.Kind != Variants || d.mark(h, mk) != nil {
 		d.supersede(h)
 	}
-	return nil
+	return z.memory.mark(h, mk)
 }
 
 func (z *Zone) tallyInTiers(h Hash, generation uint32) int {
