@@ -158,12 +158,25 @@ func (d *Disk) sweepTo(newest Seq) bool {
 			wait = sweepYield
 			continue
 		}
+		if wait == sweepHang {
+			d.expelLeft(newest)
+		}
 		if !d.sweepPause(wait) {
 			return false
 		}
 		wait = min(2*wait, sweepHang)
 	}
 	return false
+}
+
+// expelLeft drops what no listing of its slab leads to, though nothing is on its
+// way any more: exchange has struck it for a change that then came to something else.
+func (d *Disk) expelLeft(newest Seq) {
+	for i, life := range d.sweeping.wanted {
+		if s := &d.slabs[i]; life != 0 && !s.fading.Load() {
+			d.expelUnlisted(s, life-1, newest)
+		}
+	}
 }
 
 // unchecked notes which slabs hold objects that are to be read for the purges

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -393,4 +394,47 @@ func TestDiskSweepStartsAgain(t *testing.T) {
 	if !d.sweepTo(d.Seq()) || !lookDisk(t, d, 1) {
 		t.Error("what came after the sequences had started again is gone")
 	}
+}
+
+// A full index lets something else go than it was about to when the journal was
+// written meanwhile; what was struck from its slab's listings by then is in the
+// index still. It is read by no sweep, which ends nevertheless.
+func TestDiskSweepUnlisted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openTestDisk(t, func(o *DiskOptions) { o.SweepRate, o.folder = -1, newHeapFolder() })
+		at := func(n int) Hash { return Hash{uint64(n+1) << 32, 1 << 31} } // two buckets for all
+		mark := func(n int) {
+			if err := d.Mark(at(n), Marker{Kind: Variants}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const most = 2*ways - 1
+		for n := range most {
+			r := diskRecord(d, n)
+			r.Hash = at(n)
+			if err := d.Put(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mark(most) // as warm as an object that was hit
+		mark(most + 1)
+		settle(t, d)
+		if got := d.objects(); got != most {
+			t.Fatalf("got %d objects, want %d: nothing was about to go", got, most)
+		}
+		newest, _ := d.Purge(Purge{Tags: []uint64{1000}})
+		ended := make(chan bool, 1)
+		go func() { ended <- d.sweepTo(newest) }()
+		time.Sleep(time.Hour)
+		select {
+		case whole := <-ended:
+			if got := d.objects(); !whole || got != most-1 {
+				t.Errorf("got %d objects after a sweep (whole: %v), want %d", got, whole, most-1)
+			}
+		default:
+			t.Error("the sweep has not ended after an hour")
+			d.eject(errBusy)
+			<-ended
+		}
+	})
 }
