@@ -238,7 +238,7 @@ func (p *Plan) apply(was *Plan) (faults []error) {
 		site := a.volume.Store.OpenSite([]byte(a.name))
 		if err := a.volume.Store.SetShare(site, s.share, s.limit); err != nil {
 			faults = append(faults, fmt.Errorf("zone %s: account %s: %w", s.zone, a.name, err))
-		} else if s.inactive > 0 || was != nil && was.accounts[a].inactive > 0 {
+		} else {
 			_ = a.volume.Store.SetInactive(site, s.inactive) // it has its account: nothing to be short of
 		}
 	}

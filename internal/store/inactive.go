@@ -19,6 +19,8 @@ const (
 	idleRound = time.Second
 	idleMax   = 15
 	idleBits  = 4
+	// idleAnew is that an entry's rounds are counted from this one on.
+	idleAnew = idleMax
 )
 
 // idle are the counts of an index, eight of a bucket in a word; nil until a
@@ -45,6 +47,16 @@ func (t *idle) asked(at int) {
 	if w.Load()&mask != 0 {
 		w.And(^mask)
 	}
+}
+
+// falls counts a round, and reports whether through so many before it nobody has
+// asked for the entry; first: there was none before it.
+func (t *idle) falls(at, drops int) (falls, first bool) {
+	if drops == idleAnew {
+		t.asked(at)
+	}
+	n := t.rounds(at)
+	return n >= drops, n == 0
 }
 
 // rounds returns through how many rounds nobody has asked for the entry, and
@@ -88,13 +100,14 @@ type inactivity struct {
 type inactive struct {
 	after, round time.Duration
 	next         time.Time
+	counted      bool // some rounds; what is counted before the first is of others
 }
 
 // drops returns after how many rounds without a request an entry falls.
 func (s *inactive) drops() int { return int((s.after + s.round - 1) / s.round) }
 
 // dueSites is what a walk is for: for each account, how many rounds it takes
-// for an entry to fall; 0: it is not due.
+// for an entry to fall, or idleAnew; 0: it is not due.
 type dueSites [maxSites]uint8
 
 // SetInactive has what is stored for the site dropped, markers apart, when
@@ -107,7 +120,7 @@ func (z *Zone) SetInactive(site uint64, d time.Duration) error {
 		return err
 	}
 	if opened {
-		z.setShare(n, z.siteShare, z.siteLimit)
+		z.shareAsOthers(n)
 	}
 	t := &z.inactivity
 	t.mu.Lock()
@@ -169,6 +182,9 @@ func (t *inactivity) due(now time.Time) (r *dueSites, wait time.Duration) {
 				r = new(dueSites)
 			}
 			r[n] = uint8(min(s.drops(), idleMax-1))
+			if !s.counted {
+				r[n], s.counted = idleAnew, true
+			}
 			s.next = now.Add(s.round)
 		}
 		wait = min(wait, s.next.Sub(now))
@@ -255,10 +271,10 @@ func (m *Memory) walkIdle(due *dueSites, quit <-chan struct{}, asked func(Hash))
 					return
 				}
 				var l listing
-				switch rounds := m.index.idle.rounds(c.at); {
-				case rounds >= drops:
+				switch falls, first := m.index.idle.falls(c.at, drops); {
+				case falls:
 					m.dropLocked(c, Inactive)
-				case rounds == 0 && l.decode(d.at(c.listing()), m.space.size):
+				case first && l.decode(d.at(c.listing()), m.space.size):
 					inUse = append(inUse, l.hash)
 				}
 			})
@@ -274,7 +290,11 @@ func (d *Disk) walkIdle(due *dueSites, quit <-chan struct{}) bool {
 		for n := from; n < to && !d.down(); n += trimBuckets {
 			d.dropTold(n, min(n+trimBuckets, to), Inactive, func(c *diskCell) bool {
 				drops := int(due[c.account()])
-				return drops != 0 && d.index.idle.rounds(c.at) >= drops
+				if drops == 0 {
+					return false
+				}
+				falls, _ := d.index.idle.falls(c.at, drops)
+				return falls
 			})
 		}
 	})

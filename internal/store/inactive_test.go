@@ -156,3 +156,45 @@ func TestIdleCounts(t *testing.T) {
 		}
 	}
 }
+
+// TestInactiveLonger: what nobody asked for through some rounds of a shorter
+// time does not fall before the longer one that a site has got.
+func TestInactiveLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := newTiers(t, 8<<20, nil)
+		site := z.OpenSite([]byte("a"))
+		if err := z.SetInactive(site, 80*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		inZone(t, z, site, "a")
+		time.Sleep(75 * time.Second)
+		if err := z.SetInactive(site, 8*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for h := range 10 {
+			if n, on := z.memory.objects(), z.disks[0].objects(); (n == 1) != (h < 9) || n != on {
+				t.Errorf("%d in memory, %d on disk %d hours behind a change to 8", n, on, h)
+			}
+			time.Sleep(time.Hour + time.Second)
+		}
+	})
+}
+
+// TestInactiveBesideShares: the share that a site gets with its account is read
+// while another is set.
+func TestInactiveBesideShares(t *testing.T) {
+	z := newTiers(t, 8<<20, nil)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := range int64(100) {
+			z.ShareOthers(n<<20, n<<20)
+		}
+	}()
+	for n := range 100 {
+		if err := z.SetInactive(z.Site(fmt.Append(nil, n)), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-done
+}

@@ -16,12 +16,17 @@ func (z *Zone) OpenSite(name []byte) uint64 {
 		return site
 	}
 	if n, opened, err := z.openAccount(site, name); opened && err == nil {
-		z.shares.mu.Lock()
-		share, limit := z.siteShare, z.siteLimit
-		z.shares.mu.Unlock()
-		z.setShare(n, share, limit)
+		z.shareAsOthers(n)
 	}
 	return site
+}
+
+// shareAsOthers sets share and limit of an account that was just opened.
+func (z *Zone) shareAsOthers(account uint16) {
+	z.shares.mu.Lock()
+	share, limit := z.siteShare, z.siteLimit
+	z.shares.mu.Unlock()
+	z.setShare(account, share, limit)
 }
 
 // ShareOthers sets the share and the limit of all sites that have an account or
