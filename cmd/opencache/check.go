@@ -97,7 +97,7 @@ func (c *checkCmd) check(docs *documentSet) (*checkReport, error) {
 		if err != nil {
 			return nil, err
 		}
-		faults, warnings = append(faults, one.faults...), append(warnings, one.shot.Warnings...)
+		faults, warnings = append(faults, one.faults...), append(warnings, one.warnings...)
 		if shown == nil {
 			shown = one
 		}

@@ -46,8 +46,10 @@ func TestCheck(t *testing.T) {
 		code  int
 		want  []string
 	}{
-		"good":                   {good, "", 0, []string{"3 documents with 1 site: no fault\n"}},
-		"a warning":              {with(shopKey, strings.Replace(goodSite, `"cache": {"valid`, `"cache": {"zone": "big", "valid`, 1)), "", 0, []string{"warning: " + shopKey + ":5:", `found "big", expected a zone`, "no fault, 1 warning"}},
+		"good":      {good, "", 0, []string{"3 documents with 1 site: no fault\n"}},
+		"a warning": {with(shopKey, strings.Replace(goodSite, `"cache": {"valid`, `"cache": {"zone": "big", "valid`, 1)), "", 0, []string{"warning: " + shopKey + ":5:", `found "big", expected a zone`, "no fault, 1 warning"}},
+		"a key that purges by URL do not know": {with(shopKey, strings.Replace(goodSite, `"cache": {"valid`, `"cache": {"key": "$host$cookie_tier$uri", "valid`, 1)), "", 0, []string{
+			"warning: " + shopKey + ":5:", "cache.rules[0].cache.key: expected parts of the URL before all else: a purge by URL drops other URLs, too"}},
 		"no document of the PoP": {good, "--pop=ams", 0, []string{"warning: opencache:nodeConfig:ams: expected a document of this PoP"}},
 		"all faults at once": {with(shopKey, strings.Replace(strings.Replace(goodSite, `"hostnames"`, `"hostname"`, 1), `"1h"`, `"soon"`, 1)), "", 1, []string{
 			shopKey + `:3:17: hostname: found an unknown name, expected`, `did you mean "hostnames"?`, shopKey + ":5:"}},

@@ -114,10 +114,11 @@ func (d *documentSet) pops() (list []string) {
 
 // A compiled is what documents come to on the node of a point of presence.
 type compiled struct {
-	set    config.Set
-	shot   config.Snapshot
-	plan   *edge.Plan
-	faults []config.Fault // all there are
+	set  config.Set
+	shot config.Snapshot
+	plan *edge.Plan
+
+	faults, warnings []config.Fault // all there are
 }
 
 // compile reads and compiles the documents. Nothing is opened and nobody is
@@ -143,6 +144,10 @@ func (d *documentSet) compile(pop string) (*compiled, error) {
 		if _, ok := d.texts[f.Document]; ok { // else it is told of the node's documents, too
 			c.faults = append(c.faults, c.set.Place(f))
 		}
+	}
+	c.warnings = slices.Clone(c.shot.Warnings)
+	for _, f := range plan.Warnings() {
+		c.warnings = append(c.warnings, c.set.Place(f))
 	}
 	return c, nil
 }

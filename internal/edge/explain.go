@@ -268,10 +268,9 @@ func (x *Explanation) foresee(v *visit, q *Question, resp *wire.Response) {
 		x.Status = 504 // RFC 9111, 5.2.1.7
 		return
 	}
-	v.outcome.Status, v.outcome.Upstream = f.Status, resp.Status
 	fields := []byte(f.Fields)
 	if ch.guided {
-		fields = v.Answer(fields, resp.Status, namesIn(fields))
+		fields = v.tell(engine.Outcome{Status: f.Status, Forward: f.Forward, Upstream: resp.Status}, fields, resp.Status, namesIn(fields))
 	}
 	x.Fields = linesIn(fields)
 	sent := linesIn(resp.AppendFields(nil, wire.NameSet{}))

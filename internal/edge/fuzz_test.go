@@ -126,3 +126,33 @@ func canonical(v *visit) string {
 	}
 	return begins + path + "?" + strings.Join(out, "&")
 }
+
+// FuzzQuestion: whatever /oc-cgi/explain is asked, it is refused with words, or
+// explained; and what is explained is asked so again by Query.
+func FuzzQuestion(f *testing.F) {
+	for _, seed := range []string{
+		"url=http://h/a", "url=https://h/a.png?b%26c&method=POST&header=Cookie:%20a=b&from=192.0.2.1&uses=2", "url=http://h/a&status=404&response-header=Vary:%20*",
+		"url=http://h/a&header=Host:%20g:81&response-header=Cache-Control:%20max-age=5&response-header=Age:%206", "url=http://h/../b&method=PURGE", "url=http://h/oc-cgi/x",
+		"url=http://h/health&method=HEAD", "url=http://h/a&method=OPTIONS&header=Max-Forwards:%200", "url=http://h/a&header=Range:%20bytes=0-1&status=206", "url=*", "url=http://h/a&header=a:%0d%0a",
+	} {
+		f.Add(seed)
+	}
+	plan := newEdge(f, Options{}, kilobyte{}, serveLike{ttls: []string{"^/a", ""}, pass: []string{"^/pass"}}.site()).Plan()
+	f.Fuzz(func(t *testing.T, query string) {
+		q, err := questionOf(query)
+		if err != nil {
+			return
+		}
+		x, err := plan.Explain(q)
+		if err != nil {
+			return
+		}
+		again, err := questionOf(q.Query())
+		if err != nil {
+			t.Fatalf("%q: as %q: %v", query, q.Query(), err)
+		}
+		if y, err := plan.Explain(again); err != nil || y.Key != x.Key || y.Stored != x.Stored || y.Status != x.Status {
+			t.Errorf("%q: got %+v, and as %q %+v, %v", query, x, q.Query(), y, err)
+		}
+	})
+}

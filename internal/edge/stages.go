@@ -216,7 +216,12 @@ func (v *visit) Answer(fields []byte, status int, has wire.NameSet) []byte {
 	if v.choice == nil {
 		return fields
 	}
-	v.outcome = v.to.Outcome()
+	return v.tell(v.to.Outcome(), fields, status, has)
+}
+
+// tell edits the fields of an answer that became what the outcome says.
+func (v *visit) tell(outcome engine.Outcome, fields []byte, status int, has wire.NameSet) []byte {
+	v.outcome = outcome
 	if v.choice.policy.Hidden { // no cache was asked
 		v.outcome.Status = engine.NoStatus
 	}

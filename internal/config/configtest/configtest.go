@@ -87,6 +87,7 @@ var (
 	}
 	patterns = []string{"^/static/", "^/api/", `\.(css|js)$`, `^/(static|img)/.*\.png$`, "^/a", "/b$", "^/[ab]/", "x$"}
 	texts    = []string{"plain", "$uri", "$host", "$arg_a-$cookie_tier", "$request_uri", "max-age=60", "$resource_id/$scheme", "$geoip_city"}
+	told     = append([]string{"$upstream_cache_status", "$status:$upstream_status", "$sent_http_etag", "$upstream_http_x_powered_by", "$request_method"}, texts...) // of answers
 	statuses = []string{"200", "301", "404", "503", "2xx", "3xx", "4xx", "5xx", "any"}
 )
 
@@ -222,7 +223,7 @@ func (m *Maker) headers() (list []config.Header) {
 		if m.yes() {
 			list = append(list, config.Header{Name: name, Action: "remove"})
 		} else {
-			list = append(list, config.Header{Name: name, Value: one(m, texts...), Action: one(m, "", "add")})
+			list = append(list, config.Header{Name: name, Value: one(m, told...), Action: one(m, "", "add")})
 		}
 	}
 	return list

@@ -1,0 +1,65 @@
+package edge
+
+import (
+	"fmt"
+	"slices"
+
+	"opencache/internal/config"
+	"opencache/internal/expr"
+)
+
+// Warnings are what is probably not meant by keys of sites: that a purge by URL
+// drops more than the URL.
+func (p *Plan) Warnings() (warnings []config.Fault) {
+	v, err := visitOf("http://h/")
+	if err != nil {
+		return nil // it is a URL
+	}
+	for _, s := range p.sites {
+		v.site = s
+		told := map[string]bool{}
+		for i := range s.rules {
+			r := &s.rules[i]
+			path := s.keyPath(r)
+			if path == "" || told[path] {
+				continue
+			}
+			for n := range s.routes {
+				ch := s.choices[s.choice(n, i)]
+				if ch == nil || ch.key == nil || told[path] {
+					continue
+				}
+				v.choice, v.passes = ch, ch.policy.Pass
+				meant := ""
+				switch _, reach := ch.key.AppendURL(nil, &v.values); reach {
+				case expr.Wide:
+					meant = "parts of the URL before all else: a purge by URL drops other URLs, too"
+				case expr.Nowhere:
+					meant = "parts of the URL first: a purge by URL drops all of the zone"
+				default:
+					continue
+				}
+				told[path] = true
+				warnings = append(warnings, config.Fault{Document: siteKey + s.doc.ID, Path: path, Expected: meant})
+			}
+		}
+	}
+	slices.SortFunc(warnings, func(a, b config.Fault) int {
+		return slices.Compare([]string{a.Document, a.Path}, []string{b.Document, b.Path})
+	})
+	return warnings
+}
+
+// keyPath is where a site's document says a rule's key; empty where it says none.
+func (s *site) keyPath(r *rule) string {
+	g := &s.doc.Cache.Global
+	for i := range s.doc.Cache.Rules {
+		if d := &s.doc.Cache.Rules[i]; d == r.doc && d.Cache.Key != g.Key {
+			return fmt.Sprintf("cache.rules[%d].cache.key", i)
+		}
+	}
+	if g.Key != "" && r.doc.Cache.Key == g.Key {
+		return "cache.global.key"
+	}
+	return ""
+}
