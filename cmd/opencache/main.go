@@ -35,6 +35,7 @@ type commandLine struct {
 	Explain     explainCmd     `cmd:"" help:"Tell what would become of a request, and why."`
 	Diff        diffCmd        `cmd:"" help:"Tell which requests would be treated differently by other documents, and how."`
 	Schema      schemaCmd      `cmd:"" help:"Print the JSON Schema of documents."`
+	Import      importCmd      `cmd:"" help:"Read nginx's configuration and write it as documents, with a list of what could not be carried over."`
 	Simulate    simulateCmd    `cmd:"" help:"Play a trace of requests against caches of several sizes, and print what they hit."`
 	Purge       purgeCmd       `cmd:"" help:"Have a running cache drop what is stored: URLs, tags, a prefix, a pattern, a site or all."`
 	Top         topCmd         `cmd:"" help:"Watch a running cache: requests, tiers, sites, keys."`

@@ -1,0 +1,180 @@
+package nginxconf
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"opencache/internal/expr"
+)
+
+// pool returns the name of the pool that proxy_pass asks; why says that it can
+// not be one.
+func (s *site) pool(in *scope, d *Directive, path string) (name, why string) {
+	target, err := in.fill(d.arg(0), 0)
+	if err != nil {
+		return "", "an upstream that depends on the request: " + err.Error()
+	}
+	for _, tail := range []string{"$request_uri", "$uri$is_args$args"} {
+		target = strings.TrimSuffix(target, tail)
+	}
+	scheme, rest, ok := strings.Cut(target, "://")
+	scheme = strings.ToLower(scheme)
+	if !ok || strings.Contains(target, "$") {
+		return "", "an upstream that depends on the request"
+	}
+	if strings.HasPrefix(rest, "unix:") || scheme != "http" && scheme != "https" {
+		return "", "upstreams are asked by http or https, not by " + target[:min(len(target), 64)]
+	}
+	host, uri, replaces := strings.Cut(rest, "/")
+	base := ""
+	if replaces {
+		uri = "/" + uri
+		if base, ok = strings.CutSuffix(uri, path); !ok || path == "" || strings.ContainsAny(uri, "?#") {
+			return "", "the path " + path + " is not replaced by " + uri
+		}
+	}
+	o := object{{key: "name", value: ""}}
+	members, why := s.members(in, d, scheme, host, base)
+	if why != "" {
+		return "", why
+	}
+	o.put("servers", members)
+	s.hostHeader(in, scheme, host, &o)
+	for _, t := range []struct {
+		name string
+		keys []string
+	}{{"proxy_connect_timeout", []string{"connectTimeout"}}, {"proxy_read_timeout", []string{"headTimeout", "bodyTimeout"}}} {
+		x := in.one(t.name)
+		if x == nil {
+			continue
+		}
+		if time, err := duration(x.arg(0)); err == nil && time > 0 {
+			for _, key := range t.keys {
+				o.put(key, time, x)
+			}
+		}
+	}
+	return s.pooled(o, host), ""
+}
+
+// pooled returns the name of a pool, which is there once.
+func (s *site) pooled(o object, host string) string {
+	as := o.same()
+	if name, ok := s.poolNames[as]; ok {
+		return name
+	}
+	name := unique(host, s.names)
+	s.poolNames[as] = name
+	o[0].value = name
+	s.pools = append(s.pools, o)
+	return name
+}
+
+// members are the servers of an upstream, or of the one address that it is.
+func (s *site) members(in *scope, d *Directive, scheme, host, base string) (list []object, why string) {
+	up := s.upstreams[host]
+	if scheme == "https" && !in.is("proxy_ssl_verify", "on") {
+		s.notes.add(d, Changed, "the certificate of the server is verified", "a certificate that is valid for the server's name")
+	}
+	if up == nil {
+		return []object{{{key: "url", value: scheme + "://" + host + base, from: []*Directive{d}}}}, ""
+	}
+	seen := map[string]bool{}
+	for i := range up.Block {
+		v := &up.Block[i]
+		if v.Name != "server" {
+			continue
+		}
+		if slices.Contains(v.Args, "down") {
+			s.notes.add(v, Moot, "it is down", "")
+			continue
+		}
+		address := v.arg(0)
+		if strings.HasPrefix(address, "unix:") {
+			s.notes.add(v, Lost, "servers are asked by TCP", "")
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil && scheme == "https" {
+			address += ":80" // what nginx takes for an upstream without a port
+		}
+		url := scheme + "://" + address + base
+		if seen[url] {
+			s.notes.add(v, Changed, "a server is there once", "weight")
+			continue
+		}
+		seen[url] = true
+		one := object{{key: "url", value: url, from: []*Directive{v}}}
+		s.memberWords(v, &one)
+		list = append(list, one)
+	}
+	if len(list) == 0 {
+		return nil, "an upstream without a server that can be asked"
+	}
+	return list, ""
+}
+
+// memberWords are what stands behind a server's address.
+func (s *site) memberWords(v *Directive, one *object) {
+	for _, w := range v.Args[min(1, len(v.Args)):] {
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "weight":
+			if n, err := strconv.Atoi(value); err == nil && n > 0 {
+				if n > 1000 {
+					s.notes.add(v, Changed, "a weight is at most 1000", "1000")
+					n = 1000
+				}
+				one.put("weight", n)
+			}
+		case "backup":
+			one.put("backup", true)
+		case "max_fails", "fail_timeout":
+			s.notes.add(v, Changed, "servers that fail are left out by the edge's own measure", "")
+		case "max_conns":
+			s.notes.add(v, Lost, "a limit of connections is the pool's", "upstreams[].maxConns")
+		default:
+			s.notes.add(v, Lost, w+" is not there", "")
+		}
+	}
+}
+
+// hostHeader adds the Host that servers see: nginx's is the name in proxy_pass.
+func (s *site) hostHeader(in *scope, scheme, host string, o *object) {
+	for _, h := range in.all("proxy_set_header") {
+		if !strings.EqualFold(h.arg(0), "host") {
+			continue
+		}
+		value := strings.NewReplacer("${proxy_host}", host, "$proxy_host", host, "$host:$server_port", "$http_host", "$host:$proxy_port", "$host").Replace(h.arg(1))
+		text, err := in.text(value, expr.InUpstream)
+		if err != nil || text == "" {
+			s.notes.add(h, Lost, "the Host of requests: "+errText(err), "$host")
+			return
+		}
+		o.put("hostHeader", text, h)
+		return
+	}
+	if name, port, err := net.SplitHostPort(host); err == nil && (scheme == "http" && port == "80" || scheme == "https" && port == "443") {
+		host = name
+	}
+	*o = append(*o, member{key: "hostHeader", value: host, say: "nginx's Host, where proxy_set_header says none"})
+}
+
+// requestFields notes what proxy_set_header sets beside Host.
+func (s *site) requestFields(in *scope) {
+	for _, h := range in.all("proxy_set_header") {
+		name, value := strings.ToLower(h.arg(0)), h.arg(1)
+		switch {
+		case name == "host", value == "$http_"+strings.ReplaceAll(name, "-", "_"):
+		case name == "connection" && (value == "" || value == "close" || value == "keep-alive"):
+			s.notes.add(h, Moot, "connections to upstreams are kept", "")
+		case name == "upgrade" || name == "connection":
+			s.notes.add(h, Lost, "connections are not upgraded: no WebSocket", "")
+		case value == "":
+			s.notes.add(h, Lost, "fields that are not wanted are not taken out of requests", "cache.global.passThroughRequest, with the names of those that are")
+		default:
+			s.notes.add(h, Lost, "fields are not set in requests to upstreams", "the client's own "+h.arg(0)+" passes, if there is one")
+		}
+	}
+}
