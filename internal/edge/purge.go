@@ -237,11 +237,9 @@ func (v *visit) stored() (list []stored) {
 		if slices.ContainsFunc(list, func(o stored) bool { return bytes.Equal(o.key, key) && o.begins == s.begins }) {
 			continue
 		}
-		on := ch.zone.volumes
-		if !s.begins {
-			on = []*Volume{ch.zone.on(key)}
-		}
-		for _, s.on = range on {
+		// Not only where the key lies: it lay elsewhere when the zone had other
+		// volumes, and may lie there again.
+		for _, s.on = range ch.zone.volumes {
 			list = append(list, s)
 		}
 	}
