@@ -225,6 +225,7 @@ func (v *visit) tell(outcome engine.Outcome, fields []byte, status int, has wire
 	if v.choice.policy.Hidden { // no cache was asked
 		v.outcome.Status = engine.NoStatus
 	}
+	has.Add(wire.XRequestID) // which identify has put there
 	return v.edit(fields, status, has)
 }
 

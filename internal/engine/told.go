@@ -199,5 +199,5 @@ func (c *call) tells(resp *wire.Response) bool {
 }
 
 // ownNames are what answers have of the engine's own.
-var ownNames = wire.NamesOf(wire.Age, wire.ContentRange, wire.ContentType, wire.Date, wire.Expires, wire.CacheControl, wire.XCache,
+var ownNames = wire.NamesOf(wire.AcceptRanges, wire.Age, wire.ContentRange, wire.ContentType, wire.Date, wire.Expires, wire.CacheControl, wire.XCache,
 	wire.XCacheStatus, wire.CacheStatus, wire.ProxyStatus, wire.ServerTiming, wire.Upgrade, wire.Connection)
