@@ -1,6 +1,7 @@
 package nginxconf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -74,7 +75,28 @@ func (s *scope) run() {
 		case d.Name == "if":
 			s.setIf(d)
 		}
+		if s.ended == nil && ends(d) {
+			s.ended = fmt.Errorf("what follows %s may not be reached", d.place())
+		}
 	}
+}
+
+// ends reports whether nginx may leave off at a directive, so that the sets
+// behind it are not done.
+func ends(d *Directive) bool {
+	switch d.Name {
+	case "break":
+		return true
+	case "rewrite":
+		return d.arg(2) == "break"
+	case "if":
+		for i := range d.Block {
+			if ends(&d.Block[i]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *scope) set(d *Directive) {
@@ -84,6 +106,9 @@ func (s *scope) set(d *Directive) {
 		v.truth, v.err = s.truth(d.arg(1))
 	} else {
 		v.known = false
+	}
+	if s.ended != nil {
+		v = variable{err: s.ended}
 	}
 	s.vars[strings.TrimPrefix(d.arg(0), "$")] = v
 }
@@ -113,7 +138,7 @@ func (s *scope) setIf(d *Directive) {
 		}
 		now, err2 := s.truth(set.arg(1))
 		// What it is then where the condition holds, what it was where not.
-		s.vars[name] = variable{truth: when.and(now).or(when.not().and(was.truth)).simple(was.truth, when, now), err: errors.Join(was.err, err, err2)}
+		s.vars[name] = variable{truth: when.and(now).or(when.not().and(was.truth)).simple(was.truth, when, now), err: cmp.Or(was.err, err, err2, s.ended)}
 	}
 }
 

@@ -18,11 +18,12 @@ type scope struct {
 	vars   map[string]variable // that set made, as of the end of the block
 	maps   map[string]*Directive
 	name   string // $server_name
+	ended  error  // why what stands behind may not be reached
 }
 
 // within is the scope of a block that stands in s.
 func (s *scope) within(d *Directive) *scope {
-	in := &scope{around: s, block: d, vars: map[string]variable{}, maps: s.maps, name: s.name}
+	in := &scope{around: s, block: d, vars: map[string]variable{}, maps: s.maps, name: s.name, ended: s.ended}
 	for name, v := range s.vars {
 		in.vars[name] = v
 	}
