@@ -30,17 +30,10 @@ func (p *Plan) Warnings() (warnings []config.Fault) {
 					continue
 				}
 				v.choice, v.passes = ch, ch.policy.Pass
-				meant := ""
-				switch _, reach := ch.key.AppendURL(nil, &v.values); reach {
-				case expr.Wide:
-					meant = "parts of the URL before all else: a purge by URL drops other URLs, too"
-				case expr.Nowhere:
-					meant = "parts of the URL first: a purge by URL drops all of the zone"
-				default:
-					continue
+				if _, reach := ch.key.AppendURL(nil, &v.values); beyond[reach] != "" {
+					told[path] = true
+					warnings = append(warnings, config.Fault{Document: siteKey + s.doc.ID, Path: path, Expected: beyond[reach]})
 				}
-				told[path] = true
-				warnings = append(warnings, config.Fault{Document: siteKey + s.doc.ID, Path: path, Expected: meant})
 			}
 		}
 	}
@@ -48,6 +41,12 @@ func (p *Plan) Warnings() (warnings []config.Fault) {
 		return slices.Compare([]string{a.Document, a.Path}, []string{b.Document, b.Path})
 	})
 	return warnings
+}
+
+// beyond is what is expected of keys by which a purge by URL drops more.
+var beyond = map[expr.Reach]string{
+	expr.Wide:    "parts of the URL before all else: a purge by URL drops other URLs, too",
+	expr.Nowhere: "parts of the URL first: a purge by URL drops all of the zone",
 }
 
 // keyPath is where a site's document says a rule's key; empty where it says none.
