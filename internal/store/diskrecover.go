@@ -243,5 +243,6 @@ func (t *siteTable) restore(sites map[uint16]siteFact) {
 			k.numbers[site] = uint16(n)
 		}
 	}
+	k.mapped = len(k.sites)
 	t.known.Store(k)
 }

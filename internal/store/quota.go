@@ -12,7 +12,7 @@ type shares struct {
 // what Site does. Once 4,095 sites have one, others are counted together.
 func (z *Zone) OpenSite(name []byte) uint64 {
 	site := z.Site(name)
-	if k := z.sites.known.Load(); k.names[k.numbers[site]] != "" {
+	if k := z.sites.known.Load(); k.names[k.number(site)] != "" {
 		return site
 	}
 	if n, opened, err := z.openAccount(site, name); opened && err == nil {

@@ -26,20 +26,54 @@ type siteTable struct {
 	mu sync.Mutex // serialises replacing known
 }
 
-// knownSites are the sites that have an account.
+// knownSites are the sites that have an account. Those before it have the
+// first elements of sites and names in common with it: a further one is put
+// behind them.
 type knownSites struct {
-	numbers map[uint64]uint16
+	numbers map[uint64]uint16 // of the first so many
+	mapped  int
 	sites   []uint64 // by number
 	names   []string // by number; "": not told yet
 }
 
+// maxUnmapped is how many of the latest sites are looked through one by one.
+// Were each put into the map, which is copied for that, opening them all would
+// take time by the square of their number.
+const maxUnmapped = 64
+
+// number returns a site's number, 0 when it has none.
+func (k *knownSites) number(site uint64) uint16 {
+	if n := k.numbers[site]; n != 0 {
+		return n
+	}
+	for i, s := range k.sites[k.mapped:] {
+		if s == site {
+			return uint16(k.mapped + i)
+		}
+	}
+	return 0
+}
+
+// with returns k with one more site.
+func (k *knownSites) with(site uint64) *knownSites {
+	grown := &knownSites{numbers: k.numbers, mapped: k.mapped, sites: append(k.sites, site), names: append(k.names, "")}
+	if len(grown.sites)-grown.mapped > maxUnmapped {
+		grown.numbers = maps.Clone(k.numbers)
+		for i, s := range grown.sites[grown.mapped:] {
+			grown.numbers[s] = uint16(grown.mapped + i)
+		}
+		grown.mapped = len(grown.sites)
+	}
+	return grown
+}
+
 // noSites is where a zone begins.
 func noSites() *knownSites {
-	return &knownSites{numbers: map[uint64]uint16{}, sites: make([]uint64, 1), names: make([]string, 1)}
+	return &knownSites{numbers: map[uint64]uint16{}, mapped: 1, sites: make([]uint64, 1), names: make([]string, 1)}
 }
 
 // account returns the number of site's account, 0 when it has none.
-func (r *registry) account(site uint64) uint16 { return r.sites.known.Load().numbers[site] }
+func (r *registry) account(site uint64) uint16 { return r.sites.known.Load().number(site) }
 
 // openAccount returns the number of site's account, which it opens, and
 // whether it did. A name that is not nil becomes the account's unless it has one.
@@ -48,23 +82,24 @@ func (r *registry) openAccount(site uint64, name []byte) (n uint16, opened bool,
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.known.Load()
-	n, found := old.numbers[site]
+	n = old.number(site)
+	found := n != 0
 	if found && (len(name) == 0 || old.names[n] != "") {
 		return n, false, nil
 	}
 	if !found && len(old.sites) >= maxSites {
 		return 0, false, errSites
 	}
-	grown := &knownSites{numbers: old.numbers, sites: old.sites, names: slices.Clone(old.names)}
-	if !found {
-		n = uint16(len(old.sites))
-		grown.numbers = maps.Clone(old.numbers)
-		grown.numbers[site] = n
-		grown.sites = append(slices.Clip(old.sites), site)
-		grown.names = append(grown.names, "")
+	var grown *knownSites
+	if found {
+		again := *old
+		grown = &again
+		grown.names = slices.Clone(old.names)
+	} else {
+		grown, n = old.with(site), uint16(len(old.sites))
 	}
 	name = name[:min(len(name), siteName)]
-	grown.names[n] = string(name)
+	grown.names[n] = string(name) // a place that no reader has
 	r.tellKeepers(func(k keeper) { k.keepSite(n, site, name) })
 	t.known.Store(grown)
 	return n, !found, nil
@@ -74,7 +109,7 @@ func (r *registry) openAccount(site uint64, name []byte) (n uint16, opened bool,
 // that is not known.
 func (r *registry) SiteName(site uint64) string {
 	k := r.sites.known.Load()
-	return k.names[k.numbers[site]]
+	return k.names[k.number(site)]
 }
 
 // accounts count a tier's live bytes by site; number 0 is that of all sites
