@@ -69,7 +69,8 @@ type Snapshot struct {
 	Parsed int
 }
 
-// Load takes all documents there are, by key. A document that is missing is gone.
+// Load takes all documents there are, by key. A document that is missing is
+// gone. The texts are kept, and never written to by anybody from here on.
 func (s *Set) Load(texts map[string][]byte) Snapshot {
 	if s.documents == nil {
 		s.documents = map[string]*held{}
@@ -136,7 +137,7 @@ func (s *Set) parse(keys []string, texts map[string][]byte) int {
 
 func (h *held) parse(key string, text []byte, l Limits) {
 	d, faults := Parse(key, text, l)
-	h.text, h.faults = append([]byte{}, text...), faults
+	h.text, h.faults = text, faults
 	if len(faults) == 0 {
 		h.good, h.goodText = &d, h.text
 	}

@@ -184,6 +184,9 @@ func (f *folder) look(name string, before knownFile, was bool) (now knownFile, g
 		}
 		now.doc.Text, err = f.read(path)
 		now.doc.Revision = digest(now.doc.Text)
+		if was && before.fault == nil && now.doc.Revision == before.doc.Revision {
+			now.doc = before.doc // others have its text by now
+		}
 	}
 	now.fault = plain(err)
 	return now, false
