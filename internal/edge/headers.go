@@ -24,7 +24,7 @@ type written struct {
 
 // headersOf compiles lists of changes, the weaker ones first: whoever removes a
 // field wins over whoever adds it, and of several that add it the last.
-func headersOf(lists ...[]config.Header) (*headerEdit, error) {
+func (c *compiling) headersOf(lists ...[]config.Header) (*headerEdit, error) {
 	var adds []config.Header
 	removed := map[string]bool{}
 	for _, list := range lists {
@@ -45,7 +45,7 @@ func headersOf(lists ...[]config.Header) (*headerEdit, error) {
 		if removed[lowerOf(h.Name)] {
 			continue
 		}
-		text, err := expr.ParseText(h.Value, expr.InResponse)
+		text, err := c.parseText(h.Value, expr.InResponse)
 		if err != nil {
 			return nil, err
 		}

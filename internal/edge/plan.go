@@ -50,29 +50,7 @@ type compiling struct {
 	previous, plan *Plan
 	faults         []config.Fault
 	key            string // of the document that is compiled
-	patterns       map[patternText]*expr.Pattern
-}
-
-// A patternText is what a pattern is parsed from.
-type patternText struct {
-	text string
-	fold bool
-}
-
-// parsePattern parses each pattern once for all sites: those of the fleet's
-// policy are in every one.
-func (c *compiling) parsePattern(text string, fold bool) (*expr.Pattern, error) {
-	if p := c.patterns[patternText{text, fold}]; p != nil {
-		return p, nil
-	}
-	p, err := expr.ParsePattern(text, fold)
-	if err == nil {
-		if c.patterns == nil {
-			c.patterns = map[patternText]*expr.Pattern{}
-		}
-		c.patterns[patternText{text, fold}] = p
-	}
-	return p, err
+	parsed
 }
 
 // Compile makes the plan of a node and its sites, whose defaults are filled in

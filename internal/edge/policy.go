@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"opencache/internal/config"
@@ -12,21 +13,22 @@ import (
 	"opencache/internal/rfc9111"
 )
 
-// A decision is what a rule comes to on a route.
+// A decision is what a rule says of storing and using responses, but for
+// engine.Policy, which is much larger: see site.take.
 type decision struct {
-	policy  engine.Policy
 	zone    *zone
 	key     *expr.Key
+	pass    *engine.Passing
 	bypass  *expr.Condition
 	noStore []*expr.Condition
 	keep    bool // the memo may keep the key
 	rooted  bool // the key begins with what names the URL's origin, and the rest is path and query
 }
 
-// choices compiles each route with each rule that can hold there.
-func (c *compiling) choices(s *site) {
-	s.choices = make([]*choice, len(s.routes)*(len(s.rules)+1))
-	decisions := make([]decision, len(s.rules))
+// decide compiles what each rule says.
+func (c *compiling) decide(s *site) {
+	s.choices = make([]atomic.Pointer[choice], len(s.routes)*(len(s.rules)+1))
+	s.decisions = make([]decision, len(s.rules))
 	for i := range s.rules {
 		path := "cache.global"
 		if i < s.own {
@@ -34,32 +36,85 @@ func (c *compiling) choices(s *site) {
 		} else if i < s.fleet {
 			path = fmt.Sprintf("cache.tierRules[%s]", s.rules[i].id)
 		}
-		decisions[i] = c.decision(s, &s.rules[i], path)
-	}
-	for n := range s.routes {
-		r := &s.routes[n]
-		for i := range s.rules {
-			if rl := &s.rules[i]; r.kind == cacheProxy && (rl.routes == nil || contains(rl.routes, r.id)) {
-				s.choices[s.choice(n, i)] = c.choiceOf(s, r, rl, decisions[i])
-			}
-		}
-		rest := &choice{route: r}
-		if r.kind == proxy {
-			rest = c.choiceOf(s, r, nil, decisions[len(decisions)-1])
-			// No rule holds: no list of fields, nothing told of freshness.
-			rest.policy.Bypass, rest.policy.Hidden, rest.policy.Pass, rest.policy.Told = true, true, nil, nil
-			rest.bypass, rest.noStore = nil, nil
-		}
-		s.choices[s.choice(n, len(s.rules))] = rest
+		s.decisions[i] = c.decision(s, &s.rules[i], path)
+		c.judging(s, &s.rules[i], path) // for its faults
 	}
 	c.shareHosts(s)
 }
 
-// choiceOf joins a rule's decision with a route.
-func (c *compiling) choiceOf(s *site, r *route, rl *rule, d decision) *choice {
-	ch := &choice{decision: d, route: r, rule: rl, guided: r.edits != nil || r.cors != nil || s.speculation != passAll}
-	ch.policy.Upstream = newIdentified(r.pool, &c.plan.node.Monitoring)
-	if c.plan.node.Monitoring.ProxyStatusNextHop && r.pool.nextHop != "" {
+// noDecision is that of routes that neither fetch nor store.
+var noDecision decision
+
+// decided returns what is decided for a choice's number; nil: there is no such
+// choice.
+func (s *site) decided(n int) *decision {
+	r, i := &s.routes[n/(len(s.rules)+1)], n%(len(s.rules)+1)
+	switch {
+	case i == len(s.rules) && r.kind == proxy:
+		return &s.decisions[i-1]
+	case i == len(s.rules):
+		return &noDecision
+	case r.kind == cacheProxy && (s.rules[i].routes == nil || contains(s.rules[i].routes, r.id)):
+		return &s.decisions[i]
+	}
+	return nil
+}
+
+// keyed are the decisions of the choices that have a key, each once.
+func (s *site) keyed(yield func(*decision) bool) {
+	for i := range s.decisions {
+		for n := range s.routes {
+			if s.decided(s.choice(n, i)) == nil && (i < len(s.rules)-1 || s.routes[n].kind != proxy) {
+				continue
+			}
+			if !yield(&s.decisions[i]) {
+				return
+			}
+			break
+		}
+	}
+}
+
+// take returns the choice of a number, nil when there is none. It is made when
+// it is asked for first: of many sites most are seldom asked for anything, and
+// then for little.
+func (s *site) take(n int) *choice {
+	ch := s.choices[n].Load()
+	if ch != nil {
+		return ch
+	}
+	if ch = s.join(n); ch != nil && !s.choices[n].CompareAndSwap(nil, ch) {
+		ch = s.choices[n].Load()
+	}
+	return ch
+}
+
+// join makes a choice of a route and a decision.
+func (s *site) join(n int) *choice {
+	d := s.decided(n)
+	if d == nil {
+		return nil
+	}
+	r, i := &s.routes[n/(len(s.rules)+1)], n%(len(s.rules)+1)
+	ch := &choice{decision: d, route: r}
+	if !r.fetches() {
+		return ch
+	}
+	// What can be wrong in it was told when the site was compiled.
+	c := compiling{plan: &Plan{node: s.node}}
+	rl := &s.rules[min(i, len(s.rules)-1)]
+	ch.policy = c.policy(s, rl, d)
+	ch.policy.Rules = c.judging(s, rl, "")
+	if r.kind == proxy {
+		// No rule holds: no list of fields, nothing told of freshness, no condition.
+		ch.decision = &decision{zone: d.zone, key: d.key, keep: d.keep, rooted: d.rooted}
+		ch.policy.Bypass, ch.policy.Hidden, ch.policy.Pass, ch.policy.Told = true, true, nil, nil
+	} else {
+		ch.rule = rl
+	}
+	ch.guided = r.edits != nil || r.cors != nil || s.speculation != passAll
+	ch.policy.Upstream = newIdentified(r.pool, &s.node.Monitoring)
+	if s.node.Monitoring.ProxyStatusNextHop && r.pool.nextHop != "" {
 		ch.policy.NextHop = strconv.Quote(r.pool.nextHop) // an address needs no escapes, so that this is a String
 	}
 	ch.policy.KeyOf = (&referrer{site: s, choice: ch}).keyOf
@@ -83,7 +138,7 @@ func (c *compiling) decision(s *site, r *rule, path string) (d decision) {
 		o.Prefix = s.doc.ID + ":"
 	}
 	var err error
-	if d.key, err = expr.ParseKey(text, o); c.bad(path+".key", err) {
+	if d.key, err = c.parseKey(text, o); c.bad(path+".key", err) {
 		return d
 	}
 	for _, x := range d.key.Vars() {
@@ -92,19 +147,16 @@ func (c *compiling) decision(s *site, r *rule, path string) (d decision) {
 	d.keep = d.key.Depends()&^remembered == 0
 	d.rooted = rooted(d.key)
 	if doc.Bypass != "" {
-		d.bypass, err = expr.ParseCondition(doc.Bypass)
+		d.bypass, err = c.parseCondition(doc.Bypass)
 		c.bad(path+".cache.bypass", err)
 	}
 	for i, text := range doc.NoStoreConditions {
-		cond, err := expr.ParseCondition(text)
+		cond, err := c.parseCondition(text)
 		if !c.bad(fmt.Sprintf("%s.cache.noStoreConditions[%d]", path, i), err) {
 			d.noStore = append(d.noStore, cond)
 		}
 	}
-	d.policy = c.policy(s, r)
-	d.policy.Site = []byte(d.zone.account)
-	d.policy.IgnoreNoVarySearch = d.policy.IgnoreNoVarySearch || !d.key.Searchable()
-	d.policy.Rules = c.judging(s, r, path)
+	d.pass = engine.NewPassing(r.doc.Headers.PassThroughRequest)
 	return d
 }
 
@@ -125,18 +177,19 @@ func rooted(k *expr.Key) bool {
 }
 
 // policy is the part of a decision that no rule of HTTP caching is in.
-func (c *compiling) policy(s *site, r *rule) engine.Policy {
+func (c *compiling) policy(s *site, r *rule, d *decision) engine.Policy {
 	doc, sem, told := &r.doc.Cache, &s.doc.Cache.Global.Semantics, &c.plan.node.Monitoring
 	return engine.Policy{
+		Site:    []byte(d.zone.account),
 		Targets: sem.TargetedFields, TagFields: sem.TagFields, PassTags: sem.PassTags,
 		EarlyHints: sem.EarlyHints, PassHead: sem.PassHead, PassRange: sem.PassRange, FetchWhole: sem.ColdRange == "whole",
 		ReadAhead: noneBelow0(sem.ReadAhead), MaxQuery: noneBelow0(sem.MaxQuery), MaxVariants: intOf(sem.MaxVariants),
-		IgnoreNoVarySearch: sem.IgnoreNoVarySearch,
+		IgnoreNoVarySearch: sem.IgnoreNoVarySearch || !d.key.Searchable(),
 		Bypass:             doc.Enabled != nil && !*doc.Enabled,
 		MinUses:            intOf(doc.MinUses),
 		NoLock:             doc.LockEnabled != nil && !*doc.LockEnabled,
 		LockTimeout:        atOnce(doc.LockTimeout), LockAge: atOnce(doc.LockAge),
-		Pass:         engine.NewPassing(r.doc.Headers.PassThroughRequest),
+		Pass:         d.pass,
 		Told:         toldOf(r.doc),
 		ServerTiming: told.ServerTiming, TellKey: told.CacheStatusKey, TellTier: told.CacheStatusTier,
 		ProxyStatus: true,

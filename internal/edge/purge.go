@@ -227,11 +227,12 @@ func (v *visit) stored() (list []stored) {
 		return nil
 	}
 	for i := range v.site.rules {
-		ch := v.site.choices[v.site.choice(route, i)]
-		if ch == nil || ch.key == nil {
+		d := v.site.decided(v.site.choice(route, i))
+		if d == nil {
 			continue
 		}
-		v.choice, v.passes = ch, ch.policy.Pass
+		ch := &choice{decision: d}
+		v.choice, v.passes = ch, ch.pass
 		key, reach := ch.key.AppendURL(nil, &v.values)
 		s := stored{account: []byte(ch.zone.account), key: key, begins: reach != expr.Exact}
 		if slices.ContainsFunc(list, func(o stored) bool { return bytes.Equal(o.key, key) && o.begins == s.begins }) {
@@ -289,8 +290,8 @@ func visitOf(url string) (*visit, error) {
 
 // byHost reports whether the host is a part of a site's keys.
 func (s *site) byHost() bool {
-	for _, ch := range s.choices {
-		if ch != nil && ch.key != nil && ch.key.Depends()&expr.OnHost != 0 {
+	for d := range s.keyed {
+		if d.key.Depends()&expr.OnHost != 0 {
 			return true
 		}
 	}
@@ -338,11 +339,9 @@ func (e *Edge) prefixBans(p *Purge) (bans []ban, err error) {
 func (v *visit) prefixBans(bans []ban, path string, soft bool) ([]ban, error) {
 	v.r.SetTarget([]byte(path))
 	begun := len(bans)
-	for _, ch := range v.site.choices {
-		if ch == nil || ch.key == nil {
-			continue
-		}
-		v.passes = ch.policy.Pass
+	for d := range v.site.keyed {
+		ch := &choice{decision: d}
+		v.passes = ch.pass
 		prefix, ok := ch.key.AppendPrefix(nil, &v.values)
 		if !ok {
 			return nil, fmt.Errorf("prefix %q: key %s of site %s does not begin as URLs do: expected a purge of URLs, tags or the site", path, ch.key, v.site.doc.ID)
@@ -438,10 +437,8 @@ func (v *visit) siteBans(bans []ban, p *Purge, kind engine.PurgeKind) ([]ban, er
 		} // its keys do not tell hosts apart: all of the site goes
 	}
 	begun := len(bans)
-	for _, ch := range v.site.choices {
-		if ch == nil || ch.key == nil {
-			continue
-		}
+	for d := range v.site.keyed {
+		ch := &choice{decision: d}
 		b := engine.Ban{Tags: p.Tags, Soft: p.Soft}
 		if !v.everyHost || ch.zone.account != "" {
 			b.Site = v.account(ch)

@@ -59,10 +59,12 @@ func (f *referrer) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, o
 	v.r, v.site = &q, f.site
 	v.cleanTarget()
 	n := v.match()
-	if n < 0 || f.site.choices[n] == nil || f.site.choices[n].key == nil {
+	if n < 0 {
 		return nil, false
 	}
-	v.choice = f.site.choices[n]
+	if v.choice = f.site.take(n); v.choice == nil || v.choice.key == nil {
+		return nil, false
+	}
 	v.makeKey()
 	if there := v.choice.zone.on(v.key); there != f.asks(r) {
 		there.Engine.Purge(v.key, false)

@@ -46,7 +46,7 @@ func (v *visit) route() bool {
 	}
 	h := e.memo.hash(&p)
 	if e.memo.find(&p, h, &v.found) {
-		v.choice = s.choices[v.found.choice]
+		v.choice = s.take(v.found.choice)
 		v.key, v.to.Origin, v.to.Hash = append(v.key[:0], v.found.key...), v.found.origin, v.found.hash
 		if v.found.tail {
 			v.key = append(v.key, p.target...)
@@ -73,11 +73,12 @@ func (v *visit) route() bool {
 // choose takes a choice by its number. True: there is none, and that was
 // answered.
 func (v *visit) choose(n int) bool {
-	if n < 0 || v.site.choices[n] == nil {
-		v.choice = nil
+	if v.choice = nil; n >= 0 {
+		v.choice = v.site.take(n)
+	}
+	if v.choice == nil {
 		return v.answer(404, plain, "no route of this site has the path\n")
 	}
-	v.choice = v.site.choices[n]
 	return false
 }
 
@@ -87,7 +88,7 @@ func (v *visit) makeKey() {
 	if v.choice.key == nil {
 		return
 	}
-	v.passes = v.choice.policy.Pass
+	v.passes = v.choice.pass
 	v.key, v.to.Origin = v.choice.key.Append(v.key, &v.values)
 	v.to.Key = v.key
 }
@@ -129,9 +130,9 @@ func (e *Edge) RulesOf(key []byte) *rfc9111.Policy {
 			return p.rulesOf(scheme + "://" + rest)
 		}
 	}
-	if s := p.hosts.other; s != nil && len(s.choices) > 0 && s.choices[0] != nil && s.choices[0].rooted {
+	if s := p.hosts.other; s != nil && len(s.choices) > 0 && s.decided(0) != nil && s.decided(0).rooted {
 		if v, err := e.visitTo("http://h/"); err == nil {
-			v.site, v.choice = s, s.choices[0]
+			v.site, v.choice = s, s.take(0)
 			v.makeKey()
 			begins := string(expr.AppendPlainKey(nil, v.key[:v.to.Origin]))
 			if rest, ok := strings.CutPrefix(text, begins); ok && !strings.Contains(begins, "h/") {
@@ -148,8 +149,10 @@ func (p *Plan) rulesOf(url string) *rfc9111.Policy {
 	if err != nil || v.site == nil {
 		return nil
 	}
-	if n := v.match(); n >= 0 && v.site.choices[n] != nil {
-		return &v.site.choices[n].policy.Rules
+	if n := v.match(); n >= 0 {
+		if ch := v.site.take(n); ch != nil {
+			return &ch.policy.Rules
+		}
 	}
 	return nil
 }

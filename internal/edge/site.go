@@ -4,22 +4,28 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"opencache/internal/config"
+	"opencache/internal/engine"
 	"opencache/internal/expr"
 )
 
 // A site is the compiled form of its document on a node.
 type site struct {
 	doc    *config.Site
+	node   *config.Node
 	number uint64 // of this form, in the memo: no other has the same
 
-	at      locations
-	routes  []route
-	rules   []rule // the site's by priority, then those of the fleet, of known files, for the rest
-	own     int    // how many of them are the site's
-	fleet   int    // where those of the fleet end
-	choices []*choice
+	at     locations
+	routes []route
+	rules  []rule // the site's by priority, then those of the fleet, of known files, for the rest
+	own    int    // how many of them are the site's
+	fleet  int    // where those of the fleet end
+
+	decisions []decision               // of the rules
+	choices   []atomic.Pointer[choice] // by number; nil: not asked for yet, or none
+
 	zones   []*zone
 	pools   []*pool
 	servers map[serverKey]*server
@@ -42,7 +48,8 @@ const remembered = expr.OnTarget | expr.OnHost | expr.OnScheme | expr.OnMethod
 // A choice is a route with a rule: all that is known of a request before it is
 // looked at closer.
 type choice struct {
-	decision
+	*decision
+	policy engine.Policy
 	route  *route
 	guided bool  // documents change the fields of its answers
 	rule   *rule // nil: nothing is fetched, or never cached
@@ -53,7 +60,7 @@ func (c *compiling) site(doc *config.Site, had *site) *site {
 	before := len(c.faults)
 	c.refuseSite(doc)
 	c.plan.last++
-	s := &site{doc: doc, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}, speculation: speculation(doc.SpeculationRules)}
+	s := &site{doc: doc, node: c.plan.node, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}, speculation: speculation(doc.SpeculationRules)}
 	s.zones = c.zonesOf(doc, c.plan.node)
 	c.normalizer(s)
 	for i := range doc.Upstreams {
@@ -65,7 +72,7 @@ func (c *compiling) site(doc *config.Site, had *site) *site {
 	c.routes(s)
 	c.rules(s)
 	if len(c.faults) == before {
-		c.choices(s)
+		c.decide(s)
 	}
 	if len(c.faults) > before {
 		return had
@@ -184,7 +191,9 @@ func (c *compiling) route(s *site, d *config.Route, path string) (r route, ok bo
 		r.id = d.Location
 	}
 	var err error
-	if r.edits, err = headersOf(s.doc.Headers, d.Headers); c.bad(path+".headers", err) {
+	if len(d.Headers) == 0 && len(s.routes) > 0 && len(s.routes[0].doc.Headers) == 0 {
+		r.edits = s.routes[0].edits
+	} else if r.edits, err = c.headersOf(s.doc.Headers, d.Headers); c.bad(path+".headers", err) {
 		return r, false
 	}
 	if r.cors, err = corsOf(s.doc.CORS, d.CORS); c.bad(path+".cors", err) {
@@ -265,7 +274,7 @@ func (c *compiling) rule(d *config.CacheRule, path string) rule {
 		c.bad(path+".match.targetPattern", err)
 	}
 	if m.Condition != "" {
-		r.condition, err = expr.ParseCondition(m.Condition)
+		r.condition, err = c.parseCondition(m.Condition)
 		c.bad(path+".match.condition", err)
 	}
 	r.narrow = r.uri != nil || r.target != nil || r.ext != nil || r.methods != nil || r.routes != nil || r.condition != nil

@@ -190,7 +190,7 @@ func (v *visit) invalidate(resp *wire.Response) {
 	var last []byte
 	groups := slices.Collect(resp.Values("Cache-Group-Invalidation"))
 	for i := range v.site.rules {
-		get.choice = v.site.choices[v.site.choice(route, i)]
+		get.choice = v.site.take(v.site.choice(route, i))
 		if get.choice == nil || get.choice.key == nil {
 			continue
 		}

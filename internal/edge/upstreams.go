@@ -40,7 +40,7 @@ type pool struct {
 
 // pool compiles a pool.
 func (c *compiling) pool(s *site, u *config.Upstream) (*pool, error) {
-	host, err := expr.ParseText(cmp.Or(u.HostHeader, "$host"), expr.InUpstream)
+	host, err := c.parseText(cmp.Or(u.HostHeader, "$host"), expr.InUpstream)
 	if err != nil {
 		return nil, err
 	}

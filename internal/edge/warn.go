@@ -25,12 +25,12 @@ func (p *Plan) Warnings() (warnings []config.Fault) {
 				continue
 			}
 			for n := range s.routes {
-				ch := s.choices[s.choice(n, i)]
-				if ch == nil || ch.key == nil || told[path] {
+				d := s.decided(s.choice(n, i))
+				if d == nil || told[path] {
 					continue
 				}
-				v.choice, v.passes = ch, ch.policy.Pass
-				if _, reach := ch.key.AppendURL(nil, &v.values); beyond[reach] != "" {
+				v.choice, v.passes = &choice{decision: d}, d.pass
+				if _, reach := d.key.AppendURL(nil, &v.values); beyond[reach] != "" {
 					told[path] = true
 					warnings = append(warnings, config.Fault{Document: siteKey + s.doc.ID, Path: path, Expected: beyond[reach]})
 				}

@@ -181,10 +181,11 @@ func (z *zone) shares(yield func(account, share) bool) {
 // shareHosts gives the hosts that documents name their accounts, in the zones
 // where each host has its own: named as keys begin.
 func (c *compiling) shareHosts(s *site) {
-	for _, ch := range s.choices {
-		if ch == nil || ch.key == nil || ch.zone.doc.Hosts == nil {
+	for d := range s.keyed {
+		if d.zone.doc.Hosts == nil {
 			continue
 		}
+		ch := &choice{decision: d}
 		if !ch.rooted {
 			c.fault("cache", ch.key.String(), "a key of scheme, host and path with query, since each host has an account in zone "+ch.zone.doc.Name)
 			return

@@ -40,6 +40,7 @@ type KeyOptions struct {
 // shown of it, and only if the text and the options are. It is never changed.
 type Key struct {
 	source string
+	said   []part // the text's
 	tag    string
 	parts  []keyPart
 	origin int // how many parts are the URL's origin, and what is between
@@ -59,19 +60,27 @@ func ParseKey(s string, o KeyOptions) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Key{source: s, parts: keyParts(t.parts)}
+	k := &Key{source: s, said: t.parts, parts: keyParts(t.parts)}
 	if len(k.Vars()) == 0 {
 		return nil, &Error{Source: s, Why: "expected a variable: all requests have this key", Found: firstWord(s)}
 	}
 	separate(k.parts)
-	if o.Account != "" || s != DefaultKey && s != NormalizedKey {
-		k.tag = tagOf(t.parts, o.Account)
+	return k.With(o), nil
+}
+
+// With returns a key of the same text with other options. k was parsed without
+// any. They share what was parsed.
+func (k *Key) With(o KeyOptions) *Key {
+	n := *k
+	n.tag = ""
+	if o.Account != "" || k.source != DefaultKey && k.source != NormalizedKey {
+		n.tag = tagOf(k.said, o.Account)
 	}
 	if o.Prefix != "" {
-		k.parts = append([]keyPart{{text: o.Prefix}}, k.parts...)
+		n.parts = append([]keyPart{{text: o.Prefix}}, k.parts...)
 	}
-	k.origin = originParts(k.parts)
-	return k, nil
+	n.origin = originParts(n.parts)
+	return &n
 }
 
 // originParts is how many parts stand before the first that the target decides,
