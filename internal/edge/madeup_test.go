@@ -24,6 +24,12 @@ type echo struct {
 	n    int // exchanges so far
 }
 
+func (o *echo) exchanges() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.n
+}
+
 func (o *echo) Exchange(_ context.Context, r *wire.Request) (*wire.Response, error) {
 	o.mu.Lock()
 	a := o.made.Answer()
@@ -152,14 +158,14 @@ func testMadeUp(t *testing.T, seed uint64) (hits int) {
 			hits++
 		}
 		if q.Method == "POST" && status >= 200 && status < 400 && from != "" {
-			checkGone(t, e, seed, "a POST succeeded", upstream.n, clientOf(asked, q))
+			checkGone(t, e, seed, "a POST succeeded", upstream.exchanges(), clientOf(asked, q))
 		}
 		if i%8 == 7 {
 			url := map[bool]string{false: "http://", true: "https://"}[q.Secure] + q.Host + q.Target
 			if _, err := e.Purge(&Purge{URLs: []string{url}}); err != nil {
 				t.Errorf("seed %d: purge of %s: %v", seed, url, err)
 			}
-			checkGone(t, e, seed, "purged", upstream.n, of(asked, q))
+			checkGone(t, e, seed, "purged", upstream.exchanges(), of(asked, q))
 		}
 		time.Sleep(time.Duration(i%5) * 5 * time.Second)
 		if t.Failed() {
