@@ -76,8 +76,13 @@ func (l Limits) Filled() Limits {
 // Parse reads the document of a key: JSON with comments and commas at the end
 // of lists. It finds every fault at once; the document is good when there is none.
 func Parse(key string, text []byte, l Limits) (Document, []Fault) {
+	return (&desk{}).parse(key, text, l)
+}
+
+func (k *desk) parse(key string, text []byte, l Limits) (Document, []Fault) {
+	k.clear()
 	d := Document{Key: key}
-	r := &reader{key: key, text: text, limits: l.Filled()}
+	r := &reader{key: key, text: text, limits: l.Filled(), desk: k}
 	d.Kind, d.ID = kindOf(r, key)
 	if d.Kind == "" || !r.parse() {
 		return d, r.faults
@@ -135,6 +140,7 @@ type reader struct {
 	key      string
 	text     []byte
 	limits   Limits
+	desk     *desk // nil: values are the reader's own
 	root     hujson.Value
 	faults   []Fault
 	warnings []Fault
@@ -159,6 +165,14 @@ func (r *reader) parse() bool {
 	if n := len(text); n > 0 && text[n-1] != '\n' {
 		// A comment on the last line ends there as well.
 		text = append(text[:n:n], '\n')
+	}
+	values := r.desk
+	if values == nil {
+		values = &desk{}
+	}
+	if root, ok := values.valuesOf(text); ok {
+		r.root = root
+		return true
 	}
 	root, err := hujson.Parse(text)
 	if err != nil {

@@ -204,7 +204,7 @@ func amount(v reflect.Value) int64 {
 func (r *reader) string(v *hujson.Value, to reflect.Value, f *field, p *path) {
 	s := textOf(v.Value.(hujson.Literal))
 	to.SetString(s)
-	trouble := f.rule.text(s)
+	trouble := r.desk.check(f.rule, s)
 	if trouble == nil {
 		return
 	}

@@ -62,6 +62,25 @@ func (r rule) text(s string) *trouble {
 	return nil
 }
 
+// check checks a string, where it was not found well before: sites say the same
+// patterns and expressions again and again.
+func (k *desk) check(r rule, s string) *trouble {
+	if k == nil || r.check == nil {
+		return r.text(s)
+	}
+	if _, ok := k.well[checked{r.kind, s}]; ok {
+		return nil
+	}
+	t := r.text(s)
+	if t == nil && len(k.well) < maxWell {
+		if k.well == nil {
+			k.well = map[checked]struct{}{}
+		}
+		k.well[checked{r.kind, s}] = struct{}{}
+	}
+	return t
+}
+
 // number returns what was expected of a number; empty when it is well.
 func (r rule) number(n float64) string {
 	switch {

@@ -125,9 +125,10 @@ func (s *Set) parse(keys []string, texts map[string][]byte) int {
 	var workers sync.WaitGroup
 	for range min(len(changed), runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
+			var own desk
 			for i := next.Add(1) - 1; i < int64(len(changed)); i = next.Add(1) - 1 {
 				key := changed[i]
-				s.documents[key].parse(key, texts[key], s.Limits)
+				s.documents[key].parse(&own, key, texts[key], s.Limits)
 			}
 		})
 	}
@@ -135,8 +136,8 @@ func (s *Set) parse(keys []string, texts map[string][]byte) int {
 	return len(changed)
 }
 
-func (h *held) parse(key string, text []byte, l Limits) {
-	d, faults := Parse(key, text, l)
+func (h *held) parse(k *desk, key string, text []byte, l Limits) {
+	d, faults := k.parse(key, text, l)
 	h.text, h.faults = text, faults
 	if len(faults) == 0 {
 		h.good, h.goodText = &d, h.text
