@@ -4,8 +4,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"opencache/internal/config"
 	"opencache/internal/engine"
@@ -72,55 +76,98 @@ func TestManySitesCompileOne(t *testing.T) {
 	}
 }
 
-// BenchmarkManySites: what a hit costs does not depend on how many sites there are.
+// BenchmarkManySites compares what a hit costs on a node of 10 sites and on one
+// of 10,000: when ten of them are asked, and when all are, in turn. Both nodes
+// are asked by the same number of different requests, for as many different
+// stored responses. An iteration asks each node 10,000 times; what is told is
+// the processor time per request of the best iteration.
 func BenchmarkManySites(b *testing.B) {
 	for _, tt := range []struct {
-		name         string
-		sites, asked int
-	}{{"sites=10", 10, 10}, {"sites=10000", 10_000, 10}, {"sites=10000,all", 10_000, 10_000}} {
-		b.Run(tt.name, func(b *testing.B) { benchSites(b, tt.sites, tt.asked) })
+		name            string
+		requests, asked int // different ones, and of how many of the 10,000 sites
+	}{{"asked=10", 10, 10}, {"asked=10000", 10_000, 10_000}} {
+		b.Run(tt.name, func(b *testing.B) {
+			few, many := newBurden(b, 10, 10, tt.requests), newBurden(b, 10_000, tt.asked, tt.requests)
+			defer few.close()
+			defer many.close()
+			runtime.LockOSThread() // its time is what is measured
+			defer runtime.UnlockOSThread()
+			best := [2]time.Duration{time.Hour, time.Hour}
+			for b.Loop() {
+				for i, a := range []*burden{few, many} {
+					best[i] = min(best[i], a.round(b))
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(best[0])/roundLength, "few-ns")
+			b.ReportMetric(float64(best[1])/roundLength, "many-ns")
+		})
 	}
 }
 
-func benchSites(b *testing.B, sites, asked int) {
+// roundLength is how many requests are measured at a time.
+const roundLength = 10_000
+
+// A burden is an edge with what it is asked, all of which it has stored.
+type burden struct {
+	edge     *Edge
+	store    *store.Zone
+	volume   Volume
+	requests []*wire.Request
+	fields   []byte
+}
+
+// newBurden returns an edge of so many sites, of which some are asked.
+func newBurden(b *testing.B, sites, of, requests int) *burden {
 	var set config.Set
 	shot := set.Load(customers(sites))
 	z, err := store.Open(store.ZoneOptions{Memory: 64 << 20, Heap: true})
 	if err != nil {
 		b.Fatal(err)
 	}
-	v := Volume{Name: "default", Store: z, Engine: engine.New(engine.Options{Store: z}), Memory: true}
-	defer func() { v.Engine.Close(); _ = z.Close() }()
-	e, err := New(Options{Volumes: []Volume{v}, Plan: compile(b, v, kilobyte{}, shot.Sites...)})
-	if err != nil {
+	a := &burden{store: z, volume: Volume{Name: "default", Store: z, Engine: engine.New(engine.Options{Store: z}), Memory: true}, fields: make([]byte, 0, 4096)}
+	if a.edge, err = New(Options{Volumes: []Volume{a.volume}, Plan: compile(b, a.volume, kilobyte{}, shot.Sites...)}); err != nil {
 		b.Fatal(err)
 	}
-	requests := make([]*wire.Request, asked)
-	step := sites / asked
-	for i, order := range rand.New(rand.NewPCG(1, 2)).Perm(asked) {
-		head := fmt.Sprintf("GET /static/a.css HTTP/1.1\r\nHost: site-%05d.example\r\nAccept: */*\r\n\r\n", order*step)
-		requests[i] = &wire.Request{}
-		if n, err := wire.ParseRequest(requests[i], []byte(head), wire.Limits{}); err != nil || n != len(head) {
+	a.requests = make([]*wire.Request, requests)
+	for i, order := range rand.New(rand.NewPCG(1, 2)).Perm(requests) {
+		head := fmt.Sprintf("GET /static/%05d.css HTTP/1.1\r\nHost: site-%05d.example\r\nAccept: */*\r\n\r\n", order/of, order%of*(sites/of))
+		a.requests[i] = &wire.Request{}
+		if n, err := wire.ParseRequest(a.requests[i], []byte(head), wire.Limits{}); err != nil || n != len(head) {
 			b.Fatal(n, err)
 		}
-		requests[i].Remote = netip.MustParseAddrPort("192.0.2.7:4711")
+		a.requests[i].Remote = netip.MustParseAddrPort("192.0.2.7:4711")
 	}
+	a.round(b)
+	return a
+}
+
+func (a *burden) close() {
+	a.volume.Engine.Close()
+	_ = a.store.Close()
+}
+
+// round asks for everything, and returns the processor time of that.
+func (a *burden) round(b *testing.B) time.Duration {
 	var sink blackHole
-	p := wire.Reply{}
-	fields := make([]byte, 0, 4096)
-	ask := func(i int) {
-		p = wire.Reply{Fields: fields[:0], Sink: &sink}
-		e.Serve(requests[i%asked], &p)
+	var p wire.Reply
+	begun := threadTime(b)
+	for i := range roundLength {
+		p = wire.Reply{Fields: a.fields[:0], Sink: &sink}
+		a.edge.Serve(a.requests[i%len(a.requests)], &p)
 	}
-	for i := range asked {
-		ask(i)
-	}
-	i := 0
-	for b.Loop() {
-		ask(i)
-		i++
-	}
-	if p.Status != 200 || !strings.Contains(string(p.Fields), "X-Cache-Status: HIT") {
+	took := threadTime(b) - begun
+	if p.Status != 200 {
 		b.Fatalf("got %d %s", p.Status, p.Fields)
 	}
+	return took
+}
+
+// threadTime is the processor time that this thread has had.
+func threadTime(b *testing.B) time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(t.Nano())
 }
