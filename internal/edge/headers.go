@@ -22,9 +22,9 @@ type written struct {
 	text *expr.Text
 }
 
-// headersOf compiles lists of changes, the weaker ones first: whoever removes a
+// editOf compiles lists of changes, the weaker ones first: whoever removes a
 // field wins over whoever adds it, and of several that add it the last.
-func (c *compiling) headersOf(lists ...[]config.Header) (*headerEdit, error) {
+func (p *parsed) editOf(lists ...[]config.Header) (*headerEdit, error) {
 	var adds []config.Header
 	removed := map[string]bool{}
 	for _, list := range lists {
@@ -45,7 +45,7 @@ func (c *compiling) headersOf(lists ...[]config.Header) (*headerEdit, error) {
 		if removed[lowerOf(h.Name)] {
 			continue
 		}
-		text, err := c.parseText(h.Value, expr.InResponse)
+		text, err := p.parseText(h.Value, expr.InResponse)
 		if err != nil {
 			return nil, err
 		}

@@ -1,16 +1,26 @@
 package edge
 
-import "opencache/internal/expr"
+import (
+	"strconv"
+	"strings"
 
-// parsed has what expressions come to, each parsed once for all sites of one
-// run: many sites say the same, and all say what the fleet's policy does. What
-// is parsed is never changed, so that they can have it together. The zero
-// value is ready.
+	"opencache/internal/config"
+	"opencache/internal/expr"
+)
+
+// parsed has what parts of documents come to, each compiled once for all sites
+// of one run: many sites say the same, and all say what the fleet's policy
+// does. What is compiled is never changed, so that they can have it together,
+// and a processor's caches hold it though each request is another site's. The
+// zero value is ready.
 type parsed struct {
 	patterns   map[patternText]*expr.Pattern
 	conditions map[string]*expr.Condition
 	keys       map[string]*expr.Key
 	texts      map[placedText]*expr.Text
+	places     map[string]*locations
+	edits      map[string]*headerEdit
+	extensions map[string]*map[string]bool
 }
 
 // A patternText is what a pattern is parsed from.
@@ -59,4 +69,49 @@ func once[K comparable, V any](known *map[K]*V, text K, parse func() (*V, error)
 	}
 	(*known)[text] = v
 	return v, nil
+}
+
+// joined is a list as a text that no other list has.
+func joined(list ...string) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString(strconv.Itoa(len(s)))
+		b.WriteByte(' ')
+		b.WriteString(s)
+	}
+	return b.String()
+}
+
+// extensionsOf is the set of a list of extensions, nil of an empty one.
+func (p *parsed) extensionsOf(list []string) map[string]bool {
+	if len(list) == 0 {
+		return nil
+	}
+	set, _ := once(&p.extensions, joined(list...), func() (*map[string]bool, error) {
+		set := setOf(list, strings.ToLower)
+		return &set, nil
+	})
+	return *set
+}
+
+// locationsOf is what routes' locations come to: l, or what is equal.
+func (p *parsed) locationsOf(l *locations, routes []route) *locations {
+	list := make([]string, len(routes))
+	for i := range routes {
+		list[i] = routes[i].doc.Location
+	}
+	l, _ = once(&p.places, joined(list...), func() (*locations, error) { return l, nil })
+	return l
+}
+
+// headersOf compiles lists of changes, the weaker ones first.
+func (p *parsed) headersOf(lists ...[]config.Header) (*headerEdit, error) {
+	var all []string
+	for _, list := range lists {
+		for _, h := range list {
+			all = append(all, h.Name, h.Value, h.Action)
+		}
+		all = append(all, "", "", "")
+	}
+	return once(&p.edits, joined(all...), func() (*headerEdit, error) { return p.editOf(lists...) })
 }

@@ -3,7 +3,6 @@ package edge
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"opencache/internal/config"
@@ -17,7 +16,7 @@ type site struct {
 	node   *config.Node
 	number uint64 // of this form, in the memo: no other has the same
 
-	at     locations
+	at     *locations
 	routes []route
 	rules  []rule // the site's by priority, then those of the fleet, of known files, for the rest
 	own    int    // how many of them are the site's
@@ -138,7 +137,7 @@ func (c *compiling) routes(s *site) {
 	if len(docs) == 0 {
 		docs = []config.Route{{Location: "/"}}
 	}
-	s.at.exact = map[string]int{}
+	s.at = &locations{exact: map[string]int{}}
 	s.routes = make([]route, 0, len(docs))
 	seen := map[string]bool{}
 	for i := range docs {
@@ -176,6 +175,7 @@ func (c *compiling) routes(s *site) {
 		seen[as] = true
 	}
 	s.at.complete()
+	s.at = c.locationsOf(s.at, s.routes)
 	s.patterns = len(docs) > 1 || docs[0].Location != "/" || docs[0].Kind != "" && docs[0].Kind != "cache_proxy"
 }
 
@@ -263,7 +263,7 @@ func (c *compiling) rules(s *site) {
 // rule compiles which requests a rule of the site is for.
 func (c *compiling) rule(d *config.CacheRule, path string) rule {
 	m := &d.Match
-	r := rule{id: d.ID, doc: d, routes: m.Routes, ext: setOf(m.Extensions, strings.ToLower), methods: methodsOf(m.Methods)}
+	r := rule{id: d.ID, doc: d, routes: m.Routes, ext: c.extensionsOf(m.Extensions), methods: methodsOf(m.Methods)}
 	var err error
 	if m.URIPattern != "" {
 		r.uri, err = c.parsePattern(m.URIPattern, false)
@@ -320,7 +320,7 @@ func (c *compiling) knownFiles(g *config.CacheGlobal) rule {
 		ttl.For = *k.TTL
 	}
 	doc.Cache.ValidResponses = map[string]config.TTL{"200": ttl, "301": ttl, "302": ttl}
-	return rule{id: doc.ID, doc: doc, narrow: true, ext: setOf(k.Extensions, strings.ToLower)}
+	return rule{id: doc.ID, doc: doc, narrow: true, ext: c.extensionsOf(k.Extensions)}
 }
 
 // restOf is the rule for what no other one is for.
