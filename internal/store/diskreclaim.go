@@ -216,7 +216,7 @@ func (d *Disk) fate(s *diskSlab, v *survivor, r *round) Loss {
 		return Cold
 	case d.accounts.above(v.c.account()):
 		return OverShare
-	case r.budget < n || !d.affords(r.chosen + n):
+	case r.budget < n || !d.affords(r.chosen+n):
 		return Behind
 	}
 	return kept
