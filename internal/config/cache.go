@@ -127,7 +127,8 @@ type CacheZone struct {
 
 // ZoneHosts are the accounts of hosts in a zone.
 type ZoneHosts struct {
-	// Share is what each host may always hold. Default none.
+	// Share is what each host may have before what is asked for often of it is
+	// kept no longer than the rest. Default any.
 	Share *Size `json:"share,omitzero"`
 	// Limit is what each host may hold at most. Default the zone's.
 	Limit *Size `json:"limit,omitzero" is:"positive"`
@@ -137,7 +138,8 @@ type ZoneHosts struct {
 
 // A HostShare is what one host may hold.
 type HostShare struct {
-	// Share is what it may always hold.
+	// Share is what it may have before what is asked for often of it is kept no
+	// longer than the rest.
 	Share *Size `json:"share,omitzero"`
 	// Limit is what it may hold at most.
 	Limit *Size `json:"limit,omitzero" is:"positive"`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"reflect"
 	"slices"
 	"time"
@@ -28,7 +29,8 @@ type Plan struct {
 	others    map[*Volume]share // of hosts that are not named
 	requestID RequestID
 	values    nodeValues
-	last      uint64 // the highest number of a site, of this plan and those before
+	measures  []netip.Prefix // who may read the metrics, beside this machine
+	last      uint64         // the highest number of a site, of this plan and those before
 }
 
 // A Compiler makes plans. Its fields are not changed after the first one.
@@ -69,6 +71,7 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 		p.last = previous.last
 	}
 	run.refuseNode(node)
+	p.measures = run.networks(node.Monitoring.MetricsAllow, "monitoring.metricsAllow")
 	same := previous != nil && (previous.node == node || reflect.DeepEqual(previous.node, node))
 	for _, doc := range sites {
 		run.key = siteKey + doc.ID
@@ -144,11 +147,13 @@ func (c *compiling) refuseNode(n *config.Node) { c.faults = append(c.faults, Not
 func NotYet(key string, n *config.Node) (faults []config.Fault) {
 	d := &n.Filters.Deny
 	for path, said := range map[string]bool{
-		"monitoring.loki":        n.Monitoring.Loki != nil,
-		"availability.probes":    len(n.Availability.Probes) > 0,
-		"filters.deny":           len(d.CIDRs)+len(d.Countries)+len(d.ASNs)+len(d.UserAgents) > 0,
-		"acme":                   n.ACME != nil,
-		"network.trustedProxies": len(n.Network.TrustedProxies) > 0,
+		"monitoring.loki":         n.Monitoring.Loki != nil,
+		"availability.ejectRatio": n.Availability.EjectRatio != nil && *n.Availability.EjectRatio > 0,
+		"retries.budget":          n.Retries.Budget != nil,
+		"availability.probes":     len(n.Availability.Probes) > 0,
+		"filters.deny":            len(d.CIDRs)+len(d.Countries)+len(d.ASNs)+len(d.UserAgents) > 0,
+		"acme":                    n.ACME != nil,
+		"network.trustedProxies":  len(n.Network.TrustedProxies) > 0,
 	} {
 		if said {
 			faults = append(faults, config.Fault{Document: key, Path: path, Expected: notYet})
@@ -156,6 +161,20 @@ func NotYet(key string, n *config.Node) (faults []config.Fault) {
 	}
 	slices.SortFunc(faults, func(a, b config.Fault) int { return cmp.Compare(a.Path, b.Path) })
 	return faults
+}
+
+// networks are those of a list, in which an address is a network of its own.
+func (c *compiling) networks(list []string, path string) (all []netip.Prefix) {
+	for i, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if a, fault := netip.ParseAddr(text); fault == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if !c.bad(fmt.Sprintf("%s[%d]", path, i), err) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // refuseSite notes the sections of a site that nothing obeys.

@@ -70,7 +70,7 @@ func (v *visit) ours() (health, other bool) {
 
 // admin answers the paths that only operators may ask.
 func (v *visit) admin(path string) bool {
-	if !v.trusted() {
+	if !v.trusted() && (path != "/oc-cgi/metrics" || !v.measures()) {
 		return v.answer(403, plain, notTrusted)
 	}
 	switch method := v.r.Method; {
@@ -118,6 +118,19 @@ func (v *visit) trusted() bool {
 		}
 	}
 	return v.r.Remote.Addr().Unmap().IsLoopback() && !v.r.Names().Overlaps(spokenFor)
+}
+
+// measures reports whether the client may read the metrics though it may do
+// nothing else: it comes from one of the networks that the node's document
+// names, and speaks for itself.
+func (v *visit) measures() bool {
+	from := v.r.Remote.Addr().Unmap()
+	for _, network := range v.plan.measures {
+		if network.Contains(from) {
+			return !v.r.Names().Overlaps(spokenFor)
+		}
+	}
+	return false
 }
 
 // spokenFor are fields of requests that somebody else is behind: proxies add
