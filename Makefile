@@ -77,7 +77,7 @@ $(GOLANGCI):
 
 .PHONY: unit
 unit: need-cc ## unit tests and plays, with the race detector
-	go test -race -json -timeout $(TEST_TIMEOUT) ./... | go run ./test/coverage docs/coverage.tsv
+	go test -race -json -timeout $(TEST_TIMEOUT) ./... | go run ./test/coverage docs/coverage.tsv docs/seed-003.tsv
 
 .PHONY: alloc
 alloc: need-go ## the tests that the race detector skips

@@ -16,27 +16,60 @@ import (
 	"opencache/test/coverage/rows"
 )
 
-// TestCoverage: every row of docs/coverage.tsv is well formed and names tests
-// that are in the sources. That they ran is test/coverage's to see.
+// tables are where statements stand with what proves them.
+var tables = [...]string{"docs/coverage.tsv", "docs/seed-003.tsv"}
+
+// TestCoverage: every row of the tables is well formed and names tests that are
+// in the sources. That they ran is test/coverage's to see.
 func TestCoverage(t *testing.T) {
-	file, err := os.Open("docs/coverage.tsv")
+	tests := map[string]map[string]bool{} // by folder, then name
+	for _, name := range tables {
+		for _, row := range rowsOf(t, name) {
+			for _, p := range row.Proofs {
+				if tests[p.Package] == nil {
+					tests[p.Package] = testsIn(t, p.Package)
+				}
+				if fault := proofFault(p, tests[p.Package]); fault != "" {
+					t.Errorf("%s, line %d: %s: %s %s: %s", name, row.Line, row.ID, p.Package, p.Test, fault)
+				}
+			}
+		}
+	}
+}
+
+// rowsOf reads a table.
+func rowsOf(t *testing.T, name string) []rows.Row {
+	t.Helper()
+	file, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
 	all, err := rows.Read(file)
 	if err != nil {
-		t.Errorf("docs/coverage.tsv: %v", err)
+		t.Errorf("%s: %v", name, err)
 	}
-	tests := map[string]map[string]bool{} // by folder, then name
-	for _, row := range all {
-		for _, p := range row.Proofs {
-			if tests[p.Package] == nil {
-				tests[p.Package] = testsIn(t, p.Package)
+	return all
+}
+
+// TestCoverageOfPlays: a play that is named after a statement of a seed is one
+// that a row names.
+func TestCoverageOfPlays(t *testing.T) {
+	named := map[string]bool{}
+	for _, name := range tables {
+		for _, row := range rowsOf(t, name) {
+			for _, p := range row.Proofs {
+				named[path.Base(p.Test)] = true
 			}
-			if fault := proofFault(p, tests[p.Package]); fault != "" {
-				t.Errorf("docs/coverage.tsv, line %d: %s: %s %s: %s", row.Line, row.ID, p.Package, p.Test, fault)
-			}
+		}
+	}
+	files, err := filepath.Glob("testdata/plays/edge/seed*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if play := strings.TrimSuffix(path.Base(file), ".txtar"); !named[play] {
+			t.Errorf("%s: no row names it", file)
 		}
 	}
 }
@@ -72,13 +105,14 @@ func proofFault(p rows.Proof, tests map[string]bool) string {
 	if !tests[parts[0]] {
 		return "no such test"
 	}
-	if p.Package != rows.PlayPackage || parts[0] != "TestPlays" {
+	folder, ok := map[string]string{"TestPlays": "testdata/plays", "TestEdgePlays": "testdata/plays/edge"}[parts[0]]
+	if p.Package != rows.PlayPackage || !ok {
 		return ""
 	}
 	if len(parts) != 3 || parts[1] != "memory" && parts[1] != "sockets" {
-		return "want TestPlays/memory/PLAY or TestPlays/sockets/PLAY"
+		return "want " + parts[0] + "/memory/PLAY or " + parts[0] + "/sockets/PLAY"
 	}
-	text, err := os.ReadFile(path.Join("testdata/plays", parts[2]+".txtar"))
+	text, err := os.ReadFile(path.Join(folder, parts[2]+".txtar"))
 	if err != nil {
 		return "no such play"
 	}
@@ -90,7 +124,7 @@ func proofFault(p rows.Proof, tests map[string]bool) string {
 
 // TestProofFaults makes sure that a proof can be refused at all.
 func TestProofFaults(t *testing.T) {
-	plays := map[string]bool{"TestPlays": true, "TestServe": true}
+	plays := map[string]bool{"TestPlays": true, "TestEdgePlays": true, "TestServe": true}
 	for _, tt := range []struct{ test, want string }{
 		{"TestPlays/memory/hit-and-miss", ""},
 		{"TestPlays/sockets/hit-and-miss", ""},
@@ -98,6 +132,8 @@ func TestProofFaults(t *testing.T) {
 		{"TestGone", "no such test"},
 		{"TestPlays", "want TestPlays/memory/PLAY or TestPlays/sockets/PLAY"},
 		{"TestPlays/memory/no-play-of-that-name", "no such play"},
+		{"TestEdgePlays/memory/seed1-reverse-cache", ""},
+		{"TestEdgePlays/memory/hit-and-miss", "no such play"},
 		{"TestPlays/sockets/origin-stalls-504", "this play runs only in memory"},
 	} {
 		if got := proofFault(rows.Proof{Package: rows.PlayPackage, Test: tt.test}, plays); got != tt.want {

@@ -41,7 +41,7 @@ func startDocuments(env script.Env) (script.Running, error) {
 		faults = append(faults, errors.New(f.String()))
 	}
 	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+		return nil, refusedError{errors.Join(faults...)}
 	}
 	if o.shot.Node.Cache.Memory == nil {
 		o.shot.Node.Cache.Memory = bytesOf(32 << 20)
@@ -53,6 +53,9 @@ func startDocuments(env script.Env) (script.Running, error) {
 	d.played = played{s}
 	return d, nil
 }
+
+// A refusedError is what is at fault in a play's documents.
+type refusedError struct{ error }
 
 // A documented stack is made of documents.
 type documented struct {

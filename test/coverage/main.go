@@ -1,9 +1,8 @@
 // Command coverage reads what go test -json prints, shows it in short, and
-// fails when a test failed or when docs/coverage.tsv names one that did not
-// run and pass. It runs no test itself, and does not judge whether a test
+// fails when a test failed or when a table names one that did not run and pass. It runs no test itself, and does not judge whether a test
 // proves what the table says.
 //
-//	go test -race -json ./... | go run ./test/coverage docs/coverage.tsv
+//	go test -race -json ./... | go run ./test/coverage docs/coverage.tsv docs/seed-003.tsv
 //
 // With -rfcs only the rows count that stand for the requirements of HTTP's
 // specifications on a cache, and each of these has to have rows, none of them
@@ -35,14 +34,16 @@ func main() {
 	rfcs := flag.Bool("rfcs", false, "only the requirements of HTTP's specifications, counted by specification")
 	list := flag.Bool("patterns", false, "print which tests the rows need, and end")
 	flag.Parse()
-	if flag.NArg() != 1 {
-		refuse(errors.New("expected the table's name, and a report of go test -json on standard input"))
+	if flag.NArg() == 0 {
+		refuse(errors.New("expected the names of tables, and a report of go test -json on standard input"))
 	}
-	name := flag.Arg(0)
-	all := read(name)
-	var faults []string
-	if *rfcs {
-		all = ofSemantics(all)
+	tables, all := map[string][]rows.Row{}, []rows.Row(nil)
+	for _, name := range flag.Args() {
+		tables[name] = read(name)
+		if *rfcs {
+			tables[name] = ofSemantics(tables[name])
+		}
+		all = append(all, tables[name]...)
 	}
 	if *list {
 		fmt.Println(strings.Join(patterns(all), "\n"))
@@ -52,19 +53,27 @@ func main() {
 	if err := r.read(os.Stdin); err != nil {
 		refuse(fmt.Errorf("report: %w", err))
 	}
+	faults := 0
 	if *rfcs {
-		var table string
-		table, faults = census(all)
+		table, lines := census(all)
 		fmt.Print(table)
+		faults += tell("coverage", lines)
 	}
-	faults = append(faults, r.missing(all)...)
+	for _, name := range flag.Args() {
+		faults += tell(name, r.missing(tables[name]))
+	}
+	fmt.Println(r.summary(all))
+	if faults > 0 || r.failures > 0 {
+		os.Exit(1)
+	}
+}
+
+// tell prints what is wrong with a table, and returns how much that is.
+func tell(name string, faults []string) int {
 	for _, line := range faults {
 		fmt.Printf("%s: %s\n", name, line)
 	}
-	fmt.Println(r.summary(all))
-	if len(faults) > 0 || r.failures > 0 {
-		os.Exit(1)
-	}
+	return len(faults)
 }
 
 // read reads the table.
