@@ -19,7 +19,7 @@ GOLANGCI := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 FUZZTIME ?= 2s
 JOBS ?=
 STEPS ?= 1000000
-TEST_TIMEOUT ?= 5m
+TEST_TIMEOUT ?= 10m
 SHOW_TIMEOUT ?= 3600
 
 # Tests that measure memory are named ...Alloc... and skipped by the race
@@ -95,7 +95,7 @@ conformance-peers: need-go
 
 .PHONY: plays
 plays: need-cc ## the scenario plays alone, each by name
-	go test -race -timeout $(TEST_TIMEOUT) -v -run '^TestPlays$$' ./cmd/opencache
+	go test -race -timeout $(TEST_TIMEOUT) -v -run '^Test(Edge)?Plays$$' ./cmd/opencache
 
 .PHONY: fuzz
 fuzz: need-go ## every fuzz target, FUZZTIME each, JOBS at a time; then STEPS steps of the model
