@@ -197,7 +197,7 @@ func FuzzNormalize(f *testing.F) {
 }
 
 func FuzzPath(f *testing.F) {
-	for _, p := range []string{"/", "/a/b", "/a//b/../c/./", "/%2e%2e/a%2f..%2fb", "/..", "/a/..", "//", "/%", "/%zz%4", "/%61%00%ff", "*", "", "/a/.../..b/.c"} {
+	for _, p := range []string{"/", "/a/b", "/a//b/../c/./", "/%2e%2e/a%2f..%2fb", "/..", "/a/..", "//", "/%", "/%zz%4", "/%61%00%ff", "%7%30", "/%7%30", "*", "", "/a/.../..b/.c"} {
 		f.Add([]byte(p))
 	}
 	f.Fuzz(func(t *testing.T, path []byte) {
@@ -211,12 +211,15 @@ func FuzzPath(f *testing.F) {
 				t.Errorf("%q: got %q, want %q", path, got, want)
 			}
 		}
+		if !validTriplets(path) { // no request has such a path: wire refuses it
+			return
+		}
 		// The key's form means the same, and says so again.
 		key := expr.AppendKeyPath(nil, path)
 		if again := expr.AppendKeyPath(nil, key); !bytes.Equal(again, key) && !bytes.Contains(path, []byte("%25")) {
 			t.Errorf("%q: got %q, and of that %q", path, key, again)
 		}
-		if len(path) > 0 && path[0] == '/' && !bytes.Contains(path, []byte("%%")) && !slices.Equal(expr.AppendPath(nil, key), got) && validTriplets(path) {
+		if len(path) > 0 && path[0] == '/' && !slices.Equal(expr.AppendPath(nil, key), got) {
 			t.Errorf("%q: decoded %q, but by way of the key's %q", path, got, expr.AppendPath(nil, key))
 		}
 	})
