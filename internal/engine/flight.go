@@ -52,12 +52,14 @@ func (t *flights) underway(h store.Hash, c *call) bool {
 	return f != nil && !f.stalled(c.now, c.pol.lockAge())
 }
 
-// add makes f joinable under h too, unless another fetch is.
+// add makes f joinable under h too, unless another fetch is, or something was
+// purged since f began: retire may have been past h already, and what f brings
+// may be what it looked for.
 func (t *flights) add(h store.Hash, f *fetch) {
 	s := &t.shards[h[0]%flightShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.m[h] == nil {
+	if s.m[h] == nil && f.e.store.Seq() == f.seq {
 		s.m[h] = f
 	}
 }

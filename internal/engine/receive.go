@@ -135,7 +135,7 @@ func (f *fetch) vary() Reason {
 		if f.at != f.hash {
 			f.e.flights.remove(f.at, f)
 		}
-		f.e.flights.add(at, f) // another fetch may be there: then this one is just not joined
+		f.e.flights.add(at, f) // else it is just not joined
 	}
 	f.at = at // where it is stored, in any case
 	return 0

@@ -222,7 +222,7 @@ func (f *fetch) moveTo(h store.Hash, key []byte) {
 		return
 	}
 	if f.want.kind == theWhole {
-		f.e.flights.add(h, f) // another fetch may be there: then this one is just not joined
+		f.e.flights.add(h, f) // else it is just not joined
 		f.e.flights.remove(f.hash, f)
 		f.e.flights.remove(f.at, f)
 	}

@@ -69,3 +69,33 @@ func idOf(target string) (id int) {
 	_, _ = fmt.Sscanf(rest, "%d", &id)
 	return id
 }
+
+// TestMovedBehindPurge: a fetch that began before a purge is not joined where it
+// moves to behind it.
+func TestMovedBehindPurge(t *testing.T) {
+	for _, purged := range []bool{false, true} {
+		play(t, func(t *testing.T) {
+			g := newRig(t, func(int, *wire.Request) (*wire.Response, error) { return respond("200 OK", "old"), nil })
+			defer g.close()
+			var r wire.Request
+			_, _ = wire.ParseRequest(&r, []byte("GET /t?id=1&utm=1 HTTP/1.1\r\nHost: a\r\n\r\n"), wire.Limits{})
+			key := []byte("http://origin.test/t?id=1&utm=1")
+			c := &call{e: g.e, r: &r, pol: &g.pol, key: key, now: g.e.now(), primary: g.e.store.Hash([]byte("a place"))}
+			c.at, c.atKey = c.primary, c.key
+			f, _ := g.e.flights.join(c.at, c.stalled, func() *fetch { return c.start(nil, c) })
+			if purged {
+				g.e.Purge(key, false)
+			}
+			own := g.e.store.Hash(key)
+			f.moveTo(own, key)
+			if joined, _ := g.e.flights.join(own, c.stalled, func() *fetch { return nil }); (joined == nil) != purged {
+				t.Errorf("purged %v: joined %v", purged, joined != nil)
+			} else if joined != nil {
+				joined.leave(c)
+			}
+			g.e.flights.remove(f.at, f)
+			f.leave(c)
+			f.finish()
+		})
+	}
+}
