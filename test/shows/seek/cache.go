@@ -44,7 +44,7 @@ func (c *cache) start(originURL string) error {
 	}
 	c.url = "http://" + addr
 	for range 200 {
-		if resp, err := http.Get(c.url + "/__health"); err == nil {
+		if resp, err := http.Get(c.url + "/oc-cgi/health"); err == nil {
 			_ = resp.Body.Close()
 			return nil
 		}

@@ -65,24 +65,32 @@ func run(c *cache, size int64) (err error) {
 	for _, step := range []struct {
 		name string
 		do   func(r *rand.Rand) (read, limit int64, err error)
+		// leaves says that a request to the origin may be left before its end: by a
+		// reader that goes, or one whose disk has lost what came and who asks for
+		// that anew. Then what was asked for says nothing, and what was sent counts.
+		leaves bool
 	}{
-		{"60 seeks of up to 3 MiB", s.seeks},
-		{"the same places again, in part", s.again},
-		{"the last 100 KiB, and 3 places in one request", s.forms},
-		{"6 readers at 4 places, 24 MiB each, at once", s.apart},
-		{"40 MiB in requests of 1 MiB behind a seek", s.onward},
-		{"a reader that wants all from 1 GiB on, for 20 MiB", s.leaver},
-		{"all of it by a plain GET", s.whole},
+		{"60 seeks of up to 3 MiB", s.seeks, false},
+		{"the same places again, in part", s.again, false},
+		{"the last 100 KiB, and 3 places in one request", s.forms, false},
+		{"6 readers at 4 places, 24 MiB each, at once", s.apart, true},
+		{"40 MiB in requests of 1 MiB behind a seek", s.onward, false},
+		{"a reader that wants all from 1 GiB on, for 20 MiB", s.leaver, true},
+		{"all of it by a plain GET", s.whole, true},
 	} {
 		before := o.counts()
 		read, limit, err := step.do(r)
 		if err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
+		o.settled(before)
 		n := o.since(before)
 		fmt.Printf("%-44s %9.1f %9.1f %9.1f %9.1f %6d\n", step.name, inMiB(read), inMiB(n.asked), inMiB(limit), inMiB(n.sent), n.requests)
-		if n.asked > limit {
+		switch {
+		case !step.leaves && n.asked > limit:
 			return fmt.Errorf("%s: the origin was asked for %d bytes, at most %d expected", step.name, n.asked, limit)
+		case step.leaves && n.sent > limit:
+			return fmt.Errorf("%s: the origin sent %d bytes, at most %d expected", step.name, n.sent, limit)
 		}
 	}
 	return s.peak()
@@ -192,13 +200,11 @@ func (s *show) onward(*rand.Rand) (read, limit int64, err error) {
 	return 40 * mib, s.around(all) + readAhead, nil
 }
 
-// leaver asks for everything behind a place and leaves before it has it: what
-// the origin is asked for says nothing then, what it sends is what counts.
+// leaver asks for everything behind a place and leaves before it has it.
 func (s *show) leaver(*rand.Rand) (read, limit int64, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	first, most := s.o.size/4+99, int64(20*mib)
-	before := s.o.counts()
 	resp, err := s.get(ctx, fmt.Sprintf("bytes=%d-", first))
 	if err != nil {
 		return 0, 0, err
@@ -207,14 +213,11 @@ func (s *show) leaver(*rand.Rand) (read, limit int64, err error) {
 	if err := compare(io.LimitReader(resp.Body, most), part{first, first + most - 1}); err != nil {
 		return 0, 0, err
 	}
-	cancel()
-	// Sockets hold some MiB on their way, the cache's client's too.
-	sent, least := s.o.settled(before), most+2*s.segment+readAhead+16*mib
-	if sent > least {
-		return 0, 0, fmt.Errorf("the origin sent %d bytes, at most %d expected", sent, least)
-	}
-	return most, s.o.size - first/s.segment*s.segment, nil
+	return most, most + 2*s.segment + readAhead + onTheirWay, nil
 }
+
+// onTheirWay is what sockets hold, the cache's client's too.
+const onTheirWay = 16 * mib
 
 func (s *show) whole(*rand.Rand) (read, limit int64, err error) {
 	resp, err := s.get(context.Background(), "")
@@ -225,5 +228,5 @@ func (s *show) whole(*rand.Rand) (read, limit int64, err error) {
 	if resp.StatusCode != 200 || resp.ContentLength != s.o.size {
 		return 0, 0, fmt.Errorf("status %d, %d bytes", resp.StatusCode, resp.ContentLength)
 	}
-	return s.o.size, s.o.size, compare(resp.Body, part{0, s.o.size - 1})
+	return s.o.size, s.o.size + readAhead + onTheirWay, compare(resp.Body, part{0, s.o.size - 1})
 }
