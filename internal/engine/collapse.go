@@ -58,6 +58,9 @@ func (c *call) alone() bool {
 func (c *call) act(f *fetch, p phase, stale *old) bool {
 	f.mu.Lock()
 	c.out.Upstream = f.upstream
+	if f.phase > asking {
+		c.out.Attempts = &f.tried
+	}
 	why, err, version := f.why, f.err, f.version
 	ours := f.forURL(c)
 	fits := ours && (!f.varies || f.matches(c))
@@ -307,6 +310,6 @@ func (c *call) deliverStale(was *Outcome) bool {
 		return false
 	}
 	c.out.Status, c.out.Forward, c.out.Why = Stale, ForStale, was.Why
-	c.out.Upstream, c.out.Collapsed = was.Upstream, was.Collapsed
+	c.out.Upstream, c.out.Collapsed, c.out.Attempts = was.Upstream, was.Collapsed, was.Attempts
 	return c.deliver(v)
 }

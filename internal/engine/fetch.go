@@ -64,16 +64,17 @@ type fetch struct {
 	ctx     context.Context // of its exchange
 	key     []byte          // of the request's URL
 	hash    store.Hash
-	primary []byte       // the key under which it stores: key, or a place by No-Vary-Search
-	at      store.Hash   // where it stores: hash, or a variant's; the whole is found there by newcomers
-	req     wire.Request // what it sends: the leader's, without conditions of its own
-	ask     rfc9111.Ask  // the leader's
-	old     *old         // nil: nothing usable is stored
-	want    want         // what it asks for
-	place   store.Hash   // where newcomers find it
-	query   *question    // nil: it is no QUERY
-	origin  int          // how much of key names the origin; see Route
-	seq     store.Seq    // taken when it starts, so that a racing purge wins
+	primary []byte        // the key under which it stores: key, or a place by No-Vary-Search
+	at      store.Hash    // where it stores: hash, or a variant's; the whole is found there by newcomers
+	req     wire.Request  // what it sends: the leader's, without conditions of its own
+	ask     rfc9111.Ask   // the leader's
+	old     *old          // nil: nothing usable is stored
+	want    want          // what it asks for
+	tried   wire.Attempts // settled when the phase has left asking
+	place   store.Hash    // where newcomers find it
+	query   *question     // nil: it is no QUERY
+	origin  int           // how much of key names the origin; see Route
+	seq     store.Seq     // taken when it starts, so that a racing purge wins
 
 	around bool // it was asked for whatever is stored, on behalf of one request
 
@@ -271,7 +272,7 @@ func (f *fetch) finish() {
 func (f *fetch) exchange() (again bool) {
 	e := f.e
 	e.Stats.Fetches.Add(1)
-	f.req.Interim = f.addInterim
+	f.req.Interim, f.req.Attempts = f.addInterim, &f.tried
 	if f.query != nil {
 		f.req.Body, f.req.Length = f.query.body(nil), f.query.length()
 	}

@@ -8,6 +8,7 @@ import (
 	"opencache/internal/rfc9111"
 	"opencache/internal/store"
 	"opencache/internal/telemetry"
+	"opencache/internal/wire"
 )
 
 // A Status says where an answer came from, in nginx's words.
@@ -136,7 +137,18 @@ type Outcome struct {
 	Age       int64          // of what is stored, in seconds
 	Upstream  int            // status code that the upstream answered, 0 when it did not
 	Waited    time.Duration  // for the upstream
-	Err       error          // what failed, nil when nothing did
+	// Attempts are the servers that were asked; nil: none was. They are
+	// another request's, too, when its fetch was shared.
+	Attempts *wire.Attempts
+	Err      error // what failed, nil when nothing did
+}
+
+// withheld is why no further server was asked where one failed; 0: no matter.
+func (o *Outcome) withheld() wire.Withheld {
+	if o.Attempts == nil {
+		return 0
+	}
+	return o.Attempts.Withheld
 }
 
 // missed returns the status of an answer that the upstream gave.
@@ -202,18 +214,20 @@ func (o *Outcome) appendFields(dst []byte, name string, key []byte, tier bool) [
 // appendDetail appends the reason and, when it is to be told, the tier.
 func (o *Outcome) appendDetail(dst []byte, tier bool) []byte {
 	tier = tier && o.Status.FromStore()
-	if o.Why == 0 && !tier {
+	withheld := o.withheld() == wire.RetryBudget // tries and time are the site's own word
+	if o.Why == 0 && !withheld && !tier {
 		return dst
 	}
 	dst = append(dst, `; detail="`...)
+	begin := len(dst)
 	if o.Why != 0 {
 		dst = append(dst, o.Why.String()...)
 	}
-	if tier && o.Why != 0 {
-		dst = append(dst, ", "...)
+	if withheld {
+		dst = appendMember(dst, begin, wire.RetryBudget.String())
 	}
 	if tier {
-		dst = append(dst, o.Tier.String()...)
+		dst = appendMember(dst, begin, o.Tier.String())
 	}
 	return append(dst, '"')
 }

@@ -89,8 +89,11 @@ func (c *call) standIn(resp *wire.Response, err error) bool {
 // of it.
 func (c *call) exchange() (*wire.Response, error) {
 	c.asked, c.seq = c.e.now(), c.e.store.Seq()
-	_ = c.p.Flush() // what earlier requests' replies hold back; a client that is gone shows at Start
+	_ = c.p.Flush()             // what earlier requests' replies hold back; a client that is gone shows at Start
+	tried := new(wire.Attempts) // it outlives the call, with the Outcome
+	c.send.Attempts, c.out.Attempts = tried, tried
 	resp, err := c.pol.Upstream.Exchange(c.patron.of(c.r), &c.send)
+	c.send.Attempts = nil
 	c.now = c.e.now()
 	c.out.Waited = c.now.Sub(c.asked)
 	if err != nil {

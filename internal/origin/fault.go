@@ -47,6 +47,14 @@ func faultOf(err error) (f Fault) {
 	return f
 }
 
+// wordOf returns the word for an error of an exchange.
+func wordOf(err error) string {
+	if f := faultOf(err); f != None {
+		return f.String()
+	}
+	return "refused" // by the client itself, before anybody was asked
+}
+
 // statusCanceled is what an access log shows for a client that went away; it
 // is never sent.
 const statusCanceled = 499

@@ -94,8 +94,25 @@ var _ wire.Exchanger = (*Upstream)(nil)
 // Errors are *wire.Error with a Fault inside. A request is sent a second time
 // only on a new connection after a kept one failed before the first byte of an
 // answer, and only when none of it was written, or it has no content and an
-// idempotent method (RFC 9110, 9.2.2; RFC 9112, 9.3.1).
+// idempotent method (RFC 9110, 9.2.2; RFC 9112, 9.3.1). It is one attempt for
+// r.Attempts all the same.
 func (u *Upstream) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+	if r.Attempts == nil {
+		return u.exchange(ctx, r)
+	}
+	begun := u.now()
+	resp, err := u.exchange(ctx, r)
+	one := wire.Attempt{Server: u.Addr, Took: u.now().Sub(begun)}
+	if err != nil {
+		one.Why = wordOf(err)
+	} else {
+		one.Status = resp.Status
+	}
+	r.Attempts.Note(one)
+	return resp, err
+}
+
+func (u *Upstream) exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
 	if err := u.check(r); err != nil {
 		return nil, err
 	}

@@ -9,8 +9,8 @@ import "bytes"
 // the status to refuse with; the connection is then to be closed, and r holds
 // what was parsed before the fault, for a log.
 //
-// It sets everything but Body, Remote, Port, ID, Interim and Watch, which it leaves
-// alone. Secure is set from the target: true for an absolute-form https
+// It sets everything but Body, Remote, Port, ID, Interim, Attempts and Watch,
+// which it leaves alone. Secure is set from the target: true for an absolute-form https
 // target, else false; a TLS connection's owner sets it behind the call.
 func ParseRequest(r *Request, buf []byte, lim Limits) (n int, err error) {
 	lim.complete()

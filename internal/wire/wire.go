@@ -121,6 +121,9 @@ type Request struct {
 	// Interim receives interim (1xx) responses while Exchange waits for the
 	// final one; nil drops them. 101 is a final response.
 	Interim func(status int, h *Head)
+	// Attempts is where an Exchanger notes which servers it has asked; nil:
+	// nobody wants to know.
+	Attempts *Attempts
 	// Watch returns a context that ends when the sender goes away; nil: it
 	// never does. Use Context.
 	Watch func() context.Context
