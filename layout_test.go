@@ -18,7 +18,8 @@ const module = "opencache"
 // floors below its own, so the order here is also the order to read them in.
 var floors = [][]string{
 	{"internal/wire", "internal/rfc9111", "internal/plot", "internal/expr"},
-	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config", "internal/kvs"},
+	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config", "internal/kvs",
+		"internal/geo"},
 	{"internal/engine", "internal/lab", "internal/store/storetest", "internal/config/configtest", "internal/nginxconf"},
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},
@@ -30,18 +31,19 @@ var floors = [][]string{
 
 // owner names the only package that may import a third-party module.
 var owner = map[string]string{
-	"github.com/prometheus":             "internal/telemetry",
-	"github.com/alecthomas/kong":        "cmd/opencache",
-	"github.com/alecthomas/mango-kong":  "cmd/opencache",
-	"github.com/jotaen/kong-completion": "cmd/opencache",
-	"golang.org/x/tools":                "internal/script",
-	"golang.org/x/term":                 "cmd/opencache",
-	"github.com/dunglas/httpsfv":        "internal/rfc9111",
-	"github.com/maypok86/otter/v2":      "internal/lab",
-	"github.com/fsnotify/fsnotify":      "internal/kvs",
-	"go.etcd.io/etcd":                   "internal/kvs",
-	"go.uber.org/zap":                   "internal/kvs", // only to have etcd's client keep silent
-	"github.com/tailscale/hujson":       "internal/config",
+	"github.com/prometheus":                   "internal/telemetry",
+	"github.com/alecthomas/kong":              "cmd/opencache",
+	"github.com/alecthomas/mango-kong":        "cmd/opencache",
+	"github.com/jotaen/kong-completion":       "cmd/opencache",
+	"golang.org/x/tools":                      "internal/script",
+	"golang.org/x/term":                       "cmd/opencache",
+	"github.com/dunglas/httpsfv":              "internal/rfc9111",
+	"github.com/maypok86/otter/v2":            "internal/lab",
+	"github.com/fsnotify/fsnotify":            "internal/kvs",
+	"go.etcd.io/etcd":                         "internal/kvs",
+	"go.uber.org/zap":                         "internal/kvs", // only to have etcd's client keep silent
+	"github.com/tailscale/hujson":             "internal/config",
+	"github.com/oschwald/maxminddb-golang/v2": "internal/geo",
 }
 
 // shared may be imported anywhere: system calls, protocol numbers, hashes.

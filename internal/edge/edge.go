@@ -53,6 +53,8 @@ type Options struct {
 	// Memo is how many routes are remembered, about 600 bytes each; 0: 4096,
 	// below 0: none.
 	Memo int
+	// Geo says where clients are; nil: nobody knows.
+	Geo Locator
 	// POP, Server and Build are what expressions call so, as for the Compiler.
 	POP, Server, Build string
 	// Warn is where failures of the upstream are told, one a second at most
@@ -96,7 +98,7 @@ func New(o Options) (*Edge, error) {
 	}
 	e.visits.New = func() any {
 		v := &visit{e: e}
-		v.node = &e.node
+		v.node, v.geo = &e.node, e.o.Geo
 		return v
 	}
 	if err := e.Use(o.Plan); err != nil && o.Warn != nil {
@@ -132,7 +134,7 @@ func (e *Edge) Plan() *Plan { return e.plan.Load() }
 func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 	v := e.visits.Get().(*visit)
 	v.r, v.p, v.outcome, v.plan = r, p, engine.Outcome{}, e.plan.Load()
-	v.key, v.start, v.to.Origin = v.key[:0], e.o.Now(), 0
+	v.key, v.start, v.to.Origin, v.where = v.key[:0], e.o.Now(), 0, nil
 	for i := range stages {
 		if stages[i].do(v) {
 			break

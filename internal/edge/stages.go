@@ -199,7 +199,7 @@ func (v *visit) invalidate(resp *wire.Response) {
 		return
 	}
 	get := visit{e: v.e, plan: v.plan}
-	get.r, get.site, get.node = v.r, v.site, v.node
+	get.r, get.site, get.node, get.geo, get.where = v.r, v.site, v.node, v.geo, v.where
 	var last []byte
 	groups := slices.Collect(resp.Values("Cache-Group-Invalidation"))
 	for i := range v.site.rules {

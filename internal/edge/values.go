@@ -7,6 +7,7 @@ import (
 
 	"opencache/internal/engine"
 	"opencache/internal/expr"
+	"opencache/internal/geo"
 	"opencache/internal/wire"
 )
 
@@ -18,6 +19,8 @@ type values struct {
 	node    *nodeValues
 	id      []byte // what X-Request-ID says
 	start   time.Time
+	geo     Locator         // nil: nobody knows where anybody is
+	where   *geo.Place      // nil: not asked yet; see place
 	passes  *engine.Passing // for keys: the fields that the origin sees
 	rule    string
 	server  *server // of what goes upstream
@@ -239,7 +242,14 @@ func (v *values) appendOwn(dst []byte, x *expr.Var) []byte {
 			dst = append(dst, v.subject[v.groups[at]:v.groups[at+1]]...)
 		}
 		return dst
+	case expr.PopID, expr.Server, expr.BuildID:
+		return v.appendNode(dst, x)
 	}
+	return v.appendPlace(dst, x)
+}
+
+// appendNode appends what is the same for all requests of a node.
+func (v *values) appendNode(dst []byte, x *expr.Var) []byte {
 	if v.node == nil {
 		return dst
 	}
@@ -248,8 +258,6 @@ func (v *values) appendOwn(dst []byte, x *expr.Var) []byte {
 		return append(dst, v.node.pop...)
 	case expr.Server:
 		return append(dst, v.node.server...)
-	case expr.BuildID:
-		return append(dst, v.node.build...)
 	}
-	return dst // what databases would say, and there is none
+	return append(dst, v.node.build...)
 }

@@ -1,0 +1,2 @@
+// Package geo says where addresses are and whose network they are in.
+package geo
