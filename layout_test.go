@@ -19,7 +19,7 @@ const module = "opencache"
 var floors = [][]string{
 	{"internal/wire", "internal/rfc9111", "internal/plot", "internal/expr"},
 	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config", "internal/kvs",
-		"internal/geo"},
+		"internal/geo", "internal/access"},
 	{"internal/engine", "internal/lab", "internal/store/storetest", "internal/config/configtest", "internal/nginxconf"},
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},

@@ -1,0 +1,10 @@
+// Package access decides who may ask for what, by sets of networks. It knows no
+// message of HTTP, no document and no connection, opens no file and starts no
+// goroutine. What is asked in which order, and what the client is told, is the
+// edge's.
+//
+//	office := access.NewNetworks([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")})
+//	if !office.Has(client) {
+//		// 403
+//	}
+package access
