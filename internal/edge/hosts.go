@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"hash/maphash"
 	"strings"
 )
 
@@ -9,10 +10,10 @@ import (
 // however many there are, and allocates nothing. It is made once and only read
 // afterwards.
 type hostTable struct {
-	exact map[string]*site
-	wild  map[string]*site // by what follows "*."
-	deep  int              // labels of the longest of these
-	other *site            // of "_": for every host that nobody names; nil: none
+	exact hostNames
+	wild  hostNames // by what follows "*."
+	deep  int       // labels of the longest of these
+	other *site     // of "_": for every host that nobody names; nil: none
 }
 
 // anyHost is the hostname of the site that answers for every other one.
@@ -21,9 +22,6 @@ const anyHost = "_"
 // add names s for a hostname, in lower case. It returns the site that has it
 // already, and then changes nothing.
 func (t *hostTable) add(name string, s *site) (taken *site) {
-	if t.exact == nil {
-		t.exact, t.wild = map[string]*site{}, map[string]*site{}
-	}
 	suffix, wild := strings.CutPrefix(name, "*.")
 	switch {
 	case name == anyHost:
@@ -32,14 +30,11 @@ func (t *hostTable) add(name string, s *site) (taken *site) {
 		}
 		taken = t.other
 	case wild:
-		if taken = t.wild[suffix]; taken == nil {
-			t.wild[suffix], taken = s, s
+		if taken = t.wild.add(suffix, s); taken == s {
 			t.deep = max(t.deep, 1+strings.Count(suffix, "."))
 		}
 	default:
-		if taken = t.exact[name]; taken == nil {
-			t.exact[name], taken = s, s
-		}
+		taken = t.exact.add(name, s)
 	}
 	if taken == s {
 		return nil
@@ -47,14 +42,17 @@ func (t *hostTable) add(name string, s *site) (taken *site) {
 	return taken
 }
 
+// named reports whether a site names a host: otherwise none has to be looked for.
+func (t *hostTable) named() bool { return t.exact.count+t.wild.count > 0 }
+
 // find returns the site for a host as hostOf gives it: the one that names it,
 // else the wildcard with the most labels, else the one for all others; nil:
 // there is none.
 func (t *hostTable) find(host []byte) *site {
-	if s := t.exact[string(host)]; s != nil {
+	if s := t.exact.find(host); s != nil {
 		return s
 	}
-	if len(t.wild) == 0 {
+	if t.wild.count == 0 {
 		return t.other
 	}
 	// A client may send any number of labels; no more are looked at than a
@@ -65,11 +63,95 @@ func (t *hostTable) find(host []byte) *site {
 		if labels > t.deep {
 			continue
 		}
-		if s := t.wild[string(rest)]; s != nil {
+		if s := t.wild.find(rest); s != nil {
 			return s
 		}
 	}
 	return t.other
+}
+
+// hostNames are the sites of names: a table in which a name is where its hash
+// says, or soon behind. Name and site are in the same line of a processor's
+// cache: a node of many sites finds none of them there, and each line more
+// that a request needs is a wait for memory.
+type hostNames struct {
+	seed  maphash.Seed
+	slots []hostSlot       // a power of two, a quarter of them empty
+	long  map[string]*site // of names that fit in no slot
+	count int
+}
+
+// A hostSlot is one name, or empty: no site.
+type hostSlot struct {
+	site *site
+	size uint8
+	text [hostText]byte
+}
+
+const (
+	hostText  = 55 // what fits into a line beside the rest
+	leastHost = 4  // slots
+)
+
+// add puts a name in, and returns the site that has it now: s, or the one that
+// has had it.
+func (t *hostNames) add(name string, s *site) *site {
+	if had := t.find([]byte(name)); had != nil {
+		return had
+	}
+	t.count++
+	if len(name) > hostText {
+		if t.long == nil {
+			t.long = map[string]*site{}
+		}
+		t.long[name] = s
+		return s
+	}
+	if len(t.slots) == 0 {
+		t.seed = maphash.MakeSeed()
+	}
+	if 4*t.count > 3*len(t.slots) {
+		was := t.slots
+		t.slots = make([]hostSlot, max(2*len(was), leastHost))
+		for i := range was {
+			if h := &was[i]; h.site != nil {
+				*t.empty(h.text[:h.size]) = *h
+			}
+		}
+	}
+	h := t.empty([]byte(name))
+	h.site, h.size = s, uint8(copy(h.text[:], name))
+	return s
+}
+
+// empty is the slot for a name that is not in the table.
+func (t *hostNames) empty(name []byte) *hostSlot {
+	last := uint64(len(t.slots) - 1)
+	for i := maphash.Bytes(t.seed, name) & last; ; i = (i + 1) & last {
+		if t.slots[i].site == nil {
+			return &t.slots[i]
+		}
+	}
+}
+
+// find returns the site of a name, nil when there is none.
+func (t *hostNames) find(name []byte) *site {
+	switch {
+	case len(name) > hostText:
+		return t.long[string(name)]
+	case len(t.slots) == 0:
+		return nil
+	}
+	last := uint64(len(t.slots) - 1)
+	for i := maphash.Bytes(t.seed, name) & last; ; i = (i + 1) & last {
+		h := &t.slots[i]
+		if h.site == nil {
+			return nil
+		}
+		if string(h.text[:h.size]) == string(name) {
+			return h.site
+		}
+	}
 }
 
 // hostOf returns the host in an authority as sites are named: in lower case,

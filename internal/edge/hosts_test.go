@@ -2,7 +2,9 @@ package edge
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"unsafe"
 )
 
 func TestHosts(t *testing.T) {
@@ -46,6 +48,36 @@ func TestHosts(t *testing.T) {
 	}
 	if table.add("a.test", sites["a.test"]) != nil {
 		t.Error("a site that names a host twice takes it from itself")
+	}
+}
+
+// TestHostNames: many names, of every length around that of a slot, are each
+// found and no other is.
+func TestHostNames(t *testing.T) {
+	var table hostTable
+	sites := map[string]*site{}
+	for i := range 2000 {
+		name := fmt.Sprintf("%s-%d.test", strings.Repeat("n", i%64), i)
+		sites[name] = &site{}
+		if taken := table.add(name, sites[name]); taken != nil {
+			t.Fatalf("%s: taken", name)
+		}
+	}
+	for name, want := range sites {
+		if got := table.find([]byte(name)); got != want {
+			t.Errorf("%s: got another site", name)
+		}
+		for _, other := range []string{"x" + name, name + "x", name[1:]} {
+			if got := table.find([]byte(other)); got != sites[other] {
+				t.Errorf("%s: got a site, want that of its name", other)
+			}
+		}
+		if table.add(name, &site{}) != want {
+			t.Errorf("%s: given twice", name)
+		}
+	}
+	if got := unsafe.Sizeof(hostSlot{}); got != 64 {
+		t.Errorf("a slot has %d bytes, want a line of a processor's cache: 64", got)
 	}
 }
 

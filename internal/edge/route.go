@@ -13,7 +13,7 @@ import (
 // which finds the site of the request.
 func (v *visit) which() bool {
 	h := &v.plan.hosts
-	if len(h.exact) == 0 && len(h.wild) == 0 {
+	if !h.named() {
 		v.site = h.other
 	} else {
 		var host []byte
