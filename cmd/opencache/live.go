@@ -16,6 +16,7 @@ import (
 	"opencache/internal/config"
 	"opencache/internal/edge"
 	"opencache/internal/kvs"
+	"opencache/internal/telemetry"
 )
 
 // A liveConfig follows a source of documents and has what they say
@@ -44,6 +45,8 @@ type liveConfig struct {
 	restart []string // what counts from the next start on; compile sets it
 	owned   []string // the policy's zones that sites have of their own, as far as was logged
 
+	updates telemetry.Histogram // how long each took
+
 	again   chan struct{} // to the source
 	believe atomic.Bool   // an empty set is meant
 	away    bool          // the source is, as far as was logged
@@ -62,6 +65,7 @@ func newLive(source kvs.Source, keep kvs.Keep, pop string, log *slog.Logger) *li
 		log.Error("documents that were kept can not be read, and are left out", "dir", keep.Dir, "error", err)
 	}
 	l.last.Restore(kept)
+	l.updates.Bounds = updateBounds
 	l.state = liveStatus{Source: source.String(), POP: pop, State: keep.Dir}
 	return l
 }
@@ -174,6 +178,7 @@ func (l *liveConfig) take(set kvs.Set) {
 	l.tell(&settled)
 	l.tellPolicy()
 	l.note(&settled, begun)
+	l.updates.Observe(l.now().Sub(begun))
 	l.log.Info("documents are in use", "sites", len(l.shot.Sites), "older", settled.Stale, "left_out", settled.Bad, "parsed", l.parsed, "took", l.now().Sub(begun))
 	if l.used != nil {
 		shot := l.shot

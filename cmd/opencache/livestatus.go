@@ -95,12 +95,9 @@ func (l *liveConfig) stands() liveStatus {
 	return t
 }
 
-// families are the metrics of documents, in the order in which samples emits them.
-func (l *liveConfig) families() []telemetry.Family {
-	if l == nil {
-		return nil
-	}
-	return []telemetry.Family{
+// part are the metrics of documents, and of the way from their source to their use.
+func (l *liveConfig) part() telemetry.Part {
+	return telemetry.Part{Samples: l.samples, Families: []telemetry.Family{
 		{Name: "config_documents", Help: "Documents, by state: good; stale: at fault, an older version is in use; bad: at fault, and none is.", Labels: []string{"state"}},
 		{Name: "config_sites", Help: "Sites that are served."},
 		{Name: "config_source_up", Help: "1: the source of documents answers."},
@@ -109,14 +106,18 @@ func (l *liveConfig) families() []telemetry.Family {
 		{Name: "config_last_reload_success_timestamp_seconds", Help: "When documents were put to use last and all of them were good."},
 		{Name: "config_last_reload_duration_seconds", Help: "How long that took."},
 		{Name: "config_reloads_total", Help: "How often documents were put to use, by outcome: good; faulty: some were at fault.", Counter: true, Labels: []string{"outcome"}},
-	}
+		{Name: "kvs_update_seconds", Help: "From the moment that the source told of other documents until they were in use.", Histogram: &l.updates},
+	}}
 }
 
-// samples emits the metrics of documents; the first is family n.
-func (l *liveConfig) samples(n int, emit telemetry.Emit) {
-	if l == nil {
-		return
-	}
+// updateBounds are the bounds of the histogram of updates.
+var updateBounds = []time.Duration{
+	5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond,
+	250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
+}
+
+// samples emits the metrics of documents.
+func (l *liveConfig) samples(emit telemetry.Emit) {
 	t := l.stands()
 	at := func(t time.Time) float64 {
 		if t.IsZero() {
@@ -124,15 +125,15 @@ func (l *liveConfig) samples(n int, emit telemetry.Emit) {
 		}
 		return float64(t.UnixNano()) / 1e9
 	}
-	emit(n, float64(t.Documents.Good), "good")
-	emit(n, float64(t.Documents.Stale), "stale")
-	emit(n, float64(t.Documents.Bad), "bad")
-	emit(n+1, float64(t.Sites))
-	emit(n+2, one(t.SourceError == ""))
-	emit(n+3, one(t.Successful))
-	emit(n+4, at(t.LastReload))
-	emit(n+5, at(t.LastSuccess))
-	emit(n+6, t.Took)
-	emit(n+7, float64(t.Reloads-t.Failed), "good")
-	emit(n+7, float64(t.Failed), "faulty")
+	emit(0, float64(t.Documents.Good), "good")
+	emit(0, float64(t.Documents.Stale), "stale")
+	emit(0, float64(t.Documents.Bad), "bad")
+	emit(1, float64(t.Sites))
+	emit(2, one(t.SourceError == ""))
+	emit(3, one(t.Successful))
+	emit(4, at(t.LastReload))
+	emit(5, at(t.LastSuccess))
+	emit(6, t.Took)
+	emit(7, float64(t.Reloads-t.Failed), "good")
+	emit(7, float64(t.Failed), "faulty")
 }

@@ -158,14 +158,23 @@ func (s *stack) source() telemetry.Source {
 		Refused:     s.refused,
 		Limited:     s.limited,
 		LogDropped:  s.access.Dropped,
-		Families:    s.families(),
-		Samples:     s.samples,
+		Parts:       s.parts(),
 
 		UpstreamConns:   s.upstreamConns,
 		UpstreamWaiting: func() int64 { return int64(s.upstreams().Waiting) },
 		UpstreamQueued:  func() uint64 { return s.upstreams().Queued },
 		UpstreamRefused: func() uint64 { return s.upstreams().Refused },
 	}
+}
+
+// parts are those that have metrics of their own. The edge is not there yet
+// when this is called: what needs it asks s.edge when samples are wanted.
+func (s *stack) parts() []telemetry.Part {
+	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}}
+	if s.live != nil {
+		list = append(list, s.live.part())
+	}
+	return list
 }
 
 // refused is how many connections were refused for being too many.

@@ -173,7 +173,7 @@ func (s *stack) families() []telemetry.Family {
 		telemetry.Family{Name: "store_offered_total", Help: "What memory offered to disk, by what became of it.", Counter: true, Labels: []string{"zone", "outcome"}},
 		telemetry.Family{Name: "too_many_tags_total", Help: "Responses not stored because they had more tags than are kept.", Counter: true},
 	)
-	return append(list, s.live.families()...)
+	return list
 }
 
 // samples emits what families shows.
@@ -199,7 +199,6 @@ func (s *stack) samples(emit telemetry.Emit) {
 		emit(n+5, float64(s.sum(func(e *engine.Stats) int64 { return e.Purges[kind].Soft.Load() })), engine.PurgeKind(kind).String(), "soft")
 	}
 	emit(n+10, float64(s.sum(func(e *engine.Stats) int64 { return e.TooTagged.Load() })))
-	s.live.samples(n+11, emit)
 }
 
 // sample emits a volume's numbers.

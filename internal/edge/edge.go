@@ -26,7 +26,6 @@ import (
 	"time"
 
 	"opencache/internal/engine"
-	"opencache/internal/expr"
 	"opencache/internal/telemetry"
 	"opencache/internal/wire"
 )
@@ -167,7 +166,8 @@ type visit struct {
 	// Of visits that purge: that one host of the site is meant, or every one.
 	hostOnly, everyHost bool
 
-	to engine.Route
+	to  engine.Route
+	rec telemetry.Record // here, since a log's line is made by functions that could keep it
 }
 
 // took is how long the request has taken so far.
@@ -191,37 +191,6 @@ func (v *visit) warn() {
 	}
 	v.e.o.Warn.Warn("upstream failed", "target", string(v.r.Target()), "request_id", string(v.id), "status", v.p.Status,
 		"cache_status", v.outcome.Status.String(), "reason", v.outcome.Why.String(), "err", v.outcome.Err, "since_last", v.e.untold.Swap(0))
-}
-
-// record tells telemetry what became of the request.
-func (v *visit) record() {
-	o := &v.e.o
-	if o.Metrics == nil && o.Log == nil {
-		return
-	}
-	rec := telemetry.Record{
-		Time: v.start, Method: v.r.Method, Status: v.p.Status, Bytes: v.p.Sent, Duration: v.took(),
-		CacheStatus: v.outcome.Status.String(), Collapsed: v.outcome.Collapsed,
-		UpstreamStatus: v.outcome.Upstream, UpstreamTime: v.outcome.Waited, Key: v.key, Origin: v.to.Origin,
-	}
-	if v.r.Minor == 0 {
-		rec.Proto = telemetry.HTTP10
-	}
-	if o.Metrics != nil {
-		o.Metrics.Observe(&rec)
-	}
-	if o.Log != nil { // what only the log has a use for
-		v.shown = expr.AppendPlainKey(v.shown[:0], v.key)
-		rec.Key, rec.Origin = v.shown, 0
-		rec.Remote, rec.MethodText, rec.RequestID = v.r.Remote, v.r.MethodText(), v.id
-		rec.Host, rec.Target = v.r.Authority(), v.r.Target()
-		rec.UserAgent, rec.Referer = v.r.Get(wire.UserAgent), v.r.Get(wire.Referer)
-		rec.Reason = v.outcome.Why.String()
-		if v.outcome.Status.FromStore() {
-			rec.Tier = v.outcome.Tier.String()
-		}
-		o.Log.Write(&rec)
-	}
 }
 
 // answer gives a small answer of our own.

@@ -3,6 +3,7 @@ package lab
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -122,7 +123,8 @@ type access struct {
 	Method string `json:"request_method"`
 	Host   string `json:"host"`
 	Target string `json:"request_uri"`
-	Key    string `json:"cache_key"`
+	Key    string `json:"log_cache_key"`
+	OldKey string `json:"cache_key"` // what it was called once
 	Status int    `json:"status"`
 	Bytes  *int64 `json:"body_bytes_sent"`
 	Cache  string `json:"upstream_cache_status"`
@@ -139,11 +141,12 @@ func parseAccess(text []byte, r *Request) (counts bool, err error) {
 	if err := json.Unmarshal(text, &a); err != nil {
 		return false, fmt.Errorf("%s: %w: expected a line of an access log", quoted(text), err)
 	}
+	a.Key = cmp.Or(a.Key, a.OldKey)
 	switch {
 	case a.Bytes == nil || *a.Bytes < 0 || *a.Bytes > sizeMax:
 		return false, fmt.Errorf("%s: no body_bytes_sent from 0 to %d: expected a line of an access log", quoted(text), int64(sizeMax))
 	case a.Key == "" && a.Target == "":
-		return false, fmt.Errorf("%s: neither cache_key nor request_uri: expected a line of an access log", quoted(text))
+		return false, fmt.Errorf("%s: neither log_cache_key nor request_uri: expected a line of an access log", quoted(text))
 	case a.Method != http.MethodGet || a.Cache == "BYPASS" || !slices.Contains(wholeOrPart, a.Status):
 		return false, nil
 	case a.Key == "":

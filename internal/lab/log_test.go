@@ -24,7 +24,7 @@ func readAll(t Trace) (requests []Request, err error) {
 }
 
 const (
-	hitLine  = `{"time_iso8601":"2026-11-22T10:00:00.000Z","request_method":"GET","host":"a","request_uri":"/x","status":200,"body_bytes_sent":1234,"upstream_cache_status":"HIT","cache_reason":"","cache_key":"http://a/x"}`
+	hitLine  = `{"time_iso8601":"2026-11-22T10:00:00.000Z","request_method":"GET","host":"a","request_uri":"/x","status":200,"body_bytes_sent":1234,"upstream_cache_status":"HIT","cache_reason":"","log_cache_key":"http://a/x"}`
 	passLine = `{"request_method":"GET","host":"a","request_uri":"/p","status":200,"body_bytes_sent":7,"upstream_cache_status":"BYPASS"}`
 	postLine = `{"request_method":"POST","host":"a","request_uri":"/x","status":200,"body_bytes_sent":7}`
 	nginx    = `{"request_method":"GET","host":"a","request_uri":"/x","status":404,"body_bytes_sent":9}`
@@ -75,7 +75,7 @@ func TestLogFaults(t *testing.T) {
 		"{}":                                  `trace f:1: "{}": no body_bytes_sent from 0 to 1099511627776: expected`,
 		`{"status":"ok"}`:                     `expected a line of an access log`,
 		hitLine + "\n0 \x00":                  `trace f:2: "0 \x00" in 2 columns`,
-		`{"body_bytes_sent":1}`:               `neither cache_key nor request_uri: expected`,
+		`{"body_bytes_sent":1}`:               `neither log_cache_key nor request_uri: expected`,
 		"0 " + strings.Repeat("k", 64<<10):    `trace f:1: a line of more than 65536 bytes, "0 kkk`,
 		"\x1f\x8b not gzip after all, at all": `trace f: gzip: invalid header`,
 	} {

@@ -37,10 +37,7 @@ type Source struct {
 	UpstreamQueued  func() uint64            // exchanges that had to wait for one
 	UpstreamRefused func() uint64            // exchanges that got none
 
-	// Families are the metrics of parts that have many; Samples emits all their
-	// samples, and is called once for each exposition.
-	Families []Family
-	Samples  func(Emit)
+	Parts []Part // that have metrics of their own
 
 	Limited iter.Seq2[string, uint64] // how often clients reached a limit, by its name, each yielded once
 }
@@ -75,7 +72,7 @@ type descs struct {
 
 	upstreamConns, upstreamWaiting, upstreamQueued, upstreamRefused *prometheus.Desc
 
-	families []*prometheus.Desc // as Source.Families
+	parts [][]*prometheus.Desc // of the families of each of Source.Parts
 }
 
 func newDescs() descs {
@@ -131,8 +128,10 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 	} {
 		out <- one
 	}
-	for _, one := range d.families {
-		out <- one
+	for _, part := range d.parts {
+		for _, one := range part {
+			out <- one
+		}
 	}
 }
 
@@ -154,7 +153,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	to.counter(c.desc.upstreamBytes, c.upstream.bytes.Load())
 	c.collectSource(to)
-	c.collectFamilies(to)
+	c.collectParts(to)
 }
 
 // collectRequests leaves out the combinations that never happened.

@@ -4,88 +4,97 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
-
-	"opencache/internal/wire"
 )
 
 // fieldMax is the most bytes that one string of a line takes; what is longer
-// is cut and ends in an ellipsis. Eight of them fit a block.
-const fieldMax = 6 << 10
+// is cut and ends in an ellipsis. Twelve of them fit a block with all else.
+const fieldMax = 4 << 10
 
-const hex = "0123456789abcdef"
+const lowerHex = "0123456789abcdef"
+
+// shortMax is fieldMax of what others than clients choose.
+const shortMax = 256
+
+// A form is how a log writes what stands in a value.
+type form uint8
+
+const (
+	inJSON form = iota
+	inText      // as nginx escapes values of a log_format
+)
 
 // AppendJSON appends r to dst as one line of JSON with nginx's variable names,
 // its newline included. It is valid JSON whatever bytes r holds: control bytes
 // are escaped, what is not UTF-8 becomes U+FFFD.
 func AppendJSON(dst []byte, r *Record) []byte {
-	dst = append(dst, `{"time_iso8601":"`...)
-	dst = appendTime(dst, r.Time)
-	dst = append(dst, `","remote_addr":"`...)
-	if r.Remote.IsValid() {
-		dst = r.Remote.Addr().AppendTo(dst)
+	first := len(dst)
+	for i := range fields {
+		f := &fields[i]
+		if f.inText {
+			continue
+		}
+		mark := len(dst)
+		dst = append(append(append(dst, `,"`...), f.name...), `":`...)
+		if !f.number {
+			dst = append(dst, '"')
+		}
+		start := len(dst)
+		if dst = f.value(dst, r, inJSON); len(dst) == start && !f.always {
+			dst = dst[:mark]
+			continue
+		}
+		if !f.number {
+			dst = append(dst, '"')
+		}
 	}
-	dst = append(dst, `","request_method":`...)
-	if r.Method == wire.OtherMethod {
-		dst = appendString(dst, r.MethodText)
-	} else {
-		dst = appendString(dst, r.Method.String())
-	}
-	dst = append(dst, `,"host":`...)
-	dst = appendString(dst, r.Host)
-	dst = append(dst, `,"request_uri":`...)
-	dst = appendString(dst, r.Target)
-	dst = append(dst, `,"server_protocol":`...)
-	dst = appendString(dst, r.Proto.String())
-	dst = append(dst, `,"status":`...)
-	dst = strconv.AppendInt(dst, int64(r.Status), 10)
-	dst = append(dst, `,"body_bytes_sent":`...)
-	dst = strconv.AppendInt(dst, r.Bytes, 10)
-	dst = append(dst, `,"request_time":`...)
-	dst = appendSeconds(dst, r.Duration)
-	dst = appendCache(dst, r)
-	dst = append(dst, `,"request_id":`...)
-	dst = appendString(dst, r.RequestID)
-	dst = append(dst, `,"http_user_agent":`...)
-	dst = appendString(dst, r.UserAgent)
-	dst = append(dst, `,"http_referer":`...)
-	dst = appendString(dst, r.Referer)
+	dst[first] = '{' // in place of a comma
 	return append(dst, "}\n"...)
 }
 
-// appendCache appends what the cache and the origin had to do with it; the
-// fields that most requests have nothing to say in are left out then.
-func appendCache(dst []byte, r *Record) []byte {
-	dst = append(dst, `,"upstream_cache_status":`...)
-	dst = appendString(dst, r.CacheStatus)
-	dst = append(dst, `,"cache_reason":`...)
-	dst = appendString(dst, r.Reason)
-	if r.Tier != "" {
-		dst = append(dst, `,"cache_tier":`...)
-		dst = appendString(dst, r.Tier)
+// put appends what others have chosen, so that it neither ends the value nor
+// the line, cut after fieldMax bytes of output or a few more.
+func put[T []byte | string](dst []byte, s T, f form) []byte {
+	if f == inText {
+		return appendHex(dst, s, fieldMax)
 	}
-	if r.Collapsed {
-		dst = append(dst, `,"cache_collapsed":true`...)
+	return appendEscaped(dst, s, fieldMax)
+}
+
+// short is put of what is seldom long.
+func short[T []byte | string](dst []byte, s T, f form) []byte {
+	if f == inText {
+		return appendHex(dst, s, shortMax)
 	}
-	if len(r.Key) > 0 {
-		dst = append(dst, `,"cache_key":`...)
-		dst = appendString(dst, r.Key)
-	}
-	if r.UpstreamStatus != 0 {
-		dst = append(dst, `,"upstream_status":`...)
-		dst = strconv.AppendInt(dst, int64(r.UpstreamStatus), 10)
-	}
-	if r.UpstreamTime != 0 {
-		dst = append(dst, `,"upstream_response_time":`...)
-		dst = appendSeconds(dst, r.UpstreamTime)
+	return appendEscaped(dst, s, shortMax)
+}
+
+// appendHex appends s as nginx writes it into logs: quotes, backslashes,
+// control bytes and all above 126 as \xXX.
+func appendHex[T []byte | string](dst []byte, s T, most int) []byte {
+	limit := len(dst) + most
+	for i := range len(s) {
+		if len(dst) >= limit {
+			return append(dst, "..."...)
+		}
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			dst = append(dst, '\\', 'x', upperHex[c>>4], upperHex[c&15])
+		} else {
+			dst = append(dst, c)
+		}
 	}
 	return dst
 }
 
-// appendString appends s in quotes, cut after fieldMax bytes of output or a
-// few more.
+const upperHex = "0123456789ABCDEF"
+
+// appendString appends s in quotes.
 func appendString[T []byte | string](dst []byte, s T) []byte {
-	dst = append(dst, '"')
-	limit := len(dst) + fieldMax
+	return append(appendEscaped(append(dst, '"'), s, fieldMax), '"')
+}
+
+// appendEscaped appends s for JSON, cut after most bytes of output or a few more.
+func appendEscaped[T []byte | string](dst []byte, s T, most int) []byte {
+	limit := len(dst) + most
 	start := 0 // s[start:i] stands for itself and is not appended yet
 	for i := 0; i < len(s) && len(dst) < limit; {
 		if i = plainUntil(s, i); i == len(s) {
@@ -108,14 +117,14 @@ func appendString[T []byte | string](dst []byte, s T) []byte {
 	}
 	room := limit - len(dst)
 	if room >= len(s)-start {
-		return append(append(dst, s[start:]...), '"')
+		return append(dst, s[start:]...)
 	}
 	// What is left is whole characters, or anything when there is no room.
 	for room > 0 && !utf8.RuneStart(s[start+room]) {
 		room--
 	}
 	dst = append(dst, s[start:start+max(room, 0)]...)
-	return append(dst, `…"`...)
+	return append(dst, "…"...)
 }
 
 // plainUntil returns where in s, from i on, there is something other than
@@ -143,7 +152,7 @@ func appendEscape(dst []byte, c byte) []byte {
 	case c == '"' || c == '\\':
 		return append(dst, '\\', c)
 	case c < ' ':
-		return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		return append(dst, '\\', 'u', '0', '0', lowerHex[c>>4], lowerHex[c&15])
 	}
 	return append(dst, "\ufffd"...)
 }

@@ -31,27 +31,32 @@ func sample() *Record {
 }
 
 func TestAppendJSON(t *testing.T) {
-	full := sample()
-	full.Method, full.MethodText = wire.OtherMethod, []byte("BREW")
-	full.Remote = netip.MustParseAddrPort("[2001:db8::1]:9")
-	full.Proto, full.Collapsed, full.Key = HTTP2, true, []byte("k")
-	full.Tier = "disk"
-	full.UpstreamStatus, full.UpstreamTime = 304, 2*time.Second+3*time.Microsecond
-	full.Referer, full.CacheStatus = []byte("é\xff\x00\n"), "REVALIDATED"
+	full := everything()
+	const request = `"host":"example.org","request_uri":"/a?b=\"c\"\\d","server_protocol":`
 	for name, c := range map[string]struct {
 		rec  *Record
 		want string
 	}{
-		"hit": {sample(), `{"time_iso8601":"2026-03-04T04:06:07.089Z","remote_addr":"192.0.2.7","request_method":"GET",` +
-			`"host":"example.org","request_uri":"/a?b=\"c\"\\d","server_protocol":"HTTP/1.1","status":200,` +
-			`"body_bytes_sent":1024,"request_time":0.012345,"upstream_cache_status":"HIT","cache_reason":"fresh",` +
+		"hit": {sample(), `{"time_iso8601":"2026-03-04T04:06:07.089Z","remote_addr":"192.0.2.7",` +
+			`"request":"GET /a?b=\"c\"\\d HTTP/1.1","request_method":"GET","scheme":"http",` + request + `"HTTP/1.1","status":200,` +
+			`"body_bytes_sent":1024,"request_time":0.012345,"dl_bps":663588,"upstream_cache_status":"HIT","cache_reason":"fresh",` +
 			`"request_id":"0123","http_user_agent":"curl/8","http_referer":""}`},
-		"all fields": {full, `{"time_iso8601":"2026-03-04T04:06:07.089Z","remote_addr":"2001:db8::1","request_method":"BREW",` +
-			`"host":"example.org","request_uri":"/a?b=\"c\"\\d","server_protocol":"HTTP/2.0","status":200,` +
-			`"body_bytes_sent":1024,"request_time":0.012345,"upstream_cache_status":"REVALIDATED","cache_reason":"fresh",` +
-			`"cache_tier":"disk","cache_collapsed":true,"cache_key":"k","upstream_status":304,"upstream_response_time":2.000003,` +
-			`"request_id":"0123","http_user_agent":"curl/8","http_referer":"é` + "\ufffd" + `\u0000\u000a"}`},
-		"zero": {&Record{Duration: -1}, `{"time_iso8601":"0001-01-01T00:00:00.000Z","remote_addr":"","request_method":"",` +
+		"all fields": {full, `{"time_iso8601":"2026-03-04T04:06:07.089Z","remote_addr":"2001:db8::1","realip_remote_addr":"192.0.2.9","remote_user":"joe",` +
+			`"request":"BREW /a?b=\"c\"\\d HTTP/2.0","request_method":"BREW","scheme":"https","host":"example.org","server_port":443,` +
+			`"request_uri":"/a?b=\"c\"\\d","server_protocol":"HTTP/2.0","status":200,` +
+			`"body_bytes_sent":1024,"request_time":0.012345,"dl_bps":663588,"upstream_cache_status":"REVALIDATED","cache_reason":"fresh",` +
+			`"cache_tier":"disk","cache_collapsed":true,"log_cache_key":"k","log_cache_rule_id":"r","log_cache_target_time":0,` +
+			`"upstream_status":304,"upstream_response_time":2.000003,` +
+			`"upstream_addr":"192.0.2.1:80, 192.0.2.2:80","upstream_attempt_status":"-, 304","upstream_attempt_time":"1.500000, 0.500003",` +
+			`"upstream_attempt_error":"refused, -","upstream_withheld":"retry-budget","denied":"country",` +
+			`"request_id":"0123","trace_id":"01000000000000000000000000000000","span_id":"0200000000000000","resource_id":"s","route_id":"/x",` +
+			`"pop_id":"iad","pf_server":"cache-1","oc_build_id":"1.2.3","oc_visitor":"v",` +
+			`"ssl_protocol":"TLSv1.3","ssl_cipher":"TLS_AES_128_GCM_SHA256","ssl_curve":"X25519","ssl_server_name":"example.org",` +
+			`"geoip_country_code":"SE","geoip_country_name":"Sweden","geoip_continent":"EU","geoip_region":"AB","geoip_region_name":"Stockholm County",` +
+			`"geoip_city":"Stockholm","geoip_postal_code":"100","geoip_latitude":"59.3","geoip_longitude":"18.0","geoip_timezone":"Europe/Stockholm",` +
+			`"geoip_asn":64500,"geoip_as_org":"An \"AS\"","http_x_forwarded_for":"198.51.100.1",` +
+			`"http_user_agent":"curl/8","http_referer":"é` + "\ufffd" + `\u0000\u000a"}`},
+		"zero": {&Record{Duration: -1}, `{"time_iso8601":"0001-01-01T00:00:00.000Z","remote_addr":"","request":"  HTTP/1.1","request_method":"","scheme":"http",` +
 			`"host":"","request_uri":"","server_protocol":"HTTP/1.1","status":0,"body_bytes_sent":0,"request_time":0.000000,` +
 			`"upstream_cache_status":"","cache_reason":"","request_id":"","http_user_agent":"","http_referer":""}`},
 	} {
@@ -61,14 +66,42 @@ func TestAppendJSON(t *testing.T) {
 	}
 }
 
+// everything is a record in which all is said.
+func everything() *Record {
+	r := sample()
+	r.Method, r.MethodText, r.Secure, r.Port = wire.OtherMethod, []byte("BREW"), true, 443
+	r.Remote, r.Peer, r.User = netip.MustParseAddrPort("[2001:db8::1]:9"), netip.MustParseAddrPort("192.0.2.9:1"), []byte("joe")
+	r.Proto, r.Collapsed, r.Key, r.Tier = HTTP2, true, []byte("k"), "disk"
+	r.UpstreamStatus, r.UpstreamTime = 304, 2*time.Second+3*time.Microsecond
+	r.Referer, r.CacheStatus = []byte("é\xff\x00\n"), "REVALIDATED"
+	r.ForwardedFor, r.Visitor = []byte("198.51.100.1"), []byte("v")
+	r.Kept, r.Denied = true, "country"
+	r.POP, r.Server, r.Build, r.Site, r.Route, r.Rule = "iad", "cache-1", "1.2.3", "s", "/x", "r"
+	r.TLSProtocol, r.TLSCipher, r.TLSCurve, r.TLSServerName = "TLSv1.3", "TLS_AES_128_GCM_SHA256", "X25519", "example.org"
+	r.Place = &Place{"SE", "Sweden", "EU", "AB", "Stockholm County", "Stockholm", "100", "59.3", "18.0", "Europe/Stockholm", 64500, `An "AS"`}
+	r.Attempts = &wire.Attempts{}
+	r.Attempts.Note(wire.Attempt{Server: "192.0.2.1:80", Why: "refused", Took: 1500 * time.Millisecond})
+	r.Attempts.Note(wire.Attempt{Server: "192.0.2.2:80", Status: 304, Took: 500003 * time.Microsecond})
+	r.Attempts.Withhold(wire.RetryBudget)
+	r.TraceID[0], r.SpanID[0] = 1, 2
+	return r
+}
+
 // A line fits a block whatever a client sends.
 func TestAppendJSONBound(t *testing.T) {
 	for name, text := range map[string]string{
 		"plain": "a", "control": "\x01", "invalid": "\xff", "wide": "𝄞", "quote": `"`, "cut wide": "\xf0\x9d",
 	} {
 		long := []byte(strings.Repeat(text, 64<<10))
-		line := AppendJSON(nil, &Record{MethodText: long, Host: long, Target: long, UserAgent: long, Referer: long,
-			RequestID: long, Key: long, Reason: string(long)})
+		r, long2 := everything(), string(long)
+		r.MethodText, r.Host, r.Target, r.UserAgent, r.Referer = long, long, long, long, long
+		r.RequestID, r.Key, r.User, r.ForwardedFor, r.Visitor = long, long, long, long, long
+		r.Reason, r.Site, r.Route, r.Rule, r.Denied, r.TLSServerName = long2, long2, long2, long2, long2, long2
+		r.Place = &Place{long2, long2, long2, long2, long2, long2, long2, long2, long2, long2, 1 << 31, long2}
+		for range wire.MaxAttempts {
+			r.Attempts.Note(wire.Attempt{Server: long2, Why: long2})
+		}
+		line := AppendJSON(nil, r)
 		if len(line) > blockSize {
 			t.Errorf("%s: got a line of %d bytes, want at most %d", name, len(line), blockSize)
 		}

@@ -73,7 +73,7 @@ type Metrics struct {
 func NewMetrics(s Source) *Metrics {
 	n := min(runtime.GOMAXPROCS(0), maxShards)
 	m := &Metrics{shards: make([]*shard, n), source: s, desc: newDescs(), top: newTop()}
-	m.desc.families = familyDescs(s.Families)
+	m.desc.parts = partDescs(s.Parts)
 	for i := range m.shards {
 		m.shards[i] = new(shard)
 	}

@@ -28,17 +28,30 @@ func full() Source {
 		UpstreamConns: func(yield func(string, int64) bool) { yield("in_use", 3) },
 		Bytes:         maps.All(map[string]int64{"memory": 4096}),
 		Evictions:     maps.All(map[string]uint64{"space": 3, "purge": 1}),
-		Families: []Family{
-			{Name: "store_slabs", Help: "Slabs.", Labels: []string{"tier"}},
-			{Name: "store_lost_total", Help: "Records that left.", Counter: true, Labels: []string{"tier", "reason"}},
-		},
-		Samples: func(emit Emit) {
-			emit(0, 12, "memory")
-			emit(1, 3, "memory", "cold")
-			emit(1, 4, "disk", "cold")
-		},
+		Parts: []Part{{
+			Families: []Family{
+				{Name: "store_slabs", Help: "Slabs.", Labels: []string{"tier"}},
+				{Name: "store_lost_total", Help: "Records that left.", Counter: true, Labels: []string{"tier", "reason"}},
+			},
+			Samples: func(emit Emit) {
+				emit(0, 12, "memory")
+				emit(1, 3, "memory", "cold")
+				emit(1, 4, "disk", "cold")
+			},
+		}, {
+			Families: []Family{{Name: "wait_seconds", Help: "Waits.", Histogram: waits()}},
+		}},
 		Limited: maps.All(map[string]uint64{"connections": 2, "head_timeout": 0}),
 	}
+}
+
+// waits is a histogram that has seen three.
+func waits() *Histogram {
+	h := &Histogram{Bounds: []time.Duration{10 * time.Millisecond, time.Second}}
+	for _, d := range []time.Duration{-1, 10 * time.Millisecond, 2 * time.Second} {
+		h.Observe(d)
+	}
+	return h
 }
 
 func text(t *testing.T, m *Metrics) string {
@@ -101,6 +114,10 @@ func TestMetricsExposition(t *testing.T) {
 		`opencache_collapse_waiters 7`,
 		`opencache_store_slabs{tier="memory"} 12`,
 		`opencache_store_lost_total{reason="cold",tier="disk"} 4`,
+		`opencache_wait_seconds_bucket{le="0.01"} 2`,
+		`opencache_wait_seconds_bucket{le="1"} 2`,
+		`opencache_wait_seconds_bucket{le="+Inf"} 3`,
+		`opencache_wait_seconds_sum 2.01`,
 		`opencache_upstream_connections{state="in_use"} 3`,
 		`opencache_upstream_waiters 7`,
 		`opencache_connections 7`,

@@ -15,45 +15,6 @@
 // Nothing here allocates per request, and nothing waits for a disk.
 package telemetry
 
-import (
-	"net/netip"
-	"time"
-
-	"opencache/internal/wire"
-)
-
-// A Record is what is known of one request after its answer. Byte fields may
-// point into a connection's buffers: nothing of a Record is kept after
-// Observe and Write have returned. The zero value of every field means that
-// it is not known, or does not apply.
-type Record struct {
-	Time   time.Time      // when the request's head was complete
-	Remote netip.AddrPort // who sent it
-
-	Method     wire.Method
-	MethodText []byte // the method as sent when Method is OtherMethod
-	Host       []byte // authority, as sent
-	Target     []byte // request-target, as sent
-	Proto      Proto
-	UserAgent  []byte
-	Referer    []byte
-	RequestID  []byte
-
-	Status   int           // of the answer; 0: the client was gone before there was one
-	Bytes    int64         // content bytes sent
-	Duration time.Duration // from Time to the last byte given to the transport
-
-	CacheStatus string // HIT MISS EXPIRED REVALIDATED STALE UPDATING BYPASS, empty: no cache was asked
-	Reason      string // why: a constant of the engine
-	Tier        string // where what is stored lies, of answers from there: memory, disk
-	Collapsed   bool   // it read along with a fetch that another request began
-	Key         []byte // the cache key
-	Origin      int    // how much of Key names its site
-
-	UpstreamStatus int           // 0: the origin was not asked, or gave no answer
-	UpstreamTime   time.Duration // until its head was there
-}
-
 // Proto is the version of HTTP that a client spoke.
 type Proto uint8
 

@@ -1,0 +1,65 @@
+package edge
+
+import (
+	"opencache/internal/expr"
+	"opencache/internal/telemetry"
+	"opencache/internal/wire"
+)
+
+// record tells telemetry what became of the request.
+func (v *visit) record() {
+	o := &v.e.o
+	if o.Metrics == nil && o.Log == nil {
+		return
+	}
+	rec := &v.rec
+	rec.Time, rec.Method, rec.Status, rec.Bytes, rec.Duration = v.start, v.r.Method, v.p.Status, v.p.Sent, v.took()
+	rec.CacheStatus, rec.Collapsed = v.outcome.Status.String(), v.outcome.Collapsed
+	rec.UpstreamStatus, rec.UpstreamTime, rec.Key, rec.Origin = v.outcome.Upstream, v.outcome.Waited, v.key, v.to.Origin
+	rec.Proto = telemetry.HTTP11
+	if v.r.Minor == 0 {
+		rec.Proto = telemetry.HTTP10
+	}
+	if o.Metrics != nil {
+		o.Metrics.Observe(rec)
+	}
+	if o.Log != nil {
+		v.fill(rec)
+		o.Log.Write(rec)
+		*rec = telemetry.Record{} // what fill did not set is not the last request's
+	}
+}
+
+// fill notes what only logs have a use for.
+func (v *visit) fill(rec *telemetry.Record) {
+	v.shown = expr.AppendPlainKey(v.shown[:0], v.key)
+	rec.Key, rec.Origin = v.shown, 0
+	v.fillRequest(rec)
+	rec.POP, rec.Server, rec.Build = v.e.node.pop, v.e.node.server, v.e.node.build
+	if v.site != nil {
+		rec.Site = v.site.doc.ID
+	}
+	if v.choice != nil {
+		rec.Route = v.choice.route.id
+		if v.choice.rule != nil {
+			rec.Rule = v.choice.rule.id
+		}
+	}
+	out := &v.outcome
+	rec.Reason, rec.Attempts = out.Why.String(), out.Attempts
+	if out.Status.FromStore() {
+		rec.Tier = out.Tier.String()
+	}
+	if out.Stored || out.Status.FromStore() {
+		rec.Kept, rec.TTL = true, out.Lifetime
+	}
+}
+
+// fillRequest notes what the request said.
+func (v *visit) fillRequest(rec *telemetry.Record) {
+	r := v.r
+	rec.Remote, rec.MethodText, rec.RequestID = r.Remote, r.MethodText(), v.id
+	rec.Host, rec.Target, rec.Secure, rec.Port = r.Authority(), r.Target(), r.Secure, r.Port
+	rec.UserAgent, rec.Referer = r.Get(wire.UserAgent), r.Get(wire.Referer)
+	rec.ForwardedFor = r.Get(wire.XForwardedFor)
+}
