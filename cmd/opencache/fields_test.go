@@ -83,7 +83,6 @@ var notObeyed = map[string]string{
 	"node.filters.deny":              `{"filters": {"deny": {"countries": ["DE"]}}}`,
 	"node.retries.budget":            `{"retries": {"budget": 0.2}}`,
 	"node.acme":                      `{"acme": {"email": "admin@example.com"}}`,
-	"node.network.trustedProxies":    `{"network": {"trustedProxies": ["192.0.2.0/24"]}}`,
 	"site.routes[].cors.applyToUris": `{"id": "a", "hostnames": ["a"], "upstreams": [{"name": "o", "servers": [{"url": "http://o"}]}], "routes": [{"location": "/", "cors": {"enabled": true, "applyToUris": ["^/"]}}]}`,
 }
 

@@ -84,7 +84,8 @@ type Network struct {
 	Admin string `json:"admin,omitzero" is:"address or off" default:"127.0.0.1:9180"`
 	// AdminToken is what others than this machine must bear there.
 	AdminToken *Secret `json:"adminToken,omitzero"`
-	// TrustedProxies are networks whose X-Forwarded-For names the client.
+	// TrustedProxies are networks whose word on who the client is counts: by
+	// X-Forwarded-For, Forwarded without that, or the PROXY protocol.
 	TrustedProxies []string `json:"trustedProxies,omitzero" is:"network"`
 	// MaxConns is how many clients' connections are open. Default 16384.
 	MaxConns *int `json:"maxConns,omitzero" is:"1..10000000" default:"16384"`

@@ -152,6 +152,7 @@ type visit struct {
 	values
 	e       *Edge
 	p       *wire.Reply
+	vouched bool // the node's proxies say who the client is
 	plan    *Plan
 	choice  *choice // nil: none was made
 	key     []byte

@@ -182,6 +182,7 @@ func (p *Plan) visitBy(q *Question) (*visit, *wire.Response, error) {
 	v := &visit{e: &Edge{}, p: &wire.Reply{}, plan: p}
 	v.p.Sink = heard{}
 	v.r, v.node, v.start = r, &p.values, q.At
+	v.findClient()
 	if v.start.IsZero() {
 		v.start = time.Now()
 	}
@@ -220,7 +221,7 @@ func (x *Explanation) found(v *visit) {
 		x.Servers = append(x.Servers, one.Addr)
 	}
 	first := r.pool.servers[0]
-	x.Host = string(r.pool.host.Append(nil, &values{r: v.r, site: s, server: first}))
+	x.Host = string(r.pool.host.Append(nil, &values{r: v.r, site: s, server: first, client: v.client}))
 	x.Host = cmp.Or(x.Host, string(v.r.Authority()))
 }
 

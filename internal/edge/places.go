@@ -24,7 +24,7 @@ func (v *values) place() *geo.Place {
 	if v.where == nil {
 		v.where = &unknownPlace
 		if v.geo != nil {
-			v.where = v.geo.Place(v.r.Remote.Addr().Unmap())
+			v.where = v.geo.Place(v.client)
 		}
 	}
 	return v.where

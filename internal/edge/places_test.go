@@ -42,7 +42,7 @@ func TestPlaceVariables(t *testing.T) {
 			continue
 		}
 		v := values{r: new(wire.Request), geo: a}
-		v.r.Remote = netip.MustParseAddrPort("[::ffff:192.0.2.1]:1000")
+		v.client = netip.MustParseAddr("192.0.2.1")
 		if got := string(text.Append(nil, &v)); got != "["+want+"]" {
 			t.Errorf("$geoip_%s: got %q, want %q", name, got, "["+want+"]")
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"opencache/internal/access"
 	"opencache/internal/config"
 	"opencache/internal/expr"
 	"opencache/internal/origin"
@@ -29,8 +30,9 @@ type Plan struct {
 	others    map[*Volume]share // of hosts that are not named
 	requestID RequestID
 	values    nodeValues
-	measures  []netip.Prefix // who may read the metrics, beside this machine
-	last      uint64         // the highest number of a site, of this plan and those before
+	measures  *access.Networks // who may read the metrics, beside this machine
+	trusted   *access.Networks // proxies that say who the client is
+	last      uint64           // the highest number of a site, of this plan and those before
 }
 
 // A Compiler makes plans. Its fields are not changed after the first one.
@@ -71,7 +73,8 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 		p.last = previous.last
 	}
 	run.refuseNode(node)
-	p.measures = run.networks(node.Monitoring.MetricsAllow, "monitoring.metricsAllow")
+	p.measures = access.NewNetworks(run.networks(node.Monitoring.MetricsAllow, "monitoring.metricsAllow"))
+	p.trusted = access.NewNetworks(run.networks(node.Network.TrustedProxies, "network.trustedProxies"))
 	same := previous != nil && (previous.node == node || reflect.DeepEqual(previous.node, node))
 	for _, doc := range sites {
 		run.key = siteKey + doc.ID
@@ -153,7 +156,6 @@ func NotYet(key string, n *config.Node) (faults []config.Fault) {
 		"availability.probes":     len(n.Availability.Probes) > 0,
 		"filters.deny":            len(d.CIDRs)+len(d.Countries)+len(d.ASNs)+len(d.UserAgents) > 0,
 		"acme":                    n.ACME != nil,
-		"network.trustedProxies":  len(n.Network.TrustedProxies) > 0,
 	} {
 		if said {
 			faults = append(faults, config.Fault{Document: key, Path: path, Expected: notYet})

@@ -58,7 +58,7 @@ func (v *visit) fill(rec *telemetry.Record) {
 // fillRequest notes what the request said.
 func (v *visit) fillRequest(rec *telemetry.Record) {
 	r := v.r
-	rec.Remote, rec.MethodText, rec.RequestID = r.Remote, r.MethodText(), v.id
+	rec.Remote, rec.MethodText, rec.RequestID = r.Client, r.MethodText(), v.id
 	rec.Host, rec.Target, rec.Secure, rec.Port = r.Authority(), r.Target(), r.Secure, r.Port
 	rec.UserAgent, rec.Referer = r.Get(wire.UserAgent), r.Get(wire.Referer)
 	rec.ForwardedFor = r.Get(wire.XForwardedFor)

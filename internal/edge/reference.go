@@ -79,7 +79,7 @@ func (f *referrer) asks(r *wire.Request) *Volume {
 		return z.volumes[0]
 	}
 	v := visit{choice: f.choice}
-	v.r, v.site = r, f.site
+	v.r, v.site, v.client = r, f.site, whose(r)
 	v.makeKey()
 	return f.choice.zone.on(v.key)
 }

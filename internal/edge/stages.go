@@ -22,6 +22,8 @@ type stage struct {
 var stages = [...]stage{
 	// First: every answer has an id, whoever gives it.
 	{"identify", (*visit).identify},
+	// Who the client is, before anybody is asked whether it may.
+	{"client", (*visit).findClient},
 	// The target is cleaned once, and all that follows sees what the origin
 	// will. No spelling of a path gets around the next stage.
 	{"target", (*visit).cleanTarget},
@@ -109,7 +111,8 @@ func reads(m wire.Method) bool { return m == wire.GET || m == wire.HEAD }
 const notTrusted = "for direct clients on this machine, or with a bearer token\n"
 
 // trusted reports whether the client may purge and administer: it bears the
-// token, or is on this machine and no proxy speaks for somebody else.
+// token, or is on this machine and nobody speaks for somebody else, not even a
+// proxy that is believed.
 func (v *visit) trusted() bool {
 	if token := v.e.o.AdminToken; token != "" {
 		scheme, got, _ := bytes.Cut(v.r.Get(wire.Authorization), []byte{' '})
@@ -117,20 +120,18 @@ func (v *visit) trusted() bool {
 			return true
 		}
 	}
-	return v.r.Remote.Addr().Unmap().IsLoopback() && !v.r.Names().Overlaps(spokenFor)
+	return !v.vouched && v.r.Remote.Addr().Unmap().IsLoopback() && !v.r.Names().Overlaps(spokenFor)
 }
 
 // measures reports whether the client may read the metrics though it may do
 // nothing else: it comes from one of the networks that the node's document
-// names, and speaks for itself.
+// names, and speaks for itself or is spoken for by the node's own proxies.
 func (v *visit) measures() bool {
-	from := v.r.Remote.Addr().Unmap()
-	for _, network := range v.plan.measures {
-		if network.Contains(from) {
-			return !v.r.Names().Overlaps(spokenFor)
-		}
+	by := spokenFor
+	if v.vouched {
+		by = wire.NamesOf(wire.Origin)
 	}
-	return false
+	return v.plan.measures.Has(v.client) && !v.r.Names().Overlaps(by)
 }
 
 // spokenFor are fields of requests that somebody else is behind: proxies add
@@ -199,7 +200,7 @@ func (v *visit) invalidate(resp *wire.Response) {
 		return
 	}
 	get := visit{e: v.e, plan: v.plan}
-	get.r, get.site, get.node, get.geo, get.where = v.r, v.site, v.node, v.geo, v.where
+	get.r, get.site, get.node, get.client, get.geo, get.where = v.r, v.site, v.node, v.client, v.geo, v.where
 	var last []byte
 	groups := slices.Collect(resp.Values("Cache-Group-Invalidation"))
 	for i := range v.site.rules {

@@ -150,7 +150,7 @@ var _ wire.Exchanger = (*hosted)(nil)
 
 // Exchange implements wire.Exchanger.
 func (h *hosted) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
-	host := h.host.Append(nil, &values{r: r, site: h.site, node: h.node, server: h.server})
+	host := h.host.Append(nil, &values{r: r, site: h.site, node: h.node, server: h.server, client: whose(r)})
 	if len(host) == 0 || bytes.Equal(host, r.Authority()) {
 		return h.next.Exchange(ctx, r)
 	}

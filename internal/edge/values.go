@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encoding/hex"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -17,7 +18,8 @@ type values struct {
 	r       *wire.Request
 	site    *site
 	node    *nodeValues
-	id      []byte // what X-Request-ID says
+	id      []byte     // what X-Request-ID says
+	client  netip.Addr // who the client is, without IPv4 in IPv6; see findClient
 	start   time.Time
 	geo     Locator         // nil: nobody knows where anybody is
 	where   *geo.Place      // nil: not asked yet; see place
@@ -68,7 +70,7 @@ func (v *values) AppendValue(dst []byte, x *expr.Var) []byte {
 		return v.appendTarget(dst, x)
 	case expr.HTTP_, expr.Cookie_, expr.ContentType, expr.ContentLength, expr.ForwardedFor:
 		return v.appendField(dst, x)
-	case expr.ServerProtocol, expr.ServerPort, expr.RemoteAddr, expr.RemotePort:
+	case expr.ServerProtocol, expr.ServerPort, expr.RemoteAddr, expr.RemotePort, expr.PeerAddr, expr.PeerPort:
 		return v.appendConnection(dst, x)
 	case expr.UpstreamHost, expr.CacheStatus, expr.CacheRule, expr.Status, expr.UpstreamStatus, expr.SentHTTP_, expr.UpstreamHTTP_:
 		return v.appendOutcome(dst, x)
@@ -129,7 +131,7 @@ func (v *values) appendField(dst []byte, x *expr.Var) []byte {
 		if dst = v.appendLines(dst, "x-forwarded-for", ", "); len(v.r.Get(wire.XForwardedFor)) > 0 {
 			dst = append(dst, ", "...)
 		}
-		return v.r.Remote.Addr().Unmap().AppendTo(dst)
+		return v.client.AppendTo(dst)
 	case expr.Cookie_:
 		if x.InKey && !v.passes.Passes("Cookie") {
 			return dst
@@ -183,9 +185,16 @@ func (v *values) appendConnection(dst []byte, x *expr.Var) []byte {
 		}
 		return append(dst, "80"...)
 	case expr.RemotePort:
+		if port := v.r.Client.Port(); port != 0 {
+			return strconv.AppendUint(dst, uint64(port), 10)
+		}
+		return dst
+	case expr.PeerPort:
 		return strconv.AppendUint(dst, uint64(v.r.Remote.Port()), 10)
+	case expr.PeerAddr:
+		return v.r.Remote.Addr().Unmap().AppendTo(dst)
 	}
-	return v.r.Remote.Addr().Unmap().AppendTo(dst)
+	return v.client.AppendTo(dst)
 }
 
 // appendOutcome appends what became of the request, so far.

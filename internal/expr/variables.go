@@ -82,6 +82,8 @@ const (
 	ServerAddr
 	RemoteAddr
 	RemotePort
+	PeerAddr
+	PeerPort
 	ForwardedFor
 	RequestID
 	Msec
@@ -156,8 +158,10 @@ var variables = [...]Variable{
 	{Name: "server_protocol", ID: ServerProtocol, Places: anywhere, Depends: OnListener, Meaning: "HTTP/1.0 or HTTP/1.1"},
 	{Name: "server_port", ID: ServerPort, Places: anywhere, Depends: OnListener, Meaning: "the port the request came to"},
 	{Name: "server_addr", ID: ServerAddr, Places: anywhere, Depends: OnListener, Meaning: "the address the request came to", NotYet: "listeners do not tell it"},
-	{Name: "remote_addr", ID: RemoteAddr, Places: anywhere, Depends: OnAddress, Meaning: "the client's address"},
-	{Name: "remote_port", ID: RemotePort, Places: atRequest, Depends: OnAddress | OnTime, Meaning: "the client's port"},
+	{Name: "remote_addr", ID: RemoteAddr, Places: anywhere, Depends: OnAddress, Meaning: "the client's address: who is connected, or whom network.trustedProxies say"},
+	{Name: "remote_port", ID: RemotePort, Places: atRequest, Depends: OnAddress | OnTime, Meaning: "the client's port; empty where a field said the address"},
+	{Name: "realip_remote_addr", ID: PeerAddr, Places: atRequest, Depends: OnAddress, Meaning: "the address of who is connected: the client's, or its proxy's"},
+	{Name: "realip_remote_port", ID: PeerPort, Places: atRequest, Depends: OnAddress | OnTime, Meaning: "the port of who is connected"},
 	{Name: "proxy_add_x_forwarded_for", ID: ForwardedFor, Places: InUpstream, Depends: OnField | OnAddress, Meaning: "the request's X-Forwarded-For with $remote_addr added"},
 	{Name: "request_id", ID: RequestID, Places: atRequest, Depends: OnTime, Meaning: "the request's id, 32 hexadecimal digits"},
 	{Name: "msec", ID: Msec, Places: atRequest, Depends: OnTime, Meaning: "the time in seconds since 1970, with milliseconds"},

@@ -55,8 +55,9 @@ type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // of a socket, for system calls of our own; nil: nc's Read and Write
 	remote netip.AddrPort
-	port   uint16 // that the client connected to; 0: not known
-	ended  func() // what Outlive returned, once it was asked
+	client netip.AddrPort // for whom, where it said so
+	port   uint16         // that the client connected to; 0: not known
+	ended  func()         // what Outlive returned, once it was asked
 	phase  atomic.Int32
 	count  count
 
@@ -99,7 +100,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.phase.Store(phaseBusy)
 	c.fate, c.served, c.deep, c.parked, c.hasParked = keep, false, false, false, false
 	below := transport(nc)
-	c.remote, c.port = remoteOf(below), portOf(below)
+	c.remote, c.client, c.port = remoteOf(below), clientOf(below), portOf(below)
 	_, c.lasting = below.(outliver)
 	_, c.secure = nc.(*tls.Conn)
 	c.raw = rawOf(nc)
@@ -117,6 +118,15 @@ func remoteOf(nc net.Conn) netip.AddrPort {
 	}
 	p := a.AddrPort()
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// clientOf returns for whom the other end says that it has connected, the zero
+// AddrPort when it says nothing.
+func clientOf(nc net.Conn) netip.AddrPort {
+	if a, ok := nc.(interface{ ClientAddrPort() netip.AddrPort }); ok {
+		return a.ClientAddrPort()
+	}
+	return netip.AddrPort{}
 }
 
 // portOf returns the port that the client connected to, 0 for one without.
@@ -139,7 +149,7 @@ func (c *conn) free() {
 	c.req.Reset()
 	c.req.Body, c.req.Watch, c.req.Interim = nil, nil, nil
 	c.rise()
-	c.srv, c.nc, c.raw, c.remote, c.ended = nil, nil, nil, netip.AddrPort{}, nil
+	c.srv, c.nc, c.raw, c.remote, c.client, c.ended = nil, nil, nil, netip.AddrPort{}, netip.AddrPort{}, nil
 	c.rd.reset(nil)
 	c.wr.reset(nil)
 	s.spare.Put(c)

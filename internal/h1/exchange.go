@@ -34,7 +34,7 @@ func (c *conn) exchange() bool {
 func (c *conn) prepare() error {
 	r := &c.req
 	r.Secure = r.Secure || c.secure
-	r.Remote, r.Port = c.remote, c.port
+	r.Remote, r.Client, r.Port = c.remote, c.client, c.port
 	r.Watch, r.Interim, r.Body = c.watcher.watch, nil, nil
 	c.rep = wire.Reply{Fields: c.rep.Fields[:0], Sink: &c.reply}
 	c.reply.reset()

@@ -114,6 +114,10 @@ type Request struct {
 
 	// Remote is who sent it, the zero AddrPort when that is not known.
 	Remote netip.AddrPort
+	// Client is whom Remote sent it for, where that is known to be somebody
+	// else; zero: nobody said. From the edge's stage client on it is always who
+	// the client is.
+	Client netip.AddrPort
 	// Port is the one that it came to, 0 when that is not known.
 	Port uint16
 	// ID identifies it in logs and towards upstreams; zero: it was given none.

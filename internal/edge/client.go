@@ -1,0 +1,134 @@
+package edge
+
+import (
+	"bytes"
+	"net/netip"
+	"unsafe"
+
+	"opencache/internal/access"
+	"opencache/internal/wire"
+)
+
+// findClient finds whom the request is from: who sent it, or, where that is one
+// of the node's proxies, whom they say. From here on the client is nobody else
+// for rules, keys, logs and the upstream.
+func (v *visit) findClient() bool {
+	v.client, v.vouched = v.r.Remote.Addr().Unmap(), v.r.Client.IsValid()
+	port := v.r.Remote.Port()
+	if v.vouched { // the connection said so, which only proxies of the node may
+		v.client, port = v.r.Client.Addr().Unmap(), v.r.Client.Port()
+	}
+	if trusted := v.plan.trusted; trusted.Has(v.client) {
+		if a := behind(v.r, trusted); a.IsValid() {
+			v.client, v.vouched, port = a, true, 0 // fields tell no port that could be believed
+		}
+	}
+	v.r.Client = netip.AddrPortFrom(v.client, port)
+	return false
+}
+
+// Trusts reports whether an address is one of the node's proxies, which are
+// believed when they say for whom they connect.
+func (e *Edge) Trusts(a netip.Addr) bool { return e.plan.Load().trusted.Has(a) }
+
+// whose returns whom a request is from, as far as it tells.
+func whose(r *wire.Request) netip.Addr {
+	if r.Client.IsValid() {
+		return r.Client.Addr()
+	}
+	return r.Remote.Addr().Unmap()
+}
+
+// behind returns whom proxies say a request is from, which was sent by one of
+// them: of the addresses in X-Forwarded-For, or in Forwarded where there is no
+// such field, the last that is no proxy's. Whoever is no proxy may have written
+// what stands before his own address. Where all are proxies it is the first,
+// and where something stands that is no address, what follows it counts alone;
+// zero: nothing does.
+func behind(r *wire.Request, proxies *access.Networks) (client netip.Addr) {
+	name, read := wire.XForwardedFor, hopOf
+	if !r.Has(name) {
+		name, read = wire.Forwarded, forOf
+	}
+	if !r.Has(name) {
+		return client
+	}
+	for id, line := range r.All() {
+		for id == name && len(line) > 0 {
+			var hop []byte
+			hop, line = cutMember(line)
+			if hop = bytes.Trim(hop, " \t"); len(hop) == 0 {
+				continue
+			}
+			if a := read(hop); !a.IsValid() || !client.IsValid() || !proxies.Has(a) {
+				client = a
+			}
+		}
+	}
+	return client
+}
+
+// cutMember cuts the first member off a list, in which a comma within quotes is
+// none between members (RFC 9110, 5.6.1).
+func cutMember(list []byte) (member, rest []byte) {
+	quoted := false
+	for i := 0; i < len(list); i++ {
+		switch {
+		case list[i] == '"':
+			quoted = !quoted
+		case quoted && list[i] == '\\':
+			i++
+		case !quoted && list[i] == ',':
+			return list[:i], list[i+1:]
+		}
+	}
+	return list, nil
+}
+
+// forOf reads the node of for= in a member of Forwarded (RFC 7239, 4 and 6);
+// zero where there is none, and where it hides.
+func forOf(member []byte) netip.Addr {
+	for len(member) > 0 {
+		var pair []byte
+		pair, member, _ = bytes.Cut(member, []byte{';'}) // no address has a semicolon
+		name, value, ok := bytes.Cut(bytes.Trim(pair, " \t"), []byte{'='})
+		if !ok || !wire.EqualFold(name, "for") {
+			continue
+		}
+		if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+			value = value[1 : len(value)-1]
+		}
+		return hopOf(value)
+	}
+	return netip.Addr{}
+}
+
+// hopOf reads an address as proxies write it: bare, or with a port, IPv6 then
+// in brackets.
+func hopOf(text []byte) netip.Addr {
+	if len(text) > 0 && text[0] == '[' {
+		end := bytes.IndexByte(text, ']')
+		if end < 0 || end+1 < len(text) && text[end+1] != ':' {
+			return netip.Addr{}
+		}
+		return addressIn(text[1:end])
+	}
+	if i := bytes.IndexByte(text, ':'); i >= 0 && i == bytes.LastIndexByte(text, ':') {
+		text = text[:i]
+	}
+	return addressIn(text)
+}
+
+// addressIn reads an address without a zone, which would mean nothing here.
+func addressIn(text []byte) netip.Addr {
+	const longest = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
+	if len(text) == 0 || len(text) > longest || bytes.IndexByte(text, '%') >= 0 {
+		return netip.Addr{}
+	}
+	// ParseAddr keeps what it is given only in the error, which is dropped.
+	a, err := netip.ParseAddr(unsafe.String(&text[0], len(text)))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
+}
