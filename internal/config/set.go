@@ -25,6 +25,7 @@ type Set struct {
 	Limits Limits
 
 	documents map[string]*held
+	alike     alike
 	node      *Node
 	nodeFrom  [2]*Document // what node was made of: the defaults, the PoP's
 	basis     *Node        // what sites were completed from: node, or an older one that says the same of them
@@ -133,6 +134,11 @@ func (s *Set) parse(keys []string, texts map[string][]byte) int {
 		})
 	}
 	workers.Wait()
+	for _, key := range changed {
+		if h := s.documents[key]; len(h.faults) == 0 && h.good.Site != nil {
+			s.alike.share(reflect.ValueOf(h.good.Site).Elem(), true)
+		}
+	}
 	return len(changed)
 }
 
@@ -244,7 +250,7 @@ func (s *Set) loadSites(keys []string, shot *Snapshot) {
 			continue
 		}
 		if h.filledFrom != h.used || h.filledFor != s.basis {
-			h.complete(s.basis)
+			h.complete(s.basis, &s.alike)
 		}
 		shot.Warnings = append(shot.Warnings, h.warnings...)
 		shot.Sites = append(shot.Sites, h.filled)
@@ -253,9 +259,10 @@ func (s *Set) loadSites(keys []string, shot *Snapshot) {
 }
 
 // complete makes of the version in effect the site that is served.
-func (h *held) complete(n *Node) {
+func (h *held) complete(n *Node, a *alike) {
 	own := h.used.Site
 	h.filled, h.filledFrom, h.filledFor = filledSite(n.CacheTierPolicy.Apply(own), n), h.used, n
+	a.share(reflect.ValueOf(h.filled).Elem(), false)
 	h.warnings = missing(h.used.Key, h.usedText, own, n)
 }
 
