@@ -71,4 +71,5 @@ const (
 	WhyRefreshLimit      Reason = "refresh-limit"
 	WhyRefreshResting    Reason = "refresh-resting"
 	WhyContentChanged    Reason = "content-changed"
+	WhyContentResumed    Reason = "resumed"
 )

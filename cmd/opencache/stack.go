@@ -307,6 +307,8 @@ type stats struct {
 	Variants  int64 `json:"variants_dropped"` // because their URL had too many
 	Refused   int64 `json:"not_taken"`        // responses that the store had no room for
 	TooTagged int64 `json:"too_many_tags"`    // responses not stored for having more tags than are kept
+	Resumed   int64 `json:"resumed"`          // answers that an upstream cut short and went on with when asked for the rest
+	Cut       int64 `json:"cut_short"`        // answers that stayed cut short
 }
 
 // Stats looks at the counts.
@@ -323,6 +325,8 @@ func (s *stack) Stats() stats {
 		t.Refused += e.Refused.Load()
 		t.Variants += e.Variants.Load()
 		t.TooTagged += e.TooTagged.Load()
+		t.Resumed += e.Resumed.Load()
+		t.Cut += e.Cut.Load()
 	}
 	return t
 }

@@ -172,6 +172,8 @@ func (s *stack) families() []telemetry.Family {
 		telemetry.Family{Name: "store_promoted_total", Help: "Responses copied from disk to memory because they were hit.", Counter: true, Labels: []string{"zone"}},
 		telemetry.Family{Name: "store_offered_total", Help: "What memory offered to disk, by what became of it.", Counter: true, Labels: []string{"zone", "outcome"}},
 		telemetry.Family{Name: "too_many_tags_total", Help: "Responses not stored because they had more tags than are kept.", Counter: true},
+		telemetry.Family{Name: "answers_resumed_total", Help: "Answers that the origin cut short and went on with when it was asked for the rest.", Counter: true},
+		telemetry.Family{Name: "answers_cut_total", Help: "Answers that stayed cut short by the origin.", Counter: true},
 	)
 	return list
 }
@@ -199,6 +201,8 @@ func (s *stack) samples(emit telemetry.Emit) {
 		emit(n+5, float64(s.sum(func(e *engine.Stats) int64 { return e.Purges[kind].Soft.Load() })), engine.PurgeKind(kind).String(), "soft")
 	}
 	emit(n+10, float64(s.sum(func(e *engine.Stats) int64 { return e.TooTagged.Load() })))
+	emit(n+11, float64(s.sum(func(e *engine.Stats) int64 { return e.Resumed.Load() })))
+	emit(n+12, float64(s.sum(func(e *engine.Stats) int64 { return e.Cut.Load() })))
 }
 
 // sample emits a volume's numbers.

@@ -276,4 +276,7 @@ type ProxySettings struct {
 	NextUpstreamTries *int `json:"nextUpstreamTries,omitzero" is:"0..1000" default:"0"`
 	// NextUpstreamTimeout bounds all attempts together. Default none.
 	NextUpstreamTimeout *Duration `json:"nextUpstreamTimeout,omitzero" is:"positive"`
+	// ResumeTries is how often the rest of an answer that a server cuts short
+	// is asked for, as a range under its strong validator. Default 3, 0: never.
+	ResumeTries *int `json:"resumeTries,omitzero" is:"0..100" default:"3"`
 }

@@ -37,6 +37,7 @@ func filledSite(own *Site, n *Node) *Site {
 	}
 	inherit(&p.NextUpstreamTries, retries.NextUpstreamTries)
 	inherit(&p.NextUpstreamTimeout, retries.NextUpstreamTimeout)
+	inherit(&p.ResumeTries, retries.ResumeTries)
 	fill(reflect.ValueOf(s).Elem())
 	return s
 }

@@ -192,8 +192,16 @@ func (c *compiling) policy(s *site, r *rule, d *decision) engine.Policy {
 		Pass:         d.pass,
 		Told:         toldOf(r.doc),
 		ServerTiming: told.ServerTiming, TellKey: told.CacheStatusKey, TellTier: told.CacheStatusTier,
-		ProxyStatus: true,
+		ProxyStatus: true, Resumes: resumesOf(s.doc.Cache.ProxySettings.ResumeTries),
 	}
+}
+
+// resumesOf is a number of tries as the engine has it, where 0 is the default.
+func resumesOf(n *int) int {
+	if n != nil && *n == 0 {
+		return -1
+	}
+	return intOf(n)
 }
 
 // noneBelow0 is a size as the engine has it, where 0 is the default.

@@ -69,6 +69,7 @@ type call struct {
 	interim func(int, *wire.Head) // c.passInterim, made once
 	send    wire.Request          // what goes upstream when this call asks itself
 	patron  patron                // on whose behalf
+	content resumed               // of the answer to that
 }
 
 // maxTurns bounds how often a request looks again: a fetch that was joined
@@ -176,6 +177,7 @@ func (c *call) give() Outcome {
 		c.want = want{}
 	}
 	c.search.own = nil
+	c.content.ctx, c.content.resp, c.content.body = nil, nil, nil
 	c.guide, c.unsafe = nil, nil
 	c.r, c.p, c.pol, c.key, c.entry, c.head.block, c.head.runs, c.spare = nil, nil, nil, nil, store.Entry{}, nil, nil, nil
 	return c.out

@@ -137,6 +137,9 @@ type Policy struct {
 	// stores what was fetched only when one of them has come to the end.
 	// Otherwise a fetch goes on without them.
 	GiveUp bool
+	// Resumes is how often the rest of an answer that the upstream cuts short
+	// is asked for, as a range; 0: 3, below 0: never.
+	Resumes int
 	// PassErrors says that whoever asks is a program and wants what befell
 	// its request: an upstream's error aborts the answer and is in
 	// Outcome.Err, not a 502, and a failing upstream's own answer is asked
@@ -197,6 +200,8 @@ type Stats struct {
 	Deposed   atomic.Int64 // fetches replaced because they stalled
 	Variants  atomic.Int64 // variants dropped because their URL had too many
 	Refused   atomic.Int64 // storable responses that the store did not take
+	Resumed   atomic.Int64 // answers that an upstream cut short and went on with when asked for the rest
+	Cut       atomic.Int64 // answers that stayed cut short
 	TooTagged atomic.Int64 // storable responses with more tags than are kept
 	Purges    purgeCounts
 }

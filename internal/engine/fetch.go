@@ -70,6 +70,7 @@ type fetch struct {
 	ask     rfc9111.Ask   // the leader's
 	old     *old          // nil: nothing usable is stored
 	want    want          // what it asks for
+	content resumed       // of the upstream's answer
 	tried   wire.Attempts // settled when the phase has left asking
 	place   store.Hash    // where newcomers find it
 	query   *question     // nil: it is no QUERY
@@ -284,6 +285,8 @@ func (f *fetch) exchange() (again bool) {
 		return false
 	}
 	dropUnreadable(resp)
+	f.content.e, f.content.ctx, f.content.pol, f.content.req = e, f.ctx, f.pol, &f.req
+	f.content.over(resp, asked, answered)
 	f.tagged = e.takeTags(f.pol, f.key[:f.origin], resp)
 	f.mu.Lock()
 	f.upstream, f.waited = resp.Status, answered.Sub(asked)

@@ -142,6 +142,7 @@ func (c *call) tellKept(f *fetch) {
 	if c.out.Why == 0 {
 		c.out.Why = f.why
 	}
+	c.tellResumed(&f.content)
 	c.out.Stored = f.stored && !(f.pol.GiveUp && f.phase != done)
 }
 

@@ -295,6 +295,7 @@ func (c *call) relayRange(resp *wire.Response) bool {
 		return false
 	}
 	defer closeBody(resp)
+	defer c.tellResumed(resp.Body)
 	if _, err := io.CopyN(io.Discard, resp.Body, p.First-from.First); err != nil {
 		c.out.Why = reasonOf(err)
 		return c.fail(err)

@@ -96,6 +96,7 @@ const (
 	TooFewUses
 	BypassCondition
 	NoStoreCondition
+	ContentResumed
 
 	// NumReasons is the number of these; they are consecutive.
 	NumReasons int = iota
@@ -113,6 +114,7 @@ var reasons = [NumReasons]string{
 	"content-changed",
 	"min-uses",
 	"bypass-condition", "no-store-condition",
+	"resumed",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.
@@ -137,6 +139,9 @@ type Outcome struct {
 	Age       int64          // of what is stored, in seconds
 	Upstream  int            // status code that the upstream answered, 0 when it did not
 	Waited    time.Duration  // for the upstream
+	// Resumed is how often the upstream cut the content short and went on when
+	// it was asked for the rest, also for another request of the same fetch.
+	Resumed int
 	// Attempts are the servers that were asked; nil: none was. They are
 	// another request's, too, when its fetch was shared.
 	Attempts *wire.Attempts

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"opencache/internal/rfc9111"
 	"opencache/internal/wire"
@@ -102,6 +103,7 @@ func (c *call) exchange() (*wire.Response, error) {
 	}
 	c.out.Upstream = resp.Status
 	dropUnreadable(resp)
+	c.mayResume(resp, c.asked)
 	c.tagged = c.e.takeTags(c.pol, c.key[:c.origin], resp)
 	return resp, nil
 }
@@ -198,8 +200,30 @@ func (c *call) tellRelayed() {
 // copyBody copies what comes next of the content, left bytes or (Unknown) to
 // its end, to the client and ends the answer with the trailer.
 func (c *call) copyBody(body wire.Body, left int64) {
+	defer c.tellResumed(body)
 	if c.copyContent(body, body, left) {
 		c.end(body.Trailer())
+	}
+}
+
+// mayResume has the content of resp, which answers c.send, resumed where the
+// upstream cuts it short.
+func (c *call) mayResume(resp *wire.Response, asked time.Time) {
+	b := &c.content
+	b.e, b.ctx, b.pol, b.req = c.e, &c.patron, c.pol, &c.send
+	b.over(resp, asked, c.now)
+}
+
+// tellResumed notes how often content was, for the log.
+func (c *call) tellResumed(content wire.Body) {
+	b, ok := content.(*resumed)
+	if !ok {
+		return
+	}
+	n := int(b.times.Load())
+	c.out.Resumed = max(c.out.Resumed, n)
+	if n > 0 && c.out.Why == 0 {
+		c.out.Why = ContentResumed
 	}
 }
 
@@ -265,6 +289,7 @@ func (c *call) resume(tag []byte, from, to int64) bool {
 		return false
 	}
 	defer closeBody(resp)
+	defer c.tellResumed(resp.Body)
 	return c.copyContent(io.LimitReader(resp.Body, to-from+1), nil, to-from+1)
 }
 
@@ -281,7 +306,8 @@ func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
 	c.send.Add(wire.IfRange, tag)
 	c.outfit(&c.send)
 	c.e.Stats.Passes.Add(1)
-	resp, err := c.pol.Upstream.Exchange(c.r.Context(), &c.send)
+	asked := c.e.now()
+	resp, err := c.pol.Upstream.Exchange(c.patron.of(c.r), &c.send)
 	if err != nil {
 		return nil, err
 	}
@@ -296,6 +322,7 @@ func (c *call) askRange(tag []byte, from, to int64) (*wire.Response, error) {
 		closeBody(resp)
 		return nil, fmt.Errorf("asked for %s* of %s: status %d, Content-Range %q, validator %q", want, tag, resp.Status, got, gotTag)
 	}
+	c.mayResume(resp, asked)
 	return resp, nil
 }
 
