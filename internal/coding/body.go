@@ -27,12 +27,13 @@ func (o *over) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, e
 	if err != nil {
 		return nil, err
 	}
-	o.p.apply(r, resp)
+	o.p.Apply(r, resp)
 	return resp, nil
 }
 
-// apply makes resp what a client gets that takes what r says.
-func (p *Policy) apply(r *wire.Request, resp *wire.Response) {
+// Apply makes resp, its head and its content if it has some, what a client gets
+// that takes what r says.
+func (p *Policy) Apply(r *wire.Request, resp *wire.Response) {
 	c := p.asked(r)
 	if resp.Status == 304 {
 		if c != Identity {

@@ -50,6 +50,9 @@ type Stats struct {
 // NewEncoders returns Encoders for so many contents at a time.
 func NewEncoders(most int) *Encoders { return &Encoders{slots: make(chan struct{}, max(most, 1))} }
 
+// Most returns for how many they are.
+func (e *Encoders) Most() int { return cap(e.slots) }
+
 // Active returns how many are in use.
 func (e *Encoders) Active() int { return len(e.slots) }
 

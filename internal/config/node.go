@@ -13,6 +13,8 @@ type Node struct {
 	Availability Availability `json:"availability,omitzero"`
 	// Filters are who is refused.
 	Filters Filters `json:"filters,omitzero"`
+	// Compression bounds what compressing costs.
+	Compression NodeCompression `json:"compression,omitzero"`
 	// Retries are the defaults for going around failing upstreams.
 	Retries Retries `json:"retries,omitzero"`
 	// ACME is how certificates are got.
