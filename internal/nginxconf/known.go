@@ -10,7 +10,8 @@ var carried = setOf(`add_header alias if auth_basic auth_request allow deny clie
  proxy_cache_path proxy_cache_use_stale proxy_cache_valid proxy_connect_timeout proxy_hide_header proxy_ignore_headers proxy_next_upstream
  proxy_next_upstream_timeout proxy_next_upstream_tries proxy_no_cache proxy_pass proxy_read_timeout proxy_set_header proxy_ssl_verify return rewrite root
  send_timeout server server_name set ssl_certificate ssl_certificate_key ssl_ciphers ssl_protocols ssl_stapling try_files types upstream
- fastcgi_pass uwsgi_pass scgi_pass grpc_pass memcached_pass stub_status empty_gif autoindex`)
+ fastcgi_pass uwsgi_pass scgi_pass grpc_pass memcached_pass stub_status empty_gif autoindex gzip gzip_types gzip_min_length
+ gzip_comp_level brotli brotli_types brotli_min_length zstd zstd_types zstd_min_length`)
 
 // moot are directives that tune what is not here, or is always so here.
 var moot = map[string]string{
@@ -35,17 +36,15 @@ var mootWords = setOf(`user worker_processes worker_connections worker_rlimit_no
  open_file_cache open_file_cache_valid open_file_cache_min_uses open_file_cache_errors log_not_found log_subrequest rewrite_log reset_timedout_connection
  lingering_close lingering_time lingering_timeout resolver resolver_timeout merge_slashes port_in_redirect server_name_in_redirect absolute_redirect
  charset charset_types etag if_modified_since max_ranges ignore_invalid_headers underscores_in_headers msie_padding zone subrequest_output_buffer_size
- gzip_buffers gzip_comp_level gzip_disable gzip_http_version gzip_min_length gzip_proxied gzip_types gzip_vary gunzip_buffers break uninitialized_variable_warn
+ gzip_buffers gzip_disable gzip_http_version gzip_proxied gzip_vary gunzip_buffers brotli_buffers brotli_window brotli_comp_level zstd_comp_level zstd_buffers break uninitialized_variable_warn
  fastcgi_param fastcgi_index fastcgi_split_path_info fastcgi_buffers fastcgi_buffer_size fastcgi_read_timeout proxy_store_access`)
-
-const later = "compression comes later (issue 7): answers keep the coding of the origin"
 
 // lost is why directives are not carried over, and what comes nearest.
 var lost = map[string][2]string{
-	"gzip":                          {later, "gzip at the origin; Vary keeps its codings apart"},
-	"gzip_static":                   {later, ""},
-	"gunzip":                        {later, ""},
-	"brotli":                        {later, ""},
+	"gzip_static":                   {"files that were compressed before are not looked for", "compression, which compresses them"},
+	"brotli_static":                 {"files that were compressed before are not looked for", "compression, which compresses them"},
+	"zstd_static":                   {"files that were compressed before are not looked for", "compression, which compresses them"},
+	"gunzip":                        {"what the origin compressed is not decompressed: it is asked for what the client takes", ""},
 	"geo":                           {"variables by address are not there", "$geoip_country_code and the like; filters come later (issue 7)"},
 	"geoip_country":                 {"databases come later (issue 7)", ""},
 	"geoip2":                        {"databases come later (issue 7)", ""},

@@ -31,6 +31,8 @@ type route struct {
 	upstream string
 	section  object // of the kind
 	headers  []object
+
+	compression object // nil: none
 }
 
 // A rule is how responses of some routes are stored.
@@ -116,6 +118,9 @@ func (s *site) writeRoutes(o *object) {
 			shared = append(shared, h)
 		}
 	}
+	alike := !slices.ContainsFunc(s.routes, func(r *route) bool {
+		return (r.compression == nil) != (s.routes[0].compression == nil) || r.compression.same() != s.routes[0].compression.same()
+	})
 	var list []object
 	for _, r := range s.routes {
 		var one object
@@ -135,11 +140,17 @@ func (s *site) writeRoutes(o *object) {
 		if len(own) > 0 {
 			one.put("headers", own)
 		}
+		if !alike && r.compression != nil {
+			one.put("compression", r.compression)
+		}
 		list = append(list, one)
 	}
 	o.put("routes", list)
 	if len(shared) > 0 {
 		o.put("headers", shared)
+	}
+	if alike && s.routes[0].compression != nil {
+		o.put("compression", s.routes[0].compression)
 	}
 }
 
@@ -204,6 +215,7 @@ func (s *site) add(in *scope, r *route, fill func(*route)) {
 	s.locations[as] = true
 	fill(r)
 	r.headers = s.headers(in, r)
+	r.compression = s.compression(in)
 	s.routes = append(s.routes, r)
 }
 
