@@ -21,7 +21,7 @@ const importedConf = `http {
   proxy_cache_path /var/cache/nginx keys_zone=pages:1m max_size=64m;
   server {
     listen 8080; server_name a.example;
-    gzip on;
+    gunzip on;
     location / { proxy_pass http://127.0.0.1:9000; proxy_cache pages; }
   }
 }`
@@ -37,7 +37,7 @@ func TestImport(t *testing.T) {
 	write(importedConf)
 	code, stdout, stderr := run(t, nil, "import", conf)
 	if code != 1 || !strings.Contains(stdout, "// nginx.conf:4:18 server_name a.example\n") || !strings.Contains(stdout, "// -- "+siteKeys+"a.example.jsonc --") ||
-		!strings.Contains(stderr, "nginx.conf:5:5: gzip on: lost: ") || !strings.Contains(stderr, "1 directives were not carried over") {
+		!strings.Contains(stderr, "nginx.conf:5:5: gunzip on: lost: ") || !strings.Contains(stderr, "1 directives were not carried over") {
 		t.Errorf("got code %d\n%s\n%s", code, stdout, stderr)
 	}
 	code, stdout, _ = run(t, nil, "import", conf, "-o", "json")
@@ -46,7 +46,7 @@ func TestImport(t *testing.T) {
 		t.Errorf("got code %d, %v of\n%s", code, err, stdout)
 	}
 
-	write(strings.Replace(importedConf, "gzip on;", "", 1))
+	write(strings.Replace(importedConf, "gunzip on;", "", 1))
 	out := filepath.Join(t.TempDir(), "new", "folder")
 	if code, stdout, stderr := run(t, nil, "import", conf, "--out", out); code != 0 || stderr != "" || strings.Count(stdout, "\n") != 2 {
 		t.Errorf("got code %d\n%s\n%s", code, stdout, stderr)
