@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"opencache/internal/config"
+	"opencache/internal/geo"
 	"opencache/internal/wire"
 )
 
@@ -39,6 +40,7 @@ const (
 	memoMemory   = 4096 * 600
 	usesMemory   = 4 << 20 // counts of uses, where a rule has minUses
 	logMemory    = 1 << 20
+	placeMemory  = 512 // of a place, as they are; at most 12 texts of 256 bytes
 )
 
 // boundsOf finds the bounds that hold on a node.
@@ -56,6 +58,7 @@ func boundsOf(shot *config.Snapshot) (*boundSet, error) {
 	s.add("content of a request", orAny(sizeIn(n.MaxBody)), "network.maxBody", 0)
 	s.upstreams(shot.Sites)
 	s.add("routes remembered", "4096", fixedBound, memoMemory)
+	s.databases(shot.Node)
 	if shot.Node.Monitoring.Log.Path != "" {
 		s.add("access log not yet written", size(logMemory).String(), fixedBound, logMemory)
 	}
@@ -117,6 +120,20 @@ func (s *boundSet) stores(shot *config.Snapshot) error {
 		}
 	}
 	return nil
+}
+
+// databases are what those of GeoIP take: one is in use while the next is read.
+func (s *boundSet) databases(n *config.Node) {
+	files := int64(0)
+	for _, path := range []string{n.Geo.City, n.Geo.ASN} {
+		if path != "" {
+			files++
+		}
+	}
+	if files > 0 {
+		s.add("GeoIP databases", fmt.Sprintf("%d of %s", files, size(sizeIn(n.Geo.MaxSize))), "geo.maxSize", (files+1)*sizeIn(n.Geo.MaxSize))
+		s.add("places remembered", fmt.Sprint(geo.Remembered), fixedBound, geo.Remembered*placeMemory)
+	}
 }
 
 // stagingOf is what the fetches of a volume may take together.

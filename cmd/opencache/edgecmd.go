@@ -205,5 +205,8 @@ func needsRestart(was, is *config.Node) (paths []string) {
 // compile makes ready what other documents say.
 func (s *stack) compile(shot *config.Snapshot) (use func() error, faults []config.Fault) {
 	plan, faults := s.compiler.Compile(s.edge.Plan(), shot.Node, shot.Sites)
-	return func() error { return s.edge.Use(plan) }, faults
+	return func() error {
+		s.geo.Use(databasesOf(shot.Node))
+		return s.edge.Use(plan)
+	}, faults
 }

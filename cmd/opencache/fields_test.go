@@ -98,9 +98,6 @@ var elsewhere = map[string]string{
 	"node.network.admin":               "cmd/opencache TestEdgeNode",
 	"node.network.adminToken.file":     "cmd/opencache TestEdgeNode",
 	"node.network.adminToken.env":      "cmd/opencache TestEdgeNode",
-	"node.compression.encoders":        "internal/edge TestEncoders",
-	"site.compression.level":           "internal/edge TestCompressionLevel",
-	"site.routes[].compression.level":  "internal/edge TestCompressionLevel",
 	"node.availability.drain":          "cmd/opencache TestEdgeNode",
 	"node.network.maxConnsPerAddress":  "cmd/opencache TestServeMaxConnsPerAddress", // a flag of the same document
 	"node.monitoring.log.format":       "cmd/opencache TestFields",                  // it has one value

@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"opencache/internal/geo"
 	"opencache/internal/kvs"
 	"opencache/internal/telemetry"
 )
@@ -27,6 +28,7 @@ type liveStatus struct {
 	MoreFaults  int           `json:"moreFaults,omitzero"` // that are not shown
 	Warnings    []string      `json:"warnings,omitzero"`
 	Restart     []string      `json:"needsRestart,omitzero"` // what of the node's document counts from the next start on
+	Geo         []geo.Status  `json:"geo,omitzero"`          // the databases of the node's document
 }
 
 // A documentCount is how many documents are in what state.
@@ -79,11 +81,15 @@ func (l *liveConfig) note(s *kvs.Settled, begun time.Time) {
 }
 
 // status is what /oc-cgi/status shows; nil: there is nothing.
-func (l *liveConfig) status() func() any {
-	if l == nil {
+func (s *stack) status() func() any {
+	if s.live == nil {
 		return nil
 	}
-	return func() any { return l.stands() }
+	return func() any {
+		t := s.live.stands()
+		t.Geo = s.geo.Status()
+		return t
+	}
 }
 
 // stands returns how things stand.

@@ -12,6 +12,7 @@ import (
 	"opencache/internal/config"
 	"opencache/internal/edge"
 	"opencache/internal/engine"
+	"opencache/internal/geo"
 	"opencache/internal/h1"
 	"opencache/internal/listen"
 	"opencache/internal/origin"
@@ -34,6 +35,7 @@ type stack struct {
 	started  time.Time
 	cdnID    string      // where the documents say none
 	live     *liveConfig // nil: the documents do not change
+	geo      geo.Databases
 }
 
 // stackOptions are what a stack is made of.
@@ -94,6 +96,8 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 			return s, usageError{err}
 		}
 	}
+	s.geo.Log, s.geo.Now = log, o.now
+	s.geo.Use(databasesOf(node))
 	s.metrics = telemetry.NewMetrics(s.source())
 	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, POP: o.pop, Build: version}
 	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
@@ -103,8 +107,8 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 		}
 	}
 	s.edge, err = edge.New(edge.Options{
-		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, POP: o.pop, Build: version,
-		Stats: func() any { return s.Stats() }, Status: o.live.status(), Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
+		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Geo: &s.geo, POP: o.pop, Build: version,
+		Stats: func() any { return s.Stats() }, Status: s.status(), Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
 	})
 	if err != nil {
 		return s, err
@@ -140,6 +144,7 @@ func (s *stack) serveOn(n *config.Network, o *stackOptions, log *slog.Logger) {
 // what is at fault in them.
 func (s *stack) Use(shot *config.Snapshot) ([]config.Fault, error) {
 	plan, faults := s.compiler.Compile(s.edge.Plan(), shot.Node, shot.Sites)
+	s.geo.Use(databasesOf(shot.Node))
 	return faults, s.edge.Use(plan)
 }
 
@@ -170,7 +175,7 @@ func (s *stack) source() telemetry.Source {
 // parts are those that have metrics of their own. The edge is not there yet
 // when this is called: what needs it asks s.edge when samples are wanted.
 func (s *stack) parts() []telemetry.Part {
-	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}}
+	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}, databaseMetrics(&s.geo)}
 	if s.live != nil {
 		list = append(list, s.live.part())
 	}
@@ -278,6 +283,7 @@ func (s *stack) Close() error {
 
 // free frees everything but connections, of which none is left.
 func (s *stack) free() (err error) {
+	s.geo.Close()
 	for i := range s.volumes {
 		s.volumes[i].Engine.Close()
 	}

@@ -13,8 +13,8 @@ type Node struct {
 	Availability Availability `json:"availability,omitzero"`
 	// Filters are who is refused.
 	Filters Filters `json:"filters,omitzero"`
-	// Compression bounds what compressing costs.
-	Compression NodeCompression `json:"compression,omitzero"`
+	// Geo is which databases say where clients are.
+	Geo Geo `json:"geo,omitzero"`
 	// Retries are the defaults for going around failing upstreams.
 	Retries Retries `json:"retries,omitzero"`
 	// ACME is how certificates are got.
@@ -199,6 +199,22 @@ type Deny struct {
 	ASNs []uint32 `json:"asns,omitzero"`
 	// UserAgents are regular expressions, whatever the case.
 	UserAgents []string `json:"userAgents,omitzero" is:"regexp"`
+}
+
+// Geo is which databases say where clients are: the variables $geoip_….
+type Geo struct {
+	// City is a MaxMind database of places: City, Country or Enterprise. What
+	// there is none for is empty, and so it is while the file is missing. Default none.
+	City string `json:"city,omitzero" is:"path"`
+	// ASN is a MaxMind database of networks: ASN or ISP. Default none.
+	ASN string `json:"asn,omitzero" is:"path"`
+	// Language is the one of names; those without one in it are in English.
+	Language string `json:"language,omitzero" is:"one of de en es fr ja pt-BR ru zh-CN" default:"en"`
+	// Interval is how often the files are looked at, to be read again when they
+	// have changed. Default 10s.
+	Interval *Duration `json:"interval,omitzero" is:"positive" default:"10s"`
+	// MaxSize is how large each file may be; it is read into memory. Default 512M.
+	MaxSize *Size `json:"maxSize,omitzero" is:"positive" default:"512M"`
 }
 
 // Retries are a node's defaults for going around failing upstreams.

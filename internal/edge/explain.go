@@ -25,6 +25,7 @@ type Question struct {
 	Method string     // "": GET
 	Fields []string   // of the request, "Name: value"
 	From   netip.Addr // the client; zero: one of this machine
+	Geo    Locator    // says where it is; nil: nobody knows
 	Uses   int        // how often the URL was asked for, this time included; 0: often enough
 	// Status and Response are what the upstream says. 0: 200.
 	Status   int
@@ -183,6 +184,7 @@ func (p *Plan) visitBy(q *Question) (*visit, *wire.Response, error) {
 	v.p.Sink = heard{}
 	v.r, v.node, v.start = r, &p.values, q.At
 	v.findClient()
+	v.geo = q.Geo
 	if v.start.IsZero() {
 		v.start = time.Now()
 	}
@@ -221,7 +223,7 @@ func (x *Explanation) found(v *visit) {
 		x.Servers = append(x.Servers, one.Addr)
 	}
 	first := r.pool.servers[0]
-	x.Host = string(r.pool.host.Append(nil, &values{r: v.r, site: s, server: first, client: v.client}))
+	x.Host = string(r.pool.host.Append(nil, &values{r: v.r, site: s, server: first, client: v.client, geo: v.geo}))
 	x.Host = cmp.Or(x.Host, string(v.r.Authority()))
 }
 
@@ -240,13 +242,8 @@ func (s *site) ruleOf(i int) string {
 
 // foresee notes what the engine would make of the response.
 func (x *Explanation) foresee(v *visit, q *Question, resp *wire.Response) {
-	ch := v.choice
-	sent := linesIn(resp.AppendFields(nil, wire.NameSet{}))
-	if ch.route.coding != nil {
-		ch.route.coding.Settle(v.r)
-		ch.route.coding.Apply(v.r, resp)
-	}
 	v.decide()
+	ch := v.choice
 	if v.to.Bypass {
 		x.Bypass = ch.bypass.String()
 	}
@@ -279,6 +276,7 @@ func (x *Explanation) foresee(v *visit, q *Question, resp *wire.Response) {
 		fields = v.tell(engine.Outcome{Status: f.Status, Forward: f.Forward, Upstream: resp.Status}, fields, resp.Status, namesIn(fields))
 	}
 	x.Fields = linesIn(fields)
+	sent := linesIn(resp.AppendFields(nil, wire.NameSet{}))
 	x.Added, x.Removed = without(x.Fields, sent), without(sent, x.Fields)
 }
 
@@ -306,7 +304,7 @@ func (v *visit) explain() bool {
 	query, _ := v.r.Query()
 	q, err := questionOf(string(query))
 	if err == nil {
-		q.At = v.start
+		q.At, q.Geo = v.start, v.geo
 		var x *Explanation
 		if x, err = v.plan.Explain(q); err == nil {
 			b, wrong := json.MarshalIndent(x, "", "  ")

@@ -62,4 +62,5 @@ func (v *visit) fillRequest(rec *telemetry.Record) {
 	rec.Host, rec.Target, rec.Secure, rec.Port = r.Authority(), r.Target(), r.Secure, r.Port
 	rec.UserAgent, rec.Referer = r.Get(wire.UserAgent), r.Get(wire.Referer)
 	rec.ForwardedFor = r.Get(wire.XForwardedFor)
+	rec.Place = (*telemetry.Place)(v.place())
 }

@@ -14,6 +14,6 @@ type Place struct {
 	Latitude    string // degrees, as a decimal number
 	Longitude   string
 	Timezone    string // like Europe/London
-	Org         string // who runs the network
 	ASN         uint32 // the network's number; 0: not known
+	Org         string // who runs the network
 }

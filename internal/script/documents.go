@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"opencache/internal/geo/geotest"
 )
 
 // documentMark is what keys of documents, and so the names of their files in an
@@ -42,18 +44,10 @@ func (p *play) documentsOf(number string) map[string]string {
 // in the documents that the subject is to have.
 func (s *stage) furnish() (documents map[string]string, err error) {
 	if s.documents == nil {
-		s.documents = s.play.documentsOf("")
+		s.documents, s.files = s.play.documentsOf(""), s.play.filesOf("")
 	}
-	for name, text := range s.play.files {
-		rest, ok := strings.CutPrefix(name, "dir/")
-		if !ok {
-			continue
-		}
-		if _, err := s.expandFlags([]string{dirWord}); err != nil {
-			return nil, err
-		}
-		name = filepath.Join(s.dir, filepath.FromSlash(rest))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o750), os.WriteFile(name, []byte(text), 0o600)); err != nil {
+	for name, text := range s.files {
+		if err := s.putFile(name, text); err != nil {
 			return nil, err
 		}
 	}
@@ -66,6 +60,65 @@ func (s *stage) furnish() (documents map[string]string, err error) {
 		documents[key] = expanded[0]
 	}
 	return documents, nil
+}
+
+// filesOf are the files of {dir} that the play begins with, or, with a number,
+// those that come then: files called N/dir/…
+func (p *play) filesOf(number string) map[string]string {
+	begin := "dir/"
+	if number != "" {
+		begin = number + "/dir/"
+	}
+	texts := map[string]string{}
+	for name, text := range p.files {
+		if rest, ok := strings.CutPrefix(name, begin); ok {
+			texts[rest] = text
+		}
+	}
+	return texts
+}
+
+// putFile puts a file in {dir}, whole or not at all. One called .mmdb that is a
+// JSON object becomes the database that it describes.
+func (s *stage) putFile(name, text string) error {
+	if _, err := s.expandFlags([]string{dirWord}); err != nil {
+		return err
+	}
+	to, content := filepath.Join(s.dir, filepath.FromSlash(name)), []byte(text)
+	if strings.HasSuffix(name, ".mmdb") && strings.HasPrefix(text, "{") {
+		var err error
+		if content, err = geotest.Database(content); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return errors.Join(os.MkdirAll(filepath.Dir(to), 0o750), os.WriteFile(to+".new", content, 0o600), os.Rename(to+".new", to))
+}
+
+// parseFurnish reads "furnish N".
+func parseFurnish(p *play, args []string) (action, error) {
+	if len(args) != 1 || len(p.filesOf(args[0])) == 0 {
+		return nil, errors.New("want \"furnish N\", and files called N/dir/…")
+	}
+	return func(s *stage) error {
+		if s.running == nil {
+			return errors.New("the subject is not running")
+		}
+		s.place.settle()
+		for name, text := range p.filesOf(args[0]) {
+			if text == "" {
+				delete(s.files, name)
+				if err := os.Remove(filepath.Join(s.dir, filepath.FromSlash(name))); err != nil {
+					return err
+				}
+				continue
+			}
+			s.files[name] = text
+			if err := s.putFile(name, text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
 }
 
 // parseReload reads "reload N", and "reload N refused" when something is to be

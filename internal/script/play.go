@@ -150,6 +150,7 @@ var stageVerbs = map[string]func(p *play, args []string) (action, error){
 		return func(s *stage) error { return s.crash(args) }, nil
 	},
 	"reload":  parseReload,
+	"furnish": parseFurnish,
 	"clock":   parseClock,
 	"sync":    parseSync,
 	"signal":  parseGate(func(o *origin, name string) error { o.signal(name); return nil }),

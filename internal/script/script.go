@@ -56,6 +56,10 @@
 //
 //	reload N           the documents N/…, in which nothing is to be at fault
 //	reload N refused   and something is
+//	furnish N          the files N/dir/… stand in {dir}; an empty one is gone
+//
+// A file called dir/a.mmdb that is a JSON object becomes a MaxMind database: see
+// internal/geo/geotest.
 //
 // # The origin
 //

@@ -26,6 +26,7 @@ type stage struct {
 	flags     []string
 	dir       string            // {dir}; "": not made yet
 	documents map[string]string // by key, as they are now; nil: not started yet
+	files     map[string]string // of {dir}, by name, as they were put there last
 	crashes   int
 	began     time.Time
 
