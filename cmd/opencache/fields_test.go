@@ -99,6 +99,12 @@ var elsewhere = map[string]string{
 	"node.network.adminToken.file":     "cmd/opencache TestEdgeNode",
 	"node.network.adminToken.env":      "cmd/opencache TestEdgeNode",
 	"node.availability.drain":          "cmd/opencache TestEdgeNode",
+	"site.upstreams[].tls.ca":          "internal/edge TestUpstreamTLS",
+	"site.upstreams[].tls.serverName":  "internal/edge TestUpstreamTLS",
+	"site.upstreams[].tls.verify":      "internal/edge TestUpstreamTLS",
+	"site.upstreams[].tls.clientCert":  "internal/edge TestUpstreamTLS",
+	"site.upstreams[].tls.clientKey":   "internal/edge TestUpstreamTLS",
+	"site.upstreams[].tls.minVersion":  "internal/edge TestUpstreamTLS",
 	"node.network.maxConnsPerAddress":  "cmd/opencache TestServeMaxConnsPerAddress", // a flag of the same document
 	"node.monitoring.log.format":       "cmd/opencache TestFields",                  // it has one value
 }

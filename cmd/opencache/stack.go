@@ -99,7 +99,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	s.geo.Log, s.geo.Now = log, o.now
 	s.geo.Use(databasesOf(node))
 	s.metrics = telemetry.NewMetrics(s.source())
-	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, POP: o.pop, Build: version}
+	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Warn: log, POP: o.pop, Build: version}
 	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
 	for _, f := range faults {
 		if o.live == nil { // which tells of them itself

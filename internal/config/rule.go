@@ -119,6 +119,7 @@ var checks = map[string]func(string) *trouble{
 	"label":         simple(isLabel, "a text of at most 256 printable characters"),
 	"hostname":      checkHostname,
 	"origin url":    checkServer,
+	"server name":   simple(isServerName, "a host like origin.example, or an address"),
 	"url":           checkURL,
 	"token":         simple(isToken, "a token"),
 	"location":      checkLocation,
@@ -294,6 +295,11 @@ func checkHostname(s string) *trouble {
 
 // checkServer takes http[s]://host[:port][/base]. What could be a password is
 // not repeated.
+func isServerName(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || isHost(s) && !strings.Contains(s, "*")
+}
+
 func checkServer(s string) *trouble {
 	const what = "http[s]://host[:port][/base]"
 	u, err := url.Parse(s)

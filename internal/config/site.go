@@ -53,6 +53,29 @@ type Upstream struct {
 	MaxQueue *int `json:"maxQueue,omitzero" is:"0..1000000" default:"4096"`
 	// QueueTimeout is how long one waits. Default 10s.
 	QueueTimeout *Duration `json:"queueTimeout,omitzero" is:"positive" default:"10s"`
+	// TLS is how servers are reached by https.
+	TLS *UpstreamTLS `json:"tls,omitzero"`
+}
+
+// An UpstreamTLS is how servers are reached by https. Its files are read again
+// whenever documents are.
+type UpstreamTLS struct {
+	// CA names a file in PEM of the authorities that count. Default the system's.
+	CA string `json:"ca,omitzero" is:"path"`
+	// ServerName is the name that servers are told (SNI) and that their
+	// certificates are for. Default hostHeader where that is fixed, else the
+	// host of the server's URL; an address is not told, but has to be in the certificate.
+	ServerName string `json:"serverName,omitzero" is:"server name"`
+	// Verify has the servers' certificates verified. Default true. Without it
+	// whoever is in between reads and changes all that passes.
+	Verify *bool `json:"verify,omitzero" default:"true"`
+	// ClientCert names a file in PEM: the certificate that servers are shown,
+	// and those between it and its authority.
+	ClientCert string `json:"clientCert,omitzero" is:"path"`
+	// ClientKey names the file of its key in PEM.
+	ClientKey string `json:"clientKey,omitzero" is:"path"`
+	// MinVersion is the lowest version that is spoken. Default TLSv1.2.
+	MinVersion string `json:"minVersion,omitzero" is:"one of TLSv1 TLSv1.1 TLSv1.2 TLSv1.3" default:"TLSv1.2"`
 }
 
 // A Server is one address of an Upstream.

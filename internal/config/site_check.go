@@ -103,6 +103,27 @@ func checkUpstreams(r *reader, s *Site, p *path) {
 		for j, v := range u.Servers {
 			r.unique(urls, v.URL, j, at.field("servers").item(j).field("url"))
 		}
+		checkUpstreamTLS(r, &u, at.field("tls"))
+	}
+}
+
+// checkUpstreamTLS compares what is said of TLS with where it is of use.
+func checkUpstreamTLS(r *reader, u *Upstream, p *path) {
+	t := u.TLS
+	if t == nil {
+		return
+	}
+	if !slices.ContainsFunc(u.Servers, func(v Server) bool { return strings.HasPrefix(strings.ToLower(v.URL), "https:") }) {
+		r.wrong(p, Fault{Found: "a section", Expected: "none, since no server's url is https"})
+	}
+	if (t.ClientCert == "") != (t.ClientKey == "") {
+		r.wrong(p, Fault{Expected: "clientCert and clientKey, both or neither"})
+	}
+	if t.Verify != nil && !*t.Verify {
+		if t.CA != "" {
+			r.wrong(p.field("ca"), Fault{Found: quoted(t.CA), Expected: "none, since verify is false"})
+		}
+		r.warn(p.field("verify"), Fault{Found: "false", Expected: "true; without it whoever is in between reads and changes all that passes"})
 	}
 }
 

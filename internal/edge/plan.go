@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"reflect"
@@ -44,6 +45,9 @@ type Compiler struct {
 	// Dial makes connections to servers; nil: a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	Now  func() time.Time // nil: time.Now
+	// Warn is where is told what is dangerous, and what goes on though a file
+	// is at fault; nil: nowhere.
+	Warn *slog.Logger
 	// POP, Server and Build are what expressions call so.
 	POP, Server, Build string
 }
@@ -54,6 +58,7 @@ type compiling struct {
 	previous, plan *Plan
 	faults         []config.Fault
 	key            string // of the document that is compiled
+	files          map[string]*file
 	parsed
 }
 
@@ -82,8 +87,11 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 		if previous != nil {
 			had = previous.sites[doc.ID]
 		}
-		if s := had; s == nil || !same || s.doc != doc {
+		switch {
+		case had == nil || !same || had.doc != doc:
 			had = run.site(doc, had)
+		case run.changed(had):
+			had = run.again(had)
 		}
 		if had != nil {
 			run.take(had)

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -26,6 +27,8 @@ type site struct {
 	choices   []atomic.Pointer[choice] // by number; nil: not asked for yet, or none
 
 	zones   []*zone
+	links   map[string]*link             // of the pools, by name
+	files   map[string][sha256.Size]byte // that it is made of
 	pools   []*pool
 	servers map[serverKey]*server
 
@@ -62,6 +65,7 @@ func (c *compiling) site(doc *config.Site, had *site) *site {
 	s := &site{doc: doc, node: c.plan.node, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}, speculation: speculation(doc.SpeculationRules)}
 	s.zones = c.zonesOf(doc, c.plan.node)
 	c.normalizer(s)
+	c.links(s)
 	for i := range doc.Upstreams {
 		p, err := c.pool(s, &doc.Upstreams[i])
 		if !c.bad(fmt.Sprintf("upstreams[%d]", i), err) {

@@ -19,6 +19,7 @@ type serverKey struct {
 	url, host                     string
 	connect, head, body, queueing time.Duration
 	conns, queue                  int
+	link                          linkKey
 }
 
 // A server is one address that content comes from.
@@ -51,7 +52,7 @@ func (c *compiling) pool(s *site, u *config.Upstream) (*pool, error) {
 		Tries: intOf(s.doc.Cache.ProxySettings.NextUpstreamTries), Timeout: durationOf(s.doc.Cache.ProxySettings.NextUpstreamTimeout)}
 	for i := range u.Servers {
 		d := &u.Servers[i]
-		one, err := c.server(u, d.URL, func(o *origin.Upstream) {
+		one, err := c.server(u, s.links[u.Name], d.URL, func(o *origin.Upstream) {
 			if fixed {
 				o.Host = literal
 			} else if !own {
@@ -78,7 +79,7 @@ func (c *compiling) pool(s *site, u *config.Upstream) (*pool, error) {
 }
 
 // server returns the server of a URL: the one that there is, or a new one.
-func (c *compiling) server(u *config.Upstream, url string, host func(*origin.Upstream)) (*server, error) {
+func (c *compiling) server(u *config.Upstream, l *link, url string, host func(*origin.Upstream)) (*server, error) {
 	o, err := origin.Parse(url)
 	if err != nil {
 		return nil, err
@@ -87,6 +88,9 @@ func (c *compiling) server(u *config.Upstream, url string, host func(*origin.Ups
 	key := serverKey{
 		url: url, host: o.Host, connect: durationOf(u.ConnectTimeout), head: durationOf(u.HeadTimeout), body: durationOf(u.BodyTimeout),
 		queueing: durationOf(u.QueueTimeout), conns: intOf(u.MaxConns), queue: intOf(u.MaxQueue),
+	}
+	if o.Scheme == "https" {
+		key.link = l.key
 	}
 	if u.MaxQueue != nil && *u.MaxQueue == 0 {
 		key.queue = -1 // none, where 0 is the default
@@ -99,6 +103,7 @@ func (c *compiling) server(u *config.Upstream, url string, host func(*origin.Ups
 		o.DialTimeout, o.TLSTimeout, o.HeadTimeout, o.BodyTimeout = key.connect, key.connect, key.head, key.body
 		o.MaxConns, o.MaxQueue, o.QueueTimeout = key.conns, key.queue, key.queueing
 		o.Dial, o.Now = c.Dial, c.Now
+		l.setUp(o)
 		s = &server{Upstream: o, key: key, counted: o}
 		if c.Count != nil {
 			s.counted = c.Count(o)

@@ -36,12 +36,15 @@ func (s *site) pool(in *scope, d *Directive, path string) (name, why string) {
 		}
 	}
 	o := object{{key: "name", value: ""}}
-	members, why := s.members(in, d, scheme, host, base)
+	members, why := s.members(d, scheme, host, base)
 	if why != "" {
 		return "", why
 	}
 	o.put("servers", members)
 	s.hostHeader(in, scheme, host, &o)
+	if scheme == "https" {
+		s.upstreamTLS(in, d, &o)
+	}
 	for _, t := range []struct {
 		name string
 		keys []string
@@ -73,11 +76,8 @@ func (s *site) pooled(o object, host string) string {
 }
 
 // members are the servers of an upstream, or of the one address that it is.
-func (s *site) members(in *scope, d *Directive, scheme, host, base string) (list []object, why string) {
+func (s *site) members(d *Directive, scheme, host, base string) (list []object, why string) {
 	up := s.upstreams[host]
-	if scheme == "https" && !in.is("proxy_ssl_verify", "on") {
-		s.notes.add(d, Changed, "the certificate of the server is verified", "a certificate that is valid for the server's name")
-	}
 	if up == nil {
 		return []object{{{key: "url", value: scheme + "://" + host + base, from: []*Directive{d}}}}, ""
 	}
@@ -137,6 +137,42 @@ func (s *site) memberWords(v *Directive, one *object) {
 		default:
 			s.notes.add(v, Lost, w+" is not there", "")
 		}
+	}
+}
+
+// upstreamTLS adds how servers are reached by https. What nobody has switched
+// off is verified, as nginx does only when it is told to.
+func (s *site) upstreamTLS(in *scope, d *Directive, o *object) {
+	var section object
+	off := in.is("proxy_ssl_verify", "off")
+	switch {
+	case off:
+		section.put("verify", false, in.one("proxy_ssl_verify"))
+	case !in.is("proxy_ssl_verify", "on"):
+		s.notes.add(d, Changed, "the certificate of the server is verified", "a certificate that is valid for the server's name, or upstreams[].tls.verify: false")
+	}
+	for _, f := range []struct{ name, key string }{
+		{"proxy_ssl_trusted_certificate", "ca"}, {"proxy_ssl_name", "serverName"}, {"proxy_ssl_certificate", "clientCert"}, {"proxy_ssl_certificate_key", "clientKey"},
+	} {
+		x := in.one(f.name)
+		switch {
+		case x == nil || f.key == "ca" && off:
+		case strings.ContainsAny(x.arg(0), "$:"): // an engine's key, or a store's, has a colon
+			s.notes.add(x, Lost, "it is a fixed text or file", "")
+		default:
+			section.put(f.key, x.arg(0), x)
+		}
+	}
+	if x := in.one("proxy_ssl_protocols"); x != nil {
+		for _, version := range []string{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"} {
+			if slices.Contains(x.Args, version) {
+				section.put("minVersion", version, x)
+				break
+			}
+		}
+	}
+	if len(section) > 0 {
+		o.put("tls", section)
 	}
 }
 

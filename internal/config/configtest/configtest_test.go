@@ -39,9 +39,9 @@ func TestGood(t *testing.T) {
 
 // TestWhole: what is made up has every field of a site and of a policy sooner
 // or later, but for those whose consumer is yet to come or that need a node's
-// volumes.
+// volumes or files.
 func TestWhole(t *testing.T) {
-	left := []string{"TLS", "Cache.TierRules", "Routes.Static", "Cache.Zones.Hosts", "Routes.CORS.ApplyToURIs"} // the last is for sites only
+	left := []string{"TLS", "Cache.TierRules", "Routes.Static", "Upstreams.TLS", "Cache.Zones.Hosts", "Routes.CORS.ApplyToURIs"} // the last is for sites only
 	seen := map[string]bool{}
 	for seed := range uint64(200) {
 		m := configtest.New(seed)
