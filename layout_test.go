@@ -19,7 +19,7 @@ const module = "opencache"
 var floors = [][]string{
 	{"internal/wire", "internal/rfc9111", "internal/plot", "internal/expr"},
 	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config", "internal/kvs",
-		"internal/geo", "internal/access"},
+		"internal/geo", "internal/access", "internal/coding"},
 	{"internal/engine", "internal/lab", "internal/geo/geotest", "internal/store/storetest", "internal/config/configtest", "internal/nginxconf"},
 	{".", "internal/edge"},
 	{"internal/script", "cmd/opencache"},
@@ -44,6 +44,8 @@ var owner = map[string]string{
 	"go.uber.org/zap":                         "internal/kvs", // only to have etcd's client keep silent
 	"github.com/tailscale/hujson":             "internal/config",
 	"github.com/oschwald/maxminddb-golang/v2": "internal/geo",
+	"github.com/klauspost/compress":           "internal/coding",
+	"github.com/andybalholm/brotli":           "internal/coding",
 	"github.com/maxmind/mmdbwriter":           "internal/geo/geotest",
 }
 

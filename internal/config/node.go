@@ -13,6 +13,8 @@ type Node struct {
 	Availability Availability `json:"availability,omitzero"`
 	// Filters are who is refused.
 	Filters Filters `json:"filters,omitzero"`
+	// Compression bounds what compressing costs.
+	Compression NodeCompression `json:"compression,omitzero"`
 	// Geo is which databases say where clients are.
 	Geo Geo `json:"geo,omitzero"`
 	// Retries are the defaults for going around failing upstreams.

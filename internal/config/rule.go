@@ -150,6 +150,7 @@ var checks = map[string]func(string) *trouble{
 	"country":        simple(isCountry, "two capital letters, like DE"),
 	"variable":       simple(isVariable, "the name of a variable of the environment"),
 	"email":          simple(isEmail, "an address like admin@example.com"),
+	"media type":     simple(isMediaType, "a media type like text/html or text/*"),
 	"directive name": simple(isToken, "the name of a directive, like max-age"),
 }
 

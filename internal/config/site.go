@@ -20,6 +20,8 @@ type Site struct {
 	Headers []Header `json:"headers,omitzero"`
 	// CORS is what the edge says to other origins' scripts.
 	CORS *CORS `json:"cors,omitzero"`
+	// Compression is which answers are compressed; none without it.
+	Compression *Compression `json:"compression,omitzero"`
 	// TLS is how the site is reached by https.
 	TLS *TLS `json:"tls,omitzero"`
 	// Cache is how responses are stored and used.
@@ -112,6 +114,8 @@ type Route struct {
 	Headers []Header `json:"headers,omitzero"`
 	// CORS goes before the site's.
 	CORS *CORS `json:"cors,omitzero"`
+	// Compression goes before the site's.
+	Compression *Compression `json:"compression,omitzero"`
 }
 
 // A Static route answers from files.

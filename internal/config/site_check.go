@@ -25,6 +25,7 @@ func checkSite(r *reader, id string, s *Site) {
 	checkRoutes(r, s, root.field("routes"))
 	checkHeaders(r, s.Headers, root.field("headers"))
 	checkCORS(r, s.CORS, root.field("cors"), true)
+	checkCompression(r, s.Compression, root.field("compression"))
 	if t := s.TLS; t != nil {
 		if (t.Certificate == "") != (t.Key == "") {
 			r.wrong(root.field("tls"), Fault{Expected: "certificate and key, or neither"})
@@ -142,6 +143,7 @@ func checkRoutes(r *reader, s *Site, p *path) {
 		checkRoute(r, t, pools, at)
 		checkHeaders(r, t.Headers, at.field("headers"))
 		checkCORS(r, t.CORS, at.field("cors"), false)
+		checkCompression(r, t.Compression, at.field("compression"))
 		checkCaptures(r, t, at)
 	}
 	if len(s.Routes) == 0 && len(s.Upstreams) == 0 {

@@ -55,6 +55,10 @@ func (v *visit) own() bool {
 		return false
 	}
 	v.capture(ch.route.pattern)
+	if c := ch.route.coding; c != nil {
+		c.Settle(v.r)
+		defer c.Onto(v.r, v.p)()
+	}
 	ch.route.answer.answer(v)
 	return true
 }

@@ -242,8 +242,13 @@ func (s *site) ruleOf(i int) string {
 
 // foresee notes what the engine would make of the response.
 func (x *Explanation) foresee(v *visit, q *Question, resp *wire.Response) {
-	v.decide()
 	ch := v.choice
+	sent := linesIn(resp.AppendFields(nil, wire.NameSet{}))
+	if ch.route.coding != nil {
+		ch.route.coding.Settle(v.r)
+		ch.route.coding.Apply(v.r, resp)
+	}
+	v.decide()
 	if v.to.Bypass {
 		x.Bypass = ch.bypass.String()
 	}
@@ -276,7 +281,6 @@ func (x *Explanation) foresee(v *visit, q *Question, resp *wire.Response) {
 		fields = v.tell(engine.Outcome{Status: f.Status, Forward: f.Forward, Upstream: resp.Status}, fields, resp.Status, namesIn(fields))
 	}
 	x.Fields = linesIn(fields)
-	sent := linesIn(resp.AppendFields(nil, wire.NameSet{}))
 	x.Added, x.Removed = without(x.Fields, sent), without(sent, x.Fields)
 }
 

@@ -144,6 +144,7 @@ func (c *supposed) explained(t *testing.T) (differences []string, x *Explanation
 	before := upstream.asked
 	again := c.send(t, e)
 	told := slices.ContainsFunc(c.request.Fields, func(f configtest.Field) bool { return f.Name == "Cache-Control" })
+	told = told || slices.Contains(c.answer.Fields, configtest.Field{Name: "Cache-Control", Value: "no-cache"}) // stored, and validated each time
 	switch hit := again.outcome.Status.FromStore() && upstream.asked == before; {
 	case hit && !x.Stored:
 		differences = append(differences, "again: explained as not stored, but it was")

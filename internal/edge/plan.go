@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"opencache/internal/access"
+	"opencache/internal/coding"
 	"opencache/internal/config"
 	"opencache/internal/expr"
 	"opencache/internal/origin"
@@ -29,6 +30,7 @@ type Plan struct {
 	servers   map[serverKey]*server
 	accounts  map[account]share
 	others    map[*Volume]share // of hosts that are not named
+	encoders  *coding.Encoders
 	requestID RequestID
 	values    nodeValues
 	measures  *access.Networks // who may read the metrics, beside this machine
@@ -77,6 +79,7 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 	if previous != nil {
 		p.last = previous.last
 	}
+	p.encoders = run.encodersOf(node)
 	run.refuseNode(node)
 	p.measures = access.NewNetworks(run.networks(node.Monitoring.MetricsAllow, "monitoring.metricsAllow"))
 	p.trusted = access.NewNetworks(run.networks(node.Network.TrustedProxies, "network.trustedProxies"))

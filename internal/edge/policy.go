@@ -114,6 +114,9 @@ func (s *site) join(n int) *choice {
 	}
 	ch.guided = r.edits != nil || r.cors != nil || s.speculation != passAll
 	ch.policy.Upstream = newIdentified(r.pool, &s.node.Monitoring)
+	if r.coding != nil {
+		ch.policy.Upstream = r.coding.Over(ch.policy.Upstream)
+	}
 	if s.node.Monitoring.ProxyStatusNextHop && r.pool.nextHop != "" {
 		ch.policy.NextHop = strconv.Quote(r.pool.nextHop) // an address needs no escapes, so that this is a String
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"opencache/internal/coding"
 	"opencache/internal/config"
 	"opencache/internal/engine"
 	"opencache/internal/expr"
@@ -128,8 +129,9 @@ type route struct {
 	pool    *pool // of those that fetch
 	edits   *headerEdit
 	cors    *cors
-	pattern *expr.Pattern // of a location that is one, for what it captures
-	answer  answerer      // of those that do not fetch
+	coding  *coding.Policy // nil: answers are sent as they come
+	pattern *expr.Pattern  // of a location that is one, for what it captures
+	answer  answerer       // of those that do not fetch
 }
 
 // fetches reports whether the route's answers come from an upstream.
@@ -203,6 +205,7 @@ func (c *compiling) route(s *site, d *config.Route, path string) (r route, ok bo
 	if r.cors, err = corsOf(s.doc.CORS, d.CORS); c.bad(path+".cors", err) {
 		return r, false
 	}
+	r.coding = c.codingOf(s.doc.Compression, d.Compression)
 	if !r.fetches() {
 		r.answer, err = answererOf(kind, d)
 		return r, !c.bad(path, err)

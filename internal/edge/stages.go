@@ -184,6 +184,9 @@ func (e *Edge) clear() (n int) {
 
 // cache has the engine answer.
 func (v *visit) cache() bool {
+	if c := v.choice.route.coding; c != nil {
+		c.Settle(v.r)
+	}
 	v.decide()
 	v.outcome = v.choice.zone.on(v.key).Engine.ServeRoute(v.r, v.p, &v.to)
 	return true

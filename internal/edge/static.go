@@ -137,7 +137,7 @@ type fileWriter struct {
 	v      *visit
 	header http.Header
 	begun  bool
-	left   int64
+	left   int64 // of the file; below 0: not known
 }
 
 func (w *fileWriter) Header() http.Header { return w.header }
@@ -179,7 +179,7 @@ func (w *fileWriter) end() {
 	if !w.begun {
 		w.WriteHeader(200)
 	}
-	if p.Length > 0 && w.left != 0 && w.v.r.Method != wire.HEAD {
+	if w.left > 0 && w.v.r.Method != wire.HEAD {
 		p.Abort()
 		return
 	}

@@ -84,7 +84,7 @@ func (m *Maker) stale() config.Stale {
 func (m *Maker) proxySettings() config.ProxySettings {
 	return config.ProxySettings{
 		NextUpstreamConditions: some(m, "error", "timeout", "invalid_header", "http_500", "http_503", "http_404", "non_idempotent"),
-		NextUpstreamTries:      maybe(m, m.number(3)), NextUpstreamTimeout: maybe(m, m.length),
+		NextUpstreamTries:      maybe(m, m.number(3)), NextUpstreamTimeout: maybe(m, m.length), ResumeTries: maybe(m, m.number(4)),
 	}
 }
 

@@ -152,7 +152,7 @@ func (m *Maker) tierRule(id string) config.TierRule {
 
 // Site makes up a site.
 func (m *Maker) Site(id string) *config.Site {
-	s := &config.Site{ID: id, Hostnames: []string{"a.test"}, ZonesAutoManaged: maybe(m, m.yes), Headers: m.headers(), CORS: maybe(m, m.cors)}
+	s := &config.Site{ID: id, Hostnames: []string{"a.test"}, ZonesAutoManaged: maybe(m, m.yes), Headers: m.headers(), CORS: maybe(m, m.cors), Compression: maybe(m, m.compression)}
 	s.Hostnames = append(s.Hostnames, some(m, "b.test", "*.b.test", "_")...)
 	if m.seldom() {
 		s.SpeculationRules = one(m, "strip-cloudflare", "strip", "pass")
@@ -167,6 +167,16 @@ func (m *Maker) Site(id string) *config.Site {
 	m.routes(s)
 	m.cache(s)
 	return s
+}
+
+func (m *Maker) compression() config.Compression {
+	least := config.Size(1 + m.r.IntN(20))
+	c := config.Compression{Enabled: maybe(m, m.yes), Codings: some(m, "zstd", "br", "gzip"), Types: some(m, "text/*", "application/json"), MinSize: &least}
+	if m.seldom() {
+		most := config.Size(200 + m.r.IntN(1000))
+		c.MaxSize, c.Level = &most, one(m, "fast", "default", "best")
+	}
+	return c
 }
 
 func (m *Maker) upstream(name string) config.Upstream {
@@ -196,7 +206,7 @@ func (m *Maker) routes(s *config.Site) {
 	}
 	locations := append(some(m, "= /a", one(m, "^~ ", "")+"/static/", "/api/", `~ \.(css|js)$`, "~* ^/IMG/", "~ ^/(a|b)/(.*)$", "/a", "^~ /b"), "/")
 	for i, location := range locations {
-		t := config.Route{Location: location, Headers: m.headers(), CORS: maybe(m, m.cors)}
+		t := config.Route{Location: location, Headers: m.headers(), CORS: maybe(m, m.cors), Compression: maybe(m, m.compression)}
 		if m.seldom() {
 			t.ID = fmt.Sprintf("route-%d", i)
 		}

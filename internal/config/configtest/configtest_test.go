@@ -43,7 +43,7 @@ func TestGood(t *testing.T) {
 func TestWhole(t *testing.T) {
 	left := []string{"TLS", "Cache.TierRules", "Routes.Static", "Upstreams.TLS", "Cache.Zones.Hosts", "Routes.CORS.ApplyToURIs"} // the last is for sites only
 	seen := map[string]bool{}
-	for seed := range uint64(200) {
+	for seed := range uint64(400) {
 		m := configtest.New(seed)
 		m.Volumes, m.Origins = []string{"nvme-0", "hdd-0"}, []string{"http://one.test", "http://two.test"}
 		note(seen, "", reflect.ValueOf(m.Site("a")).Elem())

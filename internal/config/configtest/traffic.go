@@ -32,6 +32,7 @@ func (m *Maker) Request(s *config.Site) Request {
 	for _, f := range some(m,
 		Field{"Cookie", one(m, "tier=gold", "session=1", "session=0; tier=free", "tier=free; tier=gold", "other=x")},
 		Field{"User-Agent", one(m, "Mozilla/5.0", "GoogleBot/2.1", "curl/8")}, Field{"X-Preview", one(m, "on", "0")}, Field{"Accept-Language", one(m, "de", "en")},
+		Field{"Accept-Encoding", one(m, "gzip", "gzip, deflate, br, zstd", "br;q=0.1, gzip;q=0", "identity")},
 		Field{"Origin", one(m, "https://a.test", "https://c.test", "null")}, Field{"Cache-Control", one(m, "no-cache", "max-age=0", "only-if-cached")}) {
 		q.Fields = append(q.Fields, f)
 		if f.Name == "Origin" && q.Method == "OPTIONS" {
@@ -105,7 +106,7 @@ func (m *Maker) Answer() Answer {
 	fields := some(m,
 		Field{"Cache-Control", one(m, "max-age=60", "s-maxage=600, max-age=0", "no-store", "private", "no-cache", "public", "max-age=60, stale-while-revalidate=30", "must-revalidate, max-age=1", "max-age=x")},
 		Field{"CDN-Cache-Control", one(m, "max-age=10", "no-store")}, Field{"Vary", one(m, "Accept-Language", "Cookie", "*", "Accept-Encoding")}, Field{"Set-Cookie", "s=1"}, Field{"ETag", `"1"`},
-		Field{"Surrogate-Key", "one two"}, Field{"Speculation-Rules", `"/cdn-cgi/speculation"`}, Field{"Access-Control-Allow-Origin", "*"}, Field{"X-Powered-By", "PHP"}, Field{"Age", "5"})
+		Field{"Content-Type", one(m, "text/html", "image/png")}, Field{"Surrogate-Key", "one two"}, Field{"Speculation-Rules", `"/cdn-cgi/speculation"`}, Field{"Access-Control-Allow-Origin", "*"}, Field{"X-Powered-By", "PHP"}, Field{"Age", "5"})
 	a.Fields = append(a.Fields, fields...)
 	if a.Status == 301 {
 		a.Fields = append(a.Fields, Field{"Location", "/b"})

@@ -1,0 +1,90 @@
+package coding
+
+import (
+	"bytes"
+
+	"opencache/internal/wire"
+)
+
+// fits reports whether the response is one that is compressed for clients that
+// take it: then it varies by Accept-Encoding, whoever it is for.
+func (p *Policy) fits(status int, h *wire.Head, length int64) bool {
+	switch status {
+	case 200, 203, 403, 404, 410:
+	default:
+		return false
+	}
+	if h.Has(wire.ContentEncoding) || h.Has(wire.ContentRange) || !p.worth(length) || !p.gains(h.Get(wire.ContentType)) {
+		return false
+	}
+	for value := range h.Values("Cache-Control") {
+		if hasMember(value, "no-transform") { // RFC 9111, 5.2.2.6
+			return false
+		}
+	}
+	return true
+}
+
+// hasMember reports whether a list has a member of that name.
+func hasMember(list []byte, name string) bool {
+	for member := range bytes.SplitSeq(list, []byte{','}) {
+		if wire.EqualFold(bytes.TrimSpace(member), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// vary has h vary by Accept-Encoding.
+func vary(h *wire.Head) {
+	var all []byte
+	for value := range h.Values("Vary") {
+		if hasMember(value, "*") || hasMember(value, "Accept-Encoding") {
+			return
+		}
+		if len(value) > 0 {
+			all = append(append(all, value...), ", "...)
+		}
+	}
+	h.Del(wire.Vary)
+	h.Add(wire.Vary, append(all, "Accept-Encoding"...))
+}
+
+// code makes h the head of the same content in a coding. Validators are weak
+// from then on, since one was of other bytes (RFC 9110, 8.8.3.3); digests and
+// ranges were of those, too.
+func code(h *wire.Head, c Coding) {
+	for _, name := range [...]string{"Accept-Ranges", "Content-Length", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest"} {
+		h.DelNamed(name)
+	}
+	h.Add(wire.ContentEncoding, []byte(c.String()))
+	weaken(h)
+}
+
+// weaken makes the entity tag a weak one.
+func weaken(h *wire.Head) {
+	if tag := h.Get(wire.ETag); len(tag) > 0 && tag[0] == '"' {
+		weak := append([]byte("W/"), tag...)
+		h.Del(wire.ETag)
+		h.Add(wire.ETag, weak)
+	}
+}
+
+// confirm makes a 304 one of what is stored in a coding: the request named the
+// weak tag that was made of the origin's own.
+func confirm(r *wire.Request, h *wire.Head) {
+	tag := h.Get(wire.ETag)
+	if len(tag) == 0 || tag[0] != '"' {
+		return
+	}
+	for value := range r.Values("If-None-Match") {
+		// Nothing in a tag can end it, so that this one stands alone.
+		if at := bytes.Index(value, tag); at >= 2 && string(value[at-2:at]) == "W/" {
+			weaken(h)
+			if h.Has(wire.Vary) {
+				vary(h)
+			}
+			return
+		}
+	}
+}
