@@ -20,6 +20,9 @@ func (c *compiling) encodersOf(n *config.Node) *coding.Encoders {
 	return coding.NewEncoders(most)
 }
 
+// Encoders returns what compresses, for its counts.
+func (p *Plan) Encoders() *coding.Encoders { return p.encoders }
+
 // codingOf compiles a route's section, or the site's when it has none; nil:
 // nothing is compressed.
 func (c *compiling) codingOf(site, own *config.Compression) *coding.Policy {
