@@ -197,7 +197,7 @@ func (o *serveOptions) node() *config.Node {
 			WriteTimeout: lasting(o.WriteTimeout), MinRate: bytesOf(o.MinRate),
 		},
 		Monitoring: config.Monitoring{
-			Log: config.Log{Path: o.AccessLog}, ServerTiming: o.ServerTiming, RequestID: o.RequestID,
+			Log: config.Log{Path: o.AccessLog}, ClientFields: new(bool), ServerTiming: o.ServerTiming, RequestID: o.RequestID,
 			CacheStatusKey: o.TellKey, CacheStatusTier: o.TellTier, ProxyStatusNextHop: o.TellNextHop,
 		},
 		Availability: config.Availability{Drain: lasting(o.Grace)},

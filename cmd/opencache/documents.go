@@ -130,7 +130,7 @@ func (d *documentSet) compile(pop string) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiler := edge.Compiler{Volumes: volumes, POP: pop, Build: version}
+	compiler := edge.Compiler{Volumes: volumes, POP: pop, Build: buildID()}
 	plan, faults := compiler.Compile(nil, c.shot.Node, c.shot.Sites)
 	c.plan = plan
 	var docs []kvs.Document

@@ -26,6 +26,7 @@ import (
 type edgeCmd struct {
 	Config    string        `placeholder:"SOURCE" help:"Where documents are: a folder, etcd://HOST[,HOST…]/PREFIX, or https://HOST of a Directus (default https:// and the variable BAAS_HOST)."`
 	POP       string        `name:"pop" env:"OPENCACHE_POP,OPENCACHE_POP_ID,POP_ID" placeholder:"ID" help:"This node's PoP: its document is merged over the defaults of all nodes."`
+	Server    string        `name:"server" env:"OPENCACHE_SERVER,SERVER_NAME" placeholder:"NAME" help:"This node's name: clients see it, without the suffixes that its document names (default the machine's)."`
 	State     string        `placeholder:"DIR" help:"Folder for what has to survive a restart: the documents in use, for a start without their source; and the report on the tier policy (default none)."`
 	Listen    []string      `placeholder:"ADDR" help:"Address for clients in place of those of the node's document: host:port or unix:/path. Repeatable, or with commas."`
 	Poll      time.Duration `default:"60s" help:"How often a Directus is asked, a tenth more or less (default ${default})."`
@@ -120,8 +121,13 @@ func (c *edgeCmd) start(l *liveConfig, shot *config.Snapshot, log *slog.Logger) 
 			addresses = append(addresses, a.Address)
 		}
 	}
-	so := &stackOptions{shot: *shot, pop: c.POP, live: l}
+	so := &stackOptions{shot: *shot, pop: c.POP, name: c.Server, live: l}
 	var err error
+	if so.name == "" {
+		if so.name, err = os.Hostname(); err != nil {
+			return nil, usageError{fmt.Errorf("--server: the machine has no name: %w", err)}
+		}
+	}
 	if so.token, err = adminToken(shot.Node); err != nil {
 		return nil, usageError{err}
 	}

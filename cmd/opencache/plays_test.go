@@ -32,7 +32,7 @@ func startDocuments(env script.Env) (script.Running, error) {
 	}
 	d := &documented{set: config.Set{POP: "here"}}
 	var drawn atomic.Uint64
-	o := &stackOptions{shot: d.load(env.Documents), pop: "here", now: env.Now, dial: env.Dial, heap: true, random: func() uint64 { return drawn.Add(1) }}
+	o := &stackOptions{shot: d.load(env.Documents), pop: "here", name: "cache-here-01.pfsdns.com", build: "1.4.2", now: env.Now, dial: env.Dial, heap: true, random: func() uint64 { return drawn.Add(1) }}
 	if env.Crashes > 0 {
 		o.boot = fmt.Sprint("run ", env.Crashes)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -42,6 +43,8 @@ type stack struct {
 type stackOptions struct {
 	shot  config.Snapshot
 	pop   string
+	name  string      // of the node, in full; empty: clients are told none
+	build string      // empty: buildID
 	token string      // of administration; empty: none
 	live  *liveConfig // where the documents come from; nil: they do not change
 
@@ -99,7 +102,8 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	s.geo.Log, s.geo.Now = log, o.now
 	s.geo.Use(databasesOf(node))
 	s.metrics = telemetry.NewMetrics(s.source())
-	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Warn: log, POP: o.pop, Build: version}
+	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Warn: log,
+		POP: o.pop, Server: o.name, Build: cmp.Or(o.build, buildID())}
 	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
 	for _, f := range faults {
 		if o.live == nil { // which tells of them itself
@@ -107,7 +111,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 		}
 	}
 	s.edge, err = edge.New(edge.Options{
-		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Geo: &s.geo, POP: o.pop, Build: version,
+		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Geo: &s.geo,
 		Stats: func() any { return s.Stats() }, Status: s.status(), Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
 	})
 	if err != nil {

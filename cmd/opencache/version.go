@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -13,6 +15,23 @@ import (
 // version is the program's semantic version, said here alone; CHANGELOG.md
 // tells what is in it.
 const version = "0.1.0"
+
+// imageTag is the tag of the image that the program is built for, by
+// -ldflags "-X main.imageTag=v1.4.2"; the variable IMAGE_TAG goes before it.
+var imageTag string
+
+// buildID is what tells this build from others: the tag without its v, or the
+// version with -dev where there is none.
+func buildID() string {
+	tag := cmp.Or(os.Getenv("IMAGE_TAG"), imageTag)
+	if tag == "" {
+		return version + "-dev"
+	}
+	if rest, ok := strings.CutPrefix(tag, "v"); ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+		return rest
+	}
+	return tag
+}
 
 // buildInfo is what is known of the program that runs.
 type buildInfo struct {

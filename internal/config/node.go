@@ -137,8 +137,13 @@ type Monitoring struct {
 	Loki *Loki `json:"loki,omitzero"`
 	// MetricsAllow are networks that may read /oc-cgi/metrics beside this machine.
 	MetricsAllow []string `json:"metricsAllow,omitzero" is:"network"`
-	// ServerTiming tells clients how long cache and origin took.
+	// ClientFields tells every client which node answered and how long it took:
+	// Pf-Cache-Timing, Pf-Served-By, PF-Pop and PF-Server. Default true.
+	ClientFields *bool `json:"clientFields,omitzero" default:"true"`
+	// ServerTiming tells it in Server-Timing, too, where browsers show it.
 	ServerTiming bool `json:"serverTiming,omitzero"`
+	// ServerSuffixes are endings of the node's name that clients do not see.
+	ServerSuffixes []string `json:"serverSuffixes,omitzero" default:".pfsdns.com .ocs.p.foundation"`
 	// CacheStatusKey tells the key in Cache-Status.
 	CacheStatusKey bool `json:"cacheStatusKey,omitzero"`
 	// CacheStatusTier tells there whether a hit came from memory or disk.

@@ -47,6 +47,9 @@ func orStatus(status *int, otherwise int) int {
 
 // own answers what the route answers by itself.
 func (v *visit) own() bool {
+	if v.timed() {
+		v.times.route = v.took()
+	}
 	ch := v.choice
 	if ch.route.cors != nil && v.preflight(ch.route.cors) {
 		return true
@@ -66,7 +69,7 @@ func (v *visit) own() bool {
 // begin sends the head of an answer of the edge's own, with what documents do
 // to it.
 func (v *visit) begin() {
-	v.p.Fields = v.edit(v.p.Fields, v.p.Status, namesIn(v.p.Fields))
+	v.p.Fields = v.sign(v.edit(v.p.Fields, v.p.Status, namesIn(v.p.Fields)), wire.NameSet{})
 	_ = v.p.Start() // the Reply keeps the error
 }
 

@@ -54,8 +54,6 @@ type Options struct {
 	Memo int
 	// Geo says where clients are; nil: nobody knows.
 	Geo Locator
-	// POP, Server and Build are what expressions call so, as for the Compiler.
-	POP, Server, Build string
 	// Warn is where failures of the upstream are told, one a second at most
 	// with the number of those left out; nil: nowhere.
 	Warn   *slog.Logger
@@ -67,7 +65,6 @@ type Options struct {
 type Edge struct {
 	o      Options
 	plan   atomic.Pointer[Plan]
-	node   nodeValues
 	memo   *memo // nil: nothing is remembered
 	clock  bool  // o.Now is the system's
 	visits sync.Pool
@@ -91,13 +88,13 @@ func New(o Options) (*Edge, error) {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	e := &Edge{o: o, clock: clock, node: nodeValues{o.POP, o.Server, o.Build}}
+	e := &Edge{o: o, clock: clock}
 	if o.Memo >= 0 {
 		e.memo = newMemo(cmp.Or(o.Memo, memoSlots))
 	}
 	e.visits.New = func() any {
 		v := &visit{e: e}
-		v.node, v.geo = &e.node, e.o.Geo
+		v.geo = e.o.Geo
 		return v
 	}
 	if err := e.Use(o.Plan); err != nil && o.Warn != nil {
@@ -132,7 +129,8 @@ func (e *Edge) Plan() *Plan { return e.plan.Load() }
 // Serve answers r: it walks the stages until one has answered.
 func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 	v := e.visits.Get().(*visit)
-	v.r, v.p, v.outcome, v.plan = r, p, engine.Outcome{}, e.plan.Load()
+	v.r, v.p, v.outcome, v.plan, v.times = r, p, engine.Outcome{}, e.plan.Load(), times{}
+	v.node = v.plan.values
 	v.key, v.start, v.to.Origin, v.where = v.key[:0], e.o.Now(), 0, nil
 	for i := range stages {
 		if stages[i].do(v) {
@@ -163,6 +161,7 @@ type visit struct {
 	ext     []byte  // its extension
 	shown   []byte  // the key as the log tells it
 	found   routing // in the memo
+	times   times
 
 	// Of visits that purge: that one host of the site is meant, or every one.
 	hostOnly, everyHost bool
@@ -199,7 +198,7 @@ func (v *visit) answer(status int, contentType, body string) bool {
 	p := v.p
 	p.Status, p.Length = status, int64(len(body))
 	p.Fields = wire.AppendField(p.Fields, wire.ContentType, contentType)
-	p.Fields = wire.AppendField(p.Fields, wire.CacheControl, "no-store")
+	p.Fields = v.sign(wire.AppendField(p.Fields, wire.CacheControl, "no-store"), wire.NameSet{})
 	_ = p.Start() // the Reply keeps the error
 	if v.r.Method != wire.HEAD {
 		_, _ = io.WriteString(p, body)

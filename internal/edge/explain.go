@@ -182,7 +182,7 @@ func (p *Plan) visitBy(q *Question) (*visit, *wire.Response, error) {
 	r.Remote = netip.AddrPortFrom(from, 0)
 	v := &visit{e: &Edge{}, p: &wire.Reply{}, plan: p}
 	v.p.Sink = heard{}
-	v.r, v.node, v.start = r, &p.values, q.At
+	v.r, v.node, v.start = r, p.values, q.At
 	v.findClient()
 	v.geo = q.Geo
 	if v.start.IsZero() {

@@ -65,7 +65,7 @@ func (c *supposed) String() string {
 
 // cacheFields are what the cache says of itself, and what frames an answer.
 var cacheFields = map[string]bool{"age": true, "date": true, "via": true, "x-cache": true, "x-cache-status": true, "cache-status": true,
-	"proxy-status": true, "server-timing": true, "x-request-id": true, "content-length": true, "accept-ranges": true}
+	"proxy-status": true, "server-timing": true, "x-request-id": true, "pf-cache-timing": true, "pf-served-by": true, "pf-pop": true, "pf-server": true, "content-length": true, "accept-ranges": true}
 
 // ofUpstream are the lines that the cache does not say of itself, sorted.
 func ofUpstream(lines []string) []string {
@@ -89,7 +89,7 @@ func (c *supposed) explained(t *testing.T) (differences []string, x *Explanation
 	for _, f := range append(shot.Faults, faults...) {
 		t.Fatalf("%v in\n%s", f, c)
 	}
-	e, err := New(Options{Plan: plan, Volumes: []Volume{volume}, POP: "iad"})
+	e, err := New(Options{Plan: plan, Volumes: []Volume{volume}})
 	if err != nil {
 		t.Fatal(err)
 	}

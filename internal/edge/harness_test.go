@@ -94,7 +94,7 @@ func visitFor(e *Edge, head string) *visit {
 		return nil
 	}
 	v := &visit{e: e, p: &wire.Reply{}, plan: e.plan.Load()}
-	v.r, v.node = r, &e.node
+	v.r, v.node = r, e.plan.Load().values
 	v.cleanTarget()
 	v.which()
 	return v

@@ -76,9 +76,6 @@ func newIdentified(next wire.Exchanger, m *config.Monitoring) *identified {
 	if idOf(m.RequestID) != NoID {
 		u.drop = append(u.drop, wire.XRequestID)
 	}
-	if m.ServerTiming {
-		u.drop = append(u.drop, wire.ServerTiming)
-	}
 	return u
 }
 

@@ -90,7 +90,6 @@ func TestUpstreamFields(t *testing.T) {
 		{"new", config.Monitoring{}, id, "ab000000000000000000000000000001", wire.NamesOf(wire.ETag, wire.ServerTiming)},
 		{"kept", config.Monitoring{RequestID: "keep"}, [16]byte{}, "mine", wire.NamesOf(wire.ETag, wire.ServerTiming)},
 		{"off", config.Monitoring{RequestID: "off"}, [16]byte{}, "mine", wire.NamesOf(wire.ETag, wire.ServerTiming, wire.XRequestID)},
-		{"timing", config.Monitoring{ServerTiming: true}, id, "ab000000000000000000000000000001", wire.NamesOf(wire.ETag)},
 	} {
 		next := &told{}
 		u := newIdentified(next, &tt.o)

@@ -32,7 +32,9 @@ type Plan struct {
 	others    map[*Volume]share // of hosts that are not named
 	encoders  *coding.Encoders
 	requestID RequestID
-	values    nodeValues
+	values    *nodeValues
+	signature signature
+	timed     bool             // requests' times are measured
 	measures  *access.Networks // who may read the metrics, beside this machine
 	trusted   *access.Networks // proxies that say who the client is
 	last      uint64           // the highest number of a site, of this plan and those before
@@ -50,7 +52,8 @@ type Compiler struct {
 	// Warn is where is told what is dangerous, and what goes on though a file
 	// is at fault; nil: nowhere.
 	Warn *slog.Logger
-	// POP, Server and Build are what expressions call so.
+	// POP, Server and Build are the node's point of presence, its name in full
+	// and its build: for expressions, and for what clients are told.
 	POP, Server, Build string
 }
 
@@ -74,7 +77,10 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 	if node == nil {
 		node = &config.Node{}
 	}
-	p := &Plan{node: node, sites: make(map[string]*site, len(sites)), servers: map[serverKey]*server{}, accounts: map[account]share{}, others: map[*Volume]share{}, requestID: idOf(node.Monitoring.RequestID), values: nodeValues{c.POP, c.Server, c.Build}}
+	p := &Plan{node: node, sites: make(map[string]*site, len(sites)), servers: map[serverKey]*server{}, accounts: map[account]share{}, others: map[*Volume]share{}, requestID: idOf(node.Monitoring.RequestID)}
+	p.values = &nodeValues{pop: c.POP, host: c.Server, server: shownName(c.Server, node.Monitoring.ServerSuffixes), build: c.Build}
+	p.signature = signatureOf(&node.Monitoring, p.values)
+	p.timed = p.signature.on()
 	run := &compiling{Compiler: c, previous: previous, plan: p, key: "node"}
 	if previous != nil {
 		p.last = previous.last

@@ -36,6 +36,9 @@ func (c *compiling) decide(s *site) {
 		} else if i < s.fleet {
 			path = fmt.Sprintf("cache.tierRules[%s]", s.rules[i].id)
 		}
+		if id := s.rules[i].id; id != "" {
+			s.rules[i].metric = `, cacheRule;desc="` + quotable(id) + `"`
+		}
 		s.decisions[i] = c.decision(s, &s.rules[i], path)
 		c.judging(s, &s.rules[i], path) // for its faults
 	}
@@ -192,9 +195,9 @@ func (c *compiling) policy(s *site, r *rule, d *decision) engine.Policy {
 		MinUses:            intOf(doc.MinUses),
 		NoLock:             doc.LockEnabled != nil && !*doc.LockEnabled,
 		LockTimeout:        atOnce(doc.LockTimeout), LockAge: atOnce(doc.LockAge),
-		Pass:         d.pass,
-		Told:         toldOf(r.doc),
-		ServerTiming: told.ServerTiming, TellKey: told.CacheStatusKey, TellTier: told.CacheStatusTier,
+		Pass:    d.pass,
+		Told:    toldOf(r.doc),
+		TellKey: told.CacheStatusKey, TellTier: told.CacheStatusTier,
 		ProxyStatus: true, Resumes: resumesOf(s.doc.Cache.ProxySettings.ResumeTries),
 	}
 }

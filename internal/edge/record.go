@@ -35,7 +35,7 @@ func (v *visit) fill(rec *telemetry.Record) {
 	v.shown = expr.AppendPlainKey(v.shown[:0], v.key)
 	rec.Key, rec.Origin = v.shown, 0
 	v.fillRequest(rec)
-	rec.POP, rec.Server, rec.Build = v.e.node.pop, v.e.node.server, v.e.node.build
+	rec.POP, rec.Server, rec.Build = v.node.pop, v.node.server, v.node.build
 	if v.site != nil {
 		rec.Site = v.site.doc.ID
 	}
@@ -61,6 +61,9 @@ func (v *visit) fillRequest(rec *telemetry.Record) {
 	rec.Remote, rec.MethodText, rec.RequestID = r.Client, r.MethodText(), v.id
 	rec.Host, rec.Target, rec.Secure, rec.Port = r.Authority(), r.Target(), r.Secure, r.Port
 	rec.UserAgent, rec.Referer = r.Get(wire.UserAgent), r.Get(wire.Referer)
+	if c := r.TLS; c != nil {
+		rec.TLSProtocol, rec.TLSCipher, rec.TLSCurve, rec.TLSServerName = c.Version, c.Cipher, c.Group, c.ServerName
+	}
 	rec.ForwardedFor = r.Get(wire.XForwardedFor)
 	rec.Place = (*telemetry.Place)(v.place())
 }

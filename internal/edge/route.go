@@ -115,7 +115,7 @@ func (v *visit) decide() {
 	if !v.r.Method.Safe() && (len(v.site.rules) > 1 || len(ch.zone.volumes) > 1) {
 		v.to.Unsafe = v.invalidate
 	}
-	if ch.guided {
+	if ch.guided || v.plan != nil && v.plan.signature.on() {
 		v.to.Guide = v
 	}
 }

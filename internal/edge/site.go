@@ -197,9 +197,10 @@ func (c *compiling) route(s *site, d *config.Route, path string) (r route, ok bo
 		r.id = d.Location
 	}
 	var err error
+	m := &c.plan.node.Monitoring
 	if len(d.Headers) == 0 && len(s.routes) > 0 && len(s.routes[0].doc.Headers) == 0 {
 		r.edits = s.routes[0].edits
-	} else if r.edits, err = c.headersOf(s.doc.Headers, d.Headers); c.bad(path+".headers", err) {
+	} else if r.edits, err = c.headersOf(changeable(s.doc.Headers, m), changeable(d.Headers, m)); c.bad(path+".headers", err) {
 		return r, false
 	}
 	if r.cors, err = corsOf(s.doc.CORS, d.CORS); c.bad(path+".cors", err) {
@@ -225,6 +226,7 @@ func (c *compiling) route(s *site, d *config.Route, path string) (r route, ok bo
 // A rule says how what is stored, for requests that it matches.
 type rule struct {
 	id        string
+	metric    string // how timings name it
 	doc       *config.CacheRule
 	decline   []string // of a rule of the fleet
 	narrow    bool     // it says which requests it is for

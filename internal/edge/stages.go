@@ -150,6 +150,7 @@ func (v *visit) method() bool {
 		}
 		v.p.Fields = wire.AppendField(v.p.Fields, wire.Allow, allowed)
 		v.p.Status, v.p.Length = 204, 0
+		v.p.Fields = v.sign(v.p.Fields, wire.NameSet{})
 		_ = v.p.Start()
 		_ = v.p.End(nil)
 		return true
@@ -228,12 +229,13 @@ func (v *visit) invalidate(resp *wire.Response) {
 // Upstream implements engine.Guide: fields are passed as the rule says.
 func (v *visit) Upstream(*wire.Request) {}
 
-// Answer implements engine.Guide: what documents do to the fields of answers.
+// Answer implements engine.Guide: what documents do to the fields of answers,
+// and what the node says on each.
 func (v *visit) Answer(fields []byte, status int, has wire.NameSet) []byte {
 	if v.choice == nil {
 		return fields
 	}
-	return v.tell(v.to.Outcome(), fields, status, has)
+	return v.sign(v.tell(v.to.Outcome(), fields, status, has), has)
 }
 
 // tell edits the fields of an answer that became what the outcome says.

@@ -65,7 +65,7 @@ func (c *compiling) pool(s *site, u *config.Upstream) (*pool, error) {
 		s.servers[one.key] = one
 		m := origin.Member{Exchanger: one.counted, Weight: intOf(d.Weight), Backup: d.Backup}
 		if !fixed && !own && host.String() != "$http_host" {
-			m.Exchanger = &hosted{next: one.counted, host: host, server: one, site: s, node: &nodeValues{c.POP, c.Server, c.Build}}
+			m.Exchanger = &hosted{next: one.counted, host: host, server: one, site: s, node: c.plan.values}
 		}
 		group.Members, up.servers = append(group.Members, m), append(up.servers, one)
 	}

@@ -41,7 +41,11 @@ type values struct {
 var _ expr.Values = (*values)(nil)
 
 // nodeValues are the same for all requests of a node.
-type nodeValues struct{ pop, server, build string }
+type nodeValues struct {
+	pop, host string
+	server    string // host as clients see it
+	build     string
+}
 
 // AppendValue implements expr.Values.
 func (v *values) AppendValue(dst []byte, x *expr.Var) []byte {
@@ -70,7 +74,8 @@ func (v *values) AppendValue(dst []byte, x *expr.Var) []byte {
 		return v.appendTarget(dst, x)
 	case expr.HTTP_, expr.Cookie_, expr.ContentType, expr.ContentLength, expr.ForwardedFor:
 		return v.appendField(dst, x)
-	case expr.ServerProtocol, expr.ServerPort, expr.RemoteAddr, expr.RemotePort, expr.PeerAddr, expr.PeerPort:
+	case expr.ServerProtocol, expr.ServerPort, expr.RemoteAddr, expr.RemotePort, expr.PeerAddr, expr.PeerPort,
+		expr.SSLProtocol, expr.SSLCipher, expr.SSLServerName, expr.SSLCurve:
 		return v.appendConnection(dst, x)
 	case expr.UpstreamHost, expr.CacheStatus, expr.CacheRule, expr.Status, expr.UpstreamStatus, expr.SentHTTP_, expr.UpstreamHTTP_:
 		return v.appendOutcome(dst, x)
@@ -184,6 +189,8 @@ func (v *values) appendConnection(dst []byte, x *expr.Var) []byte {
 			return append(dst, "443"...)
 		}
 		return append(dst, "80"...)
+	case expr.SSLProtocol, expr.SSLCipher, expr.SSLServerName, expr.SSLCurve:
+		return v.appendChannel(dst, x)
 	case expr.RemotePort:
 		if port := v.r.Client.Port(); port != 0 {
 			return strconv.AppendUint(dst, uint64(port), 10)
@@ -195,6 +202,23 @@ func (v *values) appendConnection(dst []byte, x *expr.Var) []byte {
 		return v.r.Remote.Addr().Unmap().AppendTo(dst)
 	}
 	return v.client.AppendTo(dst)
+}
+
+// appendChannel appends what is known of the TLS connection.
+func (v *values) appendChannel(dst []byte, x *expr.Var) []byte {
+	c := v.r.TLS
+	if c == nil {
+		return dst
+	}
+	switch x.ID {
+	case expr.SSLProtocol:
+		return append(dst, c.Version...)
+	case expr.SSLCipher:
+		return append(dst, c.Cipher...)
+	case expr.SSLServerName:
+		return append(dst, c.ServerName...)
+	}
+	return append(dst, c.Group...)
 }
 
 // appendOutcome appends what became of the request, so far.
@@ -251,7 +275,7 @@ func (v *values) appendOwn(dst []byte, x *expr.Var) []byte {
 			dst = append(dst, v.subject[v.groups[at]:v.groups[at+1]]...)
 		}
 		return dst
-	case expr.PopID, expr.Server, expr.BuildID:
+	case expr.PopID, expr.Server, expr.Hostname, expr.BuildID:
 		return v.appendNode(dst, x)
 	}
 	return v.appendPlace(dst, x)
@@ -267,6 +291,8 @@ func (v *values) appendNode(dst []byte, x *expr.Var) []byte {
 		return append(dst, v.node.pop...)
 	case expr.Server:
 		return append(dst, v.node.server...)
+	case expr.Hostname:
+		return append(dst, v.node.host...)
 	}
 	return append(dst, v.node.build...)
 }

@@ -237,9 +237,6 @@ func (c *call) begin() {
 	if c.pol.ProxyStatus && c.out.troubled() {
 		c.p.Fields = c.out.appendProxyStatus(c.p.Fields, c.e.name, c.pol.NextHop)
 	}
-	if c.pol.ServerTiming {
-		c.p.Fields = c.out.appendTiming(c.p.Fields, c.e.now().Sub(c.since))
-	}
 	if c.guide != nil {
 		c.p.Fields = c.guide.Answer(c.p.Fields, c.p.Status, c.names.Union(ownNames))
 	}

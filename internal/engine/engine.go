@@ -107,8 +107,6 @@ type Policy struct {
 	// Site names the site in the store's accounting; empty: what Route.Origin
 	// says of the key does.
 	Site []byte
-	// ServerTiming has answers tell in a Server-Timing field how long they took.
-	ServerTiming bool
 	// TellKey has Cache-Status tell the key: to those who test a site, since it
 	// helps who would poison it (RFC 9211, 6).
 	TellKey bool

@@ -7,7 +7,6 @@ import (
 	"opencache/internal/expr"
 	"opencache/internal/rfc9111"
 	"opencache/internal/store"
-	"opencache/internal/telemetry"
 	"opencache/internal/wire"
 )
 
@@ -245,17 +244,4 @@ const keyTold = 1024
 // here, as nearly always.
 func (o *Outcome) plainHit() bool {
 	return o.Status == Hit && o.Forward == NotForwarded && o.Why == 0 && !o.Stored && !o.Collapsed
-}
-
-// appendTiming appends the Server-Timing field of an answer whose request came
-// total ago: what is known when the head goes out. What is not waiting for the
-// upstream is the cache's.
-func (o *Outcome) appendTiming(dst []byte, total time.Duration) []byte {
-	dst = append(dst, "Server-Timing: "...)
-	dst = telemetry.AppendMetric(dst, "cache", total-o.Waited, o.Status.String())
-	if o.Upstream != 0 || o.Waited > 0 {
-		dst = telemetry.AppendMetric(append(dst, ", "...), "upstream", o.Waited, "")
-	}
-	dst = telemetry.AppendMetric(append(dst, ", "...), "total", total, "")
-	return append(dst, "\r\n"...)
 }

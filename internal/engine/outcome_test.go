@@ -3,7 +3,6 @@ package engine
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"opencache/internal/rfc9111"
 	"opencache/internal/store"
@@ -44,25 +43,6 @@ func TestOutcomeTellsTier(t *testing.T) {
 	} {
 		_, got, _ := strings.Cut(string(tt.out.appendFields(nil, "here", nil, true)), "Cache-Status: here")
 		if want := strings.TrimPrefix(tt.want, "here") + "\r\n"; got != want {
-			t.Errorf("%+v: got %q, want %q", tt.out, got, want)
-		}
-	}
-}
-
-func TestServerTiming(t *testing.T) {
-	for _, tt := range []struct {
-		out   Outcome
-		total time.Duration
-		want  string
-	}{
-		{Outcome{Status: Hit}, 41 * time.Microsecond, `cache;dur=0.041;desc="HIT", total;dur=0.041`},
-		{Outcome{Status: Miss, Upstream: 200, Waited: 12300 * time.Microsecond}, 12341 * time.Microsecond,
-			`cache;dur=0.041;desc="MISS", upstream;dur=12.300, total;dur=12.341`},
-		{Outcome{Status: Miss, Waited: time.Second}, time.Second, // no answer came
-			`cache;dur=0.000;desc="MISS", upstream;dur=1000.000, total;dur=1000.000`},
-		{Outcome{Status: Stale, Upstream: 503}, 0, `cache;dur=0.000;desc="STALE", upstream;dur=0.000, total;dur=0.000`},
-	} {
-		if got, want := string(tt.out.appendTiming(nil, tt.total)), "Server-Timing: "+tt.want+"\r\n"; got != want {
 			t.Errorf("%+v: got %q, want %q", tt.out, got, want)
 		}
 	}

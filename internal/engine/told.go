@@ -200,4 +200,4 @@ func (c *call) tells(resp *wire.Response) bool {
 
 // ownNames are what answers have of the engine's own.
 var ownNames = wire.NamesOf(wire.AcceptRanges, wire.Age, wire.ContentRange, wire.ContentType, wire.Date, wire.Expires, wire.CacheControl, wire.XCache,
-	wire.XCacheStatus, wire.CacheStatus, wire.ProxyStatus, wire.ServerTiming, wire.Upgrade, wire.Connection)
+	wire.XCacheStatus, wire.CacheStatus, wire.ProxyStatus, wire.Upgrade, wire.Connection)

@@ -156,7 +156,7 @@ func TestTextFaults(t *testing.T) {
 		{"$request_id", expr.InKey, `at position 1: "$request_id": not in a key: no two requests have the same, so nothing would be found again`},
 		{"$status", expr.InUpstream, `at position 1: "$status": not in an upstream field, but in a response field`},
 		{"$1", expr.InResponse, `at position 1: "$1": not in a response field, but in an answer, a redirect`},
-		{"$ssl_cipher", expr.InResponse, `at position 1: "$ssl_cipher": not yet: connections do not tell it`},
+		{"$server_addr", expr.InResponse, `at position 1: "$server_addr": not yet: listeners do not tell it`},
 		{"a\r\nb", expr.InResponse, `at position 2: "\r": a control character, which has no place in a response field`},
 		{strings.Repeat("x", 4097), expr.InKey, `at position 4097: 4097 bytes: expected at most 4096`},
 	} {

@@ -91,6 +91,7 @@ const (
 	ResourceID
 	PopID
 	Server
+	Hostname
 	BuildID
 	Visitor
 	UpstreamHost
@@ -168,9 +169,9 @@ var variables = [...]Variable{
 	{Name: "time_iso8601", ID: TimeISO, Places: atRequest, Depends: OnTime, Meaning: "the time like 2025-01-31T10:20:30+00:00"},
 	{Name: "resource_id", ID: ResourceID, Places: anywhere, Meaning: "the site's id"},
 	{Name: "pop_id", ID: PopID, Places: anywhere, Meaning: "the id of the point of presence"},
-	{Name: "pf_server", ID: Server, Places: anywhere, Meaning: "the node's name, without the suffixes .pfsdns.com and .ocs.p.foundation"},
-	{Name: "hostname", ID: Server, Places: anywhere, Meaning: "the same as $pf_server"},
-	{Name: "oc_build_id", ID: BuildID, Places: anywhere, Meaning: "the version of this program"},
+	{Name: "pf_server", ID: Server, Places: anywhere, Meaning: "the node's name as clients see it, without the suffixes that its document names"},
+	{Name: "hostname", ID: Hostname, Places: anywhere, Meaning: "the node's name in full"},
+	{Name: "oc_build_id", ID: BuildID, Places: anywhere, Meaning: "the build of this program: its version, -dev where it was given no tag"},
 	{Name: "oc_visitor", ID: Visitor, Places: atRequest, Depends: OnAddress | OnField, Meaning: "what tells visitors apart", NotYet: "visitors are not told apart"},
 	{Name: "upstream_host", ID: UpstreamHost, Places: InUpstream, Depends: OnUpstream, Meaning: "host and port of the server that is asked"},
 	{Name: "proxy_host", ID: UpstreamHost, Places: InUpstream, Depends: OnUpstream, Meaning: "the same as $upstream_host"},
@@ -180,10 +181,10 @@ var variables = [...]Variable{
 	{Name: "upstream_status", ID: UpstreamStatus, Places: InResponse, Depends: OnResponse, Meaning: "the upstream's status; empty when it was not asked"},
 	{Name: "upstream_http_", ID: UpstreamHTTP_, Places: InResponse, Depends: OnResponse, Meaning: "the upstream's field of that name, _ for -"},
 	{Name: "sent_http_", ID: SentHTTP_, Places: InResponse, Depends: OnResponse, Meaning: "the answer's field of that name, _ for -"},
-	{Name: "ssl_protocol", ID: SSLProtocol, Places: atRequest, Depends: OnListener, Meaning: "TLSv1.2 or TLSv1.3", NotYet: "connections do not tell it"},
-	{Name: "ssl_cipher", ID: SSLCipher, Places: atRequest, Depends: OnListener, Meaning: "the cipher suite", NotYet: "connections do not tell it"},
-	{Name: "ssl_server_name", ID: SSLServerName, Places: atRequest, Depends: OnListener, Meaning: "the name that the client asked for in TLS", NotYet: "connections do not tell it"},
-	{Name: "ssl_curve", ID: SSLCurve, Places: atRequest, Depends: OnListener, Meaning: "the curve of the key exchange", NotYet: "connections do not tell it"},
+	{Name: "ssl_protocol", ID: SSLProtocol, Places: atRequest, Depends: OnListener, Meaning: "TLSv1.2 or TLSv1.3"},
+	{Name: "ssl_cipher", ID: SSLCipher, Places: atRequest, Depends: OnListener, Meaning: "the cipher suite"},
+	{Name: "ssl_server_name", ID: SSLServerName, Places: atRequest, Depends: OnListener, Meaning: "the name that the client asked for in TLS"},
+	{Name: "ssl_curve", ID: SSLCurve, Places: atRequest, Depends: OnListener, Meaning: "the curve of the key exchange"},
 	{Name: "geoip_country_code", ID: CountryCode, Places: anywhere, Depends: OnAddress, Meaning: "the country, two letters," + geo},
 	{Name: "geoip_country_name", ID: CountryName, Places: anywhere, Depends: OnAddress, Meaning: "the country's name" + geo},
 	{Name: "geoip_continent", ID: Continent, Places: anywhere, Depends: OnAddress, Meaning: "the continent, two letters," + geo},

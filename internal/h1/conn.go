@@ -57,6 +57,7 @@ type conn struct {
 	remote netip.AddrPort
 	client netip.AddrPort // for whom, where it said so
 	port   uint16         // that the client connected to; 0: not known
+	tls    *wire.Channel  // nil: plain
 	ended  func()         // what Outlive returned, once it was asked
 	phase  atomic.Int32
 	count  count
@@ -100,7 +101,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.phase.Store(phaseBusy)
 	c.fate, c.served, c.deep, c.parked, c.hasParked = keep, false, false, false, false
 	below := transport(nc)
-	c.remote, c.client, c.port = remoteOf(below), clientOf(below), portOf(below)
+	c.remote, c.client, c.port, c.tls = remoteOf(below), clientOf(below), portOf(below), nil
 	_, c.lasting = below.(outliver)
 	_, c.secure = nc.(*tls.Conn)
 	c.raw = rawOf(nc)
@@ -149,7 +150,7 @@ func (c *conn) free() {
 	c.req.Reset()
 	c.req.Body, c.req.Watch, c.req.Interim = nil, nil, nil
 	c.rise()
-	c.srv, c.nc, c.raw, c.remote, c.client, c.ended = nil, nil, nil, netip.AddrPort{}, netip.AddrPort{}, nil
+	c.srv, c.nc, c.raw, c.remote, c.client, c.ended, c.tls = nil, nil, nil, netip.AddrPort{}, netip.AddrPort{}, nil, nil
 	c.rd.reset(nil)
 	c.wr.reset(nil)
 	s.spare.Put(c)
@@ -190,9 +191,9 @@ func (c *conn) handshake() bool {
 		return true
 	}
 	c.deep = true
-	limit := time.Time{}
+	begun, limit := time.Now(), time.Time{}
 	if c.srv.o.head > 0 {
-		limit = time.Now().Add(c.srv.o.head)
+		limit = begun.Add(c.srv.o.head)
 	}
 	c.rd.until(limit)
 	c.wr.until(limit)
@@ -208,6 +209,7 @@ func (c *conn) handshake() bool {
 	// The client's last message of TLS 1.3 is not answered. One that holds its
 	// request back until that is acknowledged would wait 40 ms.
 	c.acknowledge()
+	c.tls = channelOf(tc.ConnectionState(), time.Since(begun))
 	return true
 }
 

@@ -34,7 +34,7 @@ func (c *conn) exchange() bool {
 func (c *conn) prepare() error {
 	r := &c.req
 	r.Secure = r.Secure || c.secure
-	r.Remote, r.Client, r.Port = c.remote, c.client, c.port
+	r.Remote, r.Client, r.Port, r.TLS = c.remote, c.client, c.port, c.tls
 	r.Watch, r.Interim, r.Body = c.watcher.watch, nil, nil
 	c.rep = wire.Reply{Fields: c.rep.Fields[:0], Sink: &c.reply}
 	c.reply.reset()
@@ -85,6 +85,9 @@ func (c *conn) call() {
 // and content that was not read. It sets the connection's fate.
 func (c *conn) settle() {
 	c.watcher.end()
+	if c.tls != nil {
+		c.tls.Handshake = 0
+	}
 	r := &c.reply
 	switch r.stage {
 	case stageAway:

@@ -73,7 +73,7 @@ func TestParseFaults(t *testing.T) {
 		{"A.\n-- play --\norigin GET /a -> 200 X~y\n", `"X~y": an answer is written with Field:value`},
 		{"A.\n-- play --\nget /a & body=x\n", "& stands at the end"},
 		{"A.\n-- play --\nexpect body={file:b}\n", `no file "b" in the archive`},
-		{"A.\n-- play --\nexpect 20 nothin\n", "want Field:value, Field~part or !Field, a status"},
+		{"A.\n-- play --\nexpect 20 nothin\n", "want Field:value, Field~part, !Field or !Field~part, a status"},
 		{"A.\n-- play --\nclock 61s\n", `want "clock +61s"`},
 		{"A.\n-- play --\nc9..c1: get /a\n", "want clients such as c1..c9"},
 		{"A.\n-- play --\nclient c1 from here\n", "client c1: ParseAddr"},

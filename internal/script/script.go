@@ -109,7 +109,7 @@
 //	leave   vanish             close, or reset, the connection
 //	expect WORD…               of the current answer:
 //	   200                     its status
-//	   Field:value  Field~part  !Field     combined by ", "
+//	   Field:value  Field~part  !Field  !Field~part   combined by ", "
 //	   body=V  body~V          the whole of the content; it must have ended properly
 //	   sofar=V                 the content that has come so far, no more, no less
 //	   prefix=V                the content, ended or cut, is V or a beginning of it

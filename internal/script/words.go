@@ -146,14 +146,15 @@ func generate(arg string) (string, error) {
 	return string(b[from-first : to-first]), nil
 }
 
-// name=value, Field:value, Field~part and !Field are the forms of words that
-// say something of a message.
+// name=value, Field:value, Field~part, !Field and !Field~part are the forms of
+// words that say something of a message.
 type relation byte
 
 const (
 	equal    relation = ':'
 	contains relation = '~'
 	absent   relation = '!'
+	lacks    relation = '^' // !Field~part
 )
 
 // A want is one word about a message's field.
@@ -163,11 +164,18 @@ type want struct {
 	value string // not expanded yet
 }
 
-var errNotField = errors.New("want Field:value, Field~part or !Field")
+var errNotField = errors.New("want Field:value, Field~part, !Field or !Field~part")
 
 // parseWant reads a word about a field.
 func parseWant(word string) (want, error) {
-	if name, ok := strings.CutPrefix(word, "!"); ok && isToken(name) {
+	if name, ok := strings.CutPrefix(word, "!"); ok {
+		name, part, some := strings.Cut(name, "~")
+		switch {
+		case !isToken(name) || some && part == "":
+			return want{}, fmt.Errorf("%q: %w", word, errNotField)
+		case some:
+			return want{name: name, rel: lacks, value: part}, nil
+		}
 		return want{name: name, rel: absent}, nil
 	}
 	at := strings.IndexAny(word, ":~")
@@ -198,8 +206,10 @@ func (w want) check(fs fields, v values) error {
 	switch {
 	case w.rel == absent && ok:
 		return fmt.Errorf("field %s: got %q, want none", w.name, got)
-	case w.rel == absent:
+	case w.rel == absent, w.rel == lacks && !strings.Contains(got, value):
 		return nil
+	case w.rel == lacks:
+		return fmt.Errorf("field %s: got %q, want no %q in it", w.name, got, value)
 	case !ok:
 		return fmt.Errorf("field %s: got none, want %q", w.name, value)
 	case w.rel == equal && got != value:

@@ -101,6 +101,11 @@ const (
 	XKey
 	XRealIP
 	XRequestID
+	// Numbers are in stored heads, too: what comes later stands here.
+	PfCacheTiming
+	PfServedBy
+	PFPop
+	PFServer
 	NumNames int = iota + 1 // one more than the last name
 )
 
@@ -142,6 +147,7 @@ var names = [NumNames]string{
 	XForwardedFor: "X-Forwarded-For", XForwardedHost: "X-Forwarded-Host",
 	XForwardedPort: "X-Forwarded-Port", XForwardedProto: "X-Forwarded-Proto",
 	XFrameOptions: "X-Frame-Options", XKey: "xkey", XRealIP: "X-Real-IP", XRequestID: "X-Request-ID",
+	PfCacheTiming: "Pf-Cache-Timing", PfServedBy: "Pf-Served-By", PFPop: "PF-Pop", PFServer: "PF-Server",
 }
 
 // String returns the canonical spelling, empty for Other.

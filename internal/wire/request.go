@@ -158,8 +158,8 @@ func (r *Request) Reset() {
 	r.Head.Reset()
 }
 
-// CopyFrom makes r a copy of o with a buffer of its own, without Body, Interim
-// and Watch, which become nil. r's memory is used again.
+// CopyFrom makes r a copy of o with a buffer of its own, without Body, Interim,
+// Watch and TLS, which become nil. r's memory is used again.
 func (r *Request) CopyFrom(o *Request) {
 	h := r.Head
 	if r == o {
@@ -168,7 +168,7 @@ func (r *Request) CopyFrom(o *Request) {
 		h.CopyFrom(&o.Head)
 		*r = *o
 	}
-	r.Head, r.Body, r.Interim, r.Watch = h, nil, nil, nil
+	r.Head, r.Body, r.Interim, r.Watch, r.TLS = h, nil, nil, nil, nil
 }
 
 // Framing returns how the content of r is framed.

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"time"
 )
 
 // Unknown is the Length of content whose size is only known at its end:
@@ -118,6 +119,9 @@ type Request struct {
 	// else; zero: nobody said. From the edge's stage client on it is always who
 	// the client is.
 	Client netip.AddrPort
+	// TLS is what is known of the channel that it came through; nil: of none.
+	// It is the connection's: who keeps the Request copies what it needs.
+	TLS *Channel
 	// Port is the one that it came to, 0 when that is not known.
 	Port uint16
 	// ID identifies it in logs and towards upstreams; zero: it was given none.
@@ -134,6 +138,17 @@ type Request struct {
 
 	method, target, authority, path, query ref
 	hasQuery                               bool
+}
+
+// A Channel is what is known of a TLS connection.
+type Channel struct {
+	Version    string // TLSv1.3
+	Cipher     string // TLS_AES_128_GCM_SHA256
+	Group      string // of the key exchange: X25519
+	ServerName string // that the client asked for
+	// Handshake is how long that took, as long as the connection's first
+	// request is at hand; then 0.
+	Handshake time.Duration
 }
 
 // Context ends when the client has gone away. Watching costs a goroutine:
