@@ -96,6 +96,9 @@ func (o *serveOptions) site() (*config.Site, error) {
 			},
 		},
 	}
+	if o.Compress {
+		s.Compression = &config.Compression{}
+	}
 	s.Cache.Rules = o.rules()
 	return s, nil
 }

@@ -33,6 +33,7 @@ type serveOptions struct {
 	DefaultTTL         ttlRules      `name:"default-ttl" group:"Caching" placeholder:"[REGEX=]DURATION" help:"Freshness of 200 answers that carry none, for all paths or those that match; the first that matches counts. Repeatable; one a line in the environment."`
 	Passthrough        patterns      `group:"Caching" placeholder:"REGEX" help:"Paths that are never cached. Repeatable; one a line in the environment."`
 	EarlyHints         bool          `group:"Caching" help:"Send 103 with the preload links of a stored answer while the origin validates it."`
+	Compress           bool          `group:"Caching" help:"Compress answers of text for clients that take zstd, br or gzip, and store each coding once."`
 	PassHead           bool          `group:"Caching" help:"Send the origin a HEAD as it came; otherwise as a GET, whose answer is stored."`
 	NoSortQuery        bool          `group:"Caching" help:"Keep the order of query parameters in the cache key."`
 	ColdRange          string        `default:"segments" enum:"segments,whole" placeholder:"HOW" group:"Caching" help:"What a range of an object that is not stored asks the origin for: the segments of up to 2 MiB that have it, or the whole (default ${default})."`
