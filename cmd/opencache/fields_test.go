@@ -110,6 +110,15 @@ var elsewhere = map[string]string{
 	"site.upstreams[].tls.minVersion":  "internal/edge TestUpstreamTLS",
 	"node.network.maxConnsPerAddress":  "cmd/opencache TestServeMaxConnsPerAddress", // a flag of the same document
 	"node.monitoring.log.format":       "cmd/opencache TestFields",                  // it has one value
+
+	"site.access.allow.countries":          "internal/edge TestGate",
+	"site.access.allow.asns":               "internal/edge TestGate",
+	"site.access.deny.countries":           "internal/edge TestGate",
+	"site.access.deny.asns":                "internal/edge TestGate",
+	"site.routes[].access.allow.countries": "internal/edge TestGate",
+	"site.routes[].access.allow.asns":      "internal/edge TestGate",
+	"site.routes[].access.deny.countries":  "internal/edge TestGate",
+	"site.routes[].access.deny.asns":       "internal/edge TestGate",
 }
 
 // isRefused reports whether a field is part of what documents may not say.

@@ -56,6 +56,7 @@ func inheritRoute(t *Route, s *Site) {
 	if len(s.Upstreams) > 0 && (t.Kind == "cache_proxy" || t.Kind == "proxy") {
 		inherit(&t.Upstream, s.Upstreams[0].Name)
 	}
+	t.Access = t.Access.Over(s.Access)
 }
 
 // inheritGlobal completes what rules inherit from.

@@ -22,6 +22,8 @@ type Site struct {
 	CORS *CORS `json:"cors,omitzero"`
 	// Compression is which answers are compressed; none without it.
 	Compression *Compression `json:"compression,omitzero"`
+	// Access is who may ask, and for what.
+	Access *Access `json:"access,omitzero"`
 	// TLS is how the site is reached by https.
 	TLS *TLS `json:"tls,omitzero"`
 	// Cache is how responses are stored and used.
@@ -116,6 +118,8 @@ type Route struct {
 	CORS *CORS `json:"cors,omitzero"`
 	// Compression goes before the site's.
 	Compression *Compression `json:"compression,omitzero"`
+	// Access goes before the site's, member by member.
+	Access *Access `json:"access,omitzero"`
 }
 
 // A Static route answers from files.

@@ -26,6 +26,7 @@ func checkSite(r *reader, id string, s *Site) {
 	checkHeaders(r, s.Headers, root.field("headers"))
 	checkCORS(r, s.CORS, root.field("cors"), true)
 	checkCompression(r, s.Compression, root.field("compression"))
+	checkAccess(r, s.Access, root.field("access"))
 	if t := s.TLS; t != nil {
 		if (t.Certificate == "") != (t.Key == "") {
 			r.wrong(root.field("tls"), Fault{Expected: "certificate and key, or neither"})
@@ -144,6 +145,7 @@ func checkRoutes(r *reader, s *Site, p *path) {
 		checkHeaders(r, t.Headers, at.field("headers"))
 		checkCORS(r, t.CORS, at.field("cors"), false)
 		checkCompression(r, t.Compression, at.field("compression"))
+		checkAccess(r, t.Access, at.field("access"))
 		checkCaptures(r, t, at)
 	}
 	if len(s.Routes) == 0 && len(s.Upstreams) == 0 {

@@ -51,9 +51,6 @@ func (v *visit) own() bool {
 		v.times.route = v.took()
 	}
 	ch := v.choice
-	if ch.route.cors != nil && v.preflight(ch.route.cors) {
-		return true
-	}
 	if ch.route.answer == nil {
 		return false
 	}

@@ -120,8 +120,9 @@ func (c *cors) edit(fields []byte, has wire.NameSet, v *visit) []byte {
 
 // preflight answers what a browser asks before a script's request; false: it
 // is no such question.
-func (v *visit) preflight(c *cors) bool {
-	if v.r.Method != wire.OPTIONS || !c.holds(v) {
+func (v *visit) preflight() bool {
+	c := v.choice.route.cors
+	if c == nil || v.r.Method != wire.OPTIONS || !c.holds(v) {
 		return false
 	}
 	v.p.Status, v.p.Length = 204, 0

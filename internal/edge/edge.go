@@ -69,6 +69,8 @@ type Edge struct {
 	clock  bool  // o.Now is the system's
 	visits sync.Pool
 
+	denials denials
+
 	using  sync.Mutex   // held by Use
 	warned atomic.Int64 // when a failure was told last, Unix seconds
 	untold atomic.Int64 // failures since then
@@ -132,6 +134,7 @@ func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 	v.r, v.p, v.outcome, v.plan, v.times = r, p, engine.Outcome{}, e.plan.Load(), times{}
 	v.node = v.plan.values
 	v.key, v.start, v.to.Origin, v.where = v.key[:0], e.o.Now(), 0, nil
+	v.refused, v.bounded = notRefused, nil
 	for i := range stages {
 		if stages[i].do(v) {
 			break
@@ -162,6 +165,9 @@ type visit struct {
 	shown   []byte  // the key as the log tells it
 	found   routing // in the memo
 	times   times
+
+	refused refusal      // why the route does not let it pass
+	bounded *boundedBody // the request's content, where there is a bound and its size was not known
 
 	// Of visits that purge: that one host of the site is meant, or every one.
 	hostOnly, everyHost bool

@@ -59,6 +59,11 @@ type Explanation struct {
 	Servers  []string `json:"servers,omitempty"`
 	Host     string   `json:"host,omitempty"` // that the first of them is asked for
 
+	// Refused is why the request is not let through, as logs and metrics say it,
+	// and Access the place in the site's document that says so.
+	Refused string `json:"refused,omitempty"`
+	Access  string `json:"access,omitempty"`
+
 	Bypass  string   `json:"bypass,omitempty"`  // the condition that holds
 	NoStore []string `json:"noStore,omitempty"` // those that hold
 
@@ -121,7 +126,18 @@ func (p *Plan) Explain(q *Question) (*Explanation, error) {
 	}
 	v.makeKey()
 	x.found(v)
-	if v.own() {
+	switch {
+	case v.admit():
+		x.denied(v)
+		return x, nil
+	case v.preflight():
+		x.By = "route"
+		x.answered(v, "a browser's question before a script's request")
+		return x, nil
+	case v.fit():
+		x.denied(v)
+		return x, nil
+	case v.own():
 		x.By = "route"
 		x.answered(v, "")
 		return x, nil
@@ -195,6 +211,12 @@ func (p *Plan) visitBy(q *Question) (*visit, *wire.Response, error) {
 func (x *Explanation) answered(v *visit, why string) {
 	x.Status, x.Why = v.p.Status, why
 	x.Fields = linesIn(v.p.Fields)
+}
+
+// denied notes what refuses the request.
+func (x *Explanation) denied(v *visit) {
+	x.Refused, x.Access = v.refused.String(), v.choice.route.gate.member(v.refused)
+	x.answered(v, "refused by "+x.Access)
 }
 
 // found notes what was found for the request.

@@ -107,7 +107,10 @@ func (c *supposed) explained(t *testing.T) (differences []string, x *Explanation
 	got := *x
 	got.URL, got.Method, got.By, got.Location, got.Kind, got.RuleOf, got.Volume, got.Shared, got.Upstream, got.Servers, got.Host = "", "", "", "", "", "", "", false, "", nil, ""
 	got.Bypass, got.NoStore, got.Stale, got.Added, got.Removed, got.Policy = "", nil, nil, nil, nil, nil
-	want := Explanation{Status: v.p.Status}
+	if got.Access = ""; x.Refused != "" && !strings.HasSuffix(x.Access, "."+refusals[v.refused].member) {
+		differences = append(differences, "access: explained "+x.Access+", happened "+refusals[v.refused].member)
+	}
+	want := Explanation{Status: v.p.Status, Refused: v.refused.String()}
 	if got.Site != "" {
 		want.Site = v.site.doc.ID
 	}
@@ -131,7 +134,7 @@ func (c *supposed) explained(t *testing.T) (differences []string, x *Explanation
 	if got.Fields, want.Fields = ofUpstream(got.Fields), ofUpstream(linesIn(v.p.Fields)); got.Status == 504 && x.CacheStatus != "" {
 		got.Fields, want.Fields = nil, nil // the engine's own answer
 	}
-	differences = differencesOf(&got, &want)
+	differences = append(differences, differencesOf(&got, &want)...)
 	if x.CacheStatus == "" {
 		return differences, x
 	}
@@ -162,6 +165,7 @@ func (c *supposed) send(t *testing.T, e *Edge) *visit {
 	}
 	r.Secure = c.request.Secure
 	v := e.visits.New().(*visit)
+	r.Remote = netip.AddrPortFrom(netip.IPv6Loopback(), 0) // as of a Question that says none
 	v.r, v.p, v.plan, v.start = r, &wire.Reply{Sink: &bytesSink{}}, e.Plan(), time.Now()
 	for i := range stages {
 		if stages[i].do(v) {

@@ -46,6 +46,7 @@ func (v *visit) fill(rec *telemetry.Record) {
 		}
 	}
 	out := &v.outcome
+	rec.Denied = v.refused.String()
 	rec.Reason, rec.Attempts = out.Why.String(), out.Attempts
 	if out.Status.FromStore() {
 		rec.Tier = out.Tier.String()

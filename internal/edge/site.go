@@ -130,6 +130,7 @@ type route struct {
 	edits   *headerEdit
 	cors    *cors
 	coding  *coding.Policy // nil: answers are sent as they come
+	gate    *gate          // nil: anybody may ask for anything
 	pattern *expr.Pattern  // of a location that is one, for what it captures
 	answer  answerer       // of those that do not fetch
 }
@@ -207,6 +208,7 @@ func (c *compiling) route(s *site, d *config.Route, path string) (r route, ok bo
 		return r, false
 	}
 	r.coding = c.codingOf(s.doc.Compression, d.Compression)
+	r.gate = c.gate(s, d, path)
 	if !r.fetches() {
 		r.answer, err = answererOf(kind, d)
 		return r, !c.bad(path, err)

@@ -37,7 +37,17 @@ var stages = [...]stage{
 	{"purge", (*visit).purge},
 	// Route, rule and key.
 	{"route", (*visit).route},
-	// What needs neither cache nor origin: redirects, files, preflights.
+	// Who may not ask learns no more, whatever the request; its route says who
+	// that is.
+	{"admit", (*visit).admit},
+	// A browser's question before a script's request bears no credentials
+	// (Fetch, 4.8) and has a method that routes seldom allow: it is answered
+	// before anything asks for those.
+	{"preflight", (*visit).preflight},
+	// Before the cache, so that what is stored for one is not given to whoever
+	// asks, and before all that could cost something.
+	{"access", (*visit).access},
+	// What needs neither cache nor origin: redirects and files.
 	{"own", (*visit).own},
 	// The cache, and behind it the origin.
 	{"cache", (*visit).cache},
@@ -190,6 +200,9 @@ func (v *visit) cache() bool {
 	}
 	v.decide()
 	v.outcome = v.choice.zone.on(v.key).Engine.ServeRoute(v.r, v.p, &v.to)
+	if v.bounded != nil && v.bounded.over.Load() {
+		v.refused = longBody
+	}
 	return true
 }
 

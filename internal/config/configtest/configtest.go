@@ -152,7 +152,7 @@ func (m *Maker) tierRule(id string) config.TierRule {
 
 // Site makes up a site.
 func (m *Maker) Site(id string) *config.Site {
-	s := &config.Site{ID: id, Hostnames: []string{"a.test"}, ZonesAutoManaged: maybe(m, m.yes), Headers: m.headers(), CORS: maybe(m, m.cors), Compression: maybe(m, m.compression)}
+	s := &config.Site{ID: id, Hostnames: []string{"a.test"}, ZonesAutoManaged: maybe(m, m.yes), Headers: m.headers(), CORS: maybe(m, m.cors), Access: maybe(m, m.access), Compression: maybe(m, m.compression)}
 	s.Hostnames = append(s.Hostnames, some(m, "b.test", "*.b.test", "_")...)
 	if m.seldom() {
 		s.SpeculationRules = one(m, "strip-cloudflare", "strip", "pass")
@@ -206,7 +206,7 @@ func (m *Maker) routes(s *config.Site) {
 	}
 	locations := append(some(m, "= /a", one(m, "^~ ", "")+"/static/", "/api/", `~ \.(css|js)$`, "~* ^/IMG/", "~ ^/(a|b)/(.*)$", "/a", "^~ /b"), "/")
 	for i, location := range locations {
-		t := config.Route{Location: location, Headers: m.headers(), CORS: maybe(m, m.cors), Compression: maybe(m, m.compression)}
+		t := config.Route{Location: location, Headers: m.headers(), CORS: maybe(m, m.cors), Access: maybe(m, m.access), Compression: maybe(m, m.compression)}
 		if m.seldom() {
 			t.ID = fmt.Sprintf("route-%d", i)
 		}
