@@ -62,6 +62,12 @@ func boundsOf(shot *config.Snapshot) (*boundSet, error) {
 	if shot.Node.Monitoring.Log.Path != "" {
 		s.add("access log not yet written", size(logMemory).String(), fixedBound, logMemory)
 	}
+	if l := shot.Node.Monitoring.Loki; l != nil {
+		queue, batch := sizeIn(l.Queue), sizeIn(l.Batch)
+		s.add("lines that wait for Loki", size(queue).String(), "monitoring.loki.queue", queue+3*batch)
+		s.add("a push to Loki", size(batch).String(), "monitoring.loki.batch", 0)
+		s.add("streams of Loki", strconv.Itoa(numberIn(l.Streams)+1), "monitoring.loki.streams", 0)
+	}
 	for _, w := range []struct {
 		name, by string
 		d        *config.Duration

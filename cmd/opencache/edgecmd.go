@@ -198,7 +198,10 @@ func needsRestart(was, is *config.Node) (paths []string) {
 		{"cache.memory", was.Cache.Memory, is.Cache.Memory},
 		{"cache.meanObject", was.Cache.MeanObject, is.Cache.MeanObject},
 		{"cache.volumes", was.Cache.Volumes, is.Cache.Volumes},
-		{"monitoring.log", was.Monitoring.Log, is.Monitoring.Log},
+		{"monitoring.log.path", was.Monitoring.Log.Path, is.Monitoring.Log.Path},
+		{"monitoring.log.format", was.Monitoring.Log.Format, is.Monitoring.Log.Format},
+		{"monitoring.log.text", was.Monitoring.Log.Text, is.Monitoring.Log.Text},
+		{"monitoring.loki", was.Monitoring.Loki, is.Monitoring.Loki},
 		{"availability.drain", was.Availability.Drain, is.Availability.Drain},
 	} {
 		if !reflect.DeepEqual(f.was, f.is) {

@@ -77,7 +77,6 @@ var notObeyed = map[string]string{
 	"site.tls":                       `{"id": "a", "hostnames": ["a"], "tls": {"redirectHttp": true}}`,
 	"site.upstreams[].balance":       `{"id": "a", "hostnames": ["a"], "upstreams": [{"name": "o", "servers": [{"url": "http://o"}], "balance": "least_conn"}]}`,
 	"site.cache.tierRules":           `{"id": "a", "hostnames": ["a"], "cache": {"tierRules": []}}`,
-	"node.monitoring.loki":           `{"monitoring": {"loki": {"url": "http://loki.test/"}}}`,
 	"node.availability.probes":       `{"availability": {"probes": [{"url": "http://probe.test/"}]}}`,
 	"node.availability.ejectRatio":   `{"availability": {"ejectRatio": 0.5}}`,
 	"node.filters.deny":              `{"filters": {"deny": {"countries": ["DE"]}}}`,
@@ -109,7 +108,6 @@ var elsewhere = map[string]string{
 	"site.upstreams[].tls.clientKey":   "internal/edge TestUpstreamTLS",
 	"site.upstreams[].tls.minVersion":  "internal/edge TestUpstreamTLS",
 	"node.network.maxConnsPerAddress":  "cmd/opencache TestServeMaxConnsPerAddress", // a flag of the same document
-	"node.monitoring.log.format":       "cmd/opencache TestFields",                  // it has one value
 
 	"site.access.allow.countries":          "internal/edge TestGate",
 	"site.access.allow.asns":               "internal/edge TestGate",
@@ -119,6 +117,18 @@ var elsewhere = map[string]string{
 	"site.routes[].access.allow.asns":      "internal/edge TestGate",
 	"site.routes[].access.deny.countries":  "internal/edge TestGate",
 	"site.routes[].access.deny.asns":       "internal/edge TestGate",
+
+	// Where records are pushed to.
+	"node.monitoring.loki.url":           "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.user":          "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.password.file": "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.password.env":  "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.tenant":        "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.batch":         "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.wait":          "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.queue":         "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.gzip":          "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.streams":       "cmd/opencache TestLokiOfDocuments",
 }
 
 // isRefused reports whether a field is part of what documents may not say.

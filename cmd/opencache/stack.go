@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type stack struct {
 	edge     *edge.Edge
 	metrics  *telemetry.Metrics
 	access   *telemetry.AccessLog // nil: none
+	loki     *telemetry.Loki      // nil: none
 	http1    *h1.Server
 	server   *listen.Server
 	limits   *telemetry.LimitLog
@@ -54,6 +56,8 @@ type stackOptions struct {
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 	heap   bool   // stored responses on the Go heap
 	boot   string // names the run of the machine
+
+	carrier http.RoundTripper // of what is pushed
 }
 
 // zoneName is the name of the zone that flags describe, and of the volume in
@@ -94,10 +98,8 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	if err := s.openVolumes(node, o, log); err != nil {
 		return s, err
 	}
-	if path := node.Monitoring.Log.Path; path != "" {
-		if s.access, err = telemetry.OpenLog(telemetry.LogOptions{Path: path, Log: log}); err != nil {
-			return s, usageError{err}
-		}
+	if err := s.openLogs(o, log); err != nil {
+		return s, err
 	}
 	s.geo.Log, s.geo.Now = log, o.now
 	s.geo.Use(databasesOf(node))
@@ -111,7 +113,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 		}
 	}
 	s.edge, err = edge.New(edge.Options{
-		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Geo: &s.geo,
+		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Loki: s.loki, Geo: &s.geo,
 		Stats: func() any { return s.Stats() }, Status: s.status(), Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
 	})
 	if err != nil {
@@ -182,6 +184,9 @@ func (s *stack) parts() []telemetry.Part {
 	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}, databaseMetrics(&s.geo), s.compressed(), s.accessPart()}
 	if s.live != nil {
 		list = append(list, s.live.part())
+	}
+	if s.loki != nil {
+		list = append(list, s.loki.Part())
 	}
 	return list
 }
@@ -280,7 +285,7 @@ func (s *stack) Close() error {
 	defer cancel()
 	// A connection that does not end may still read from the store.
 	if err := s.server.Shutdown(ctx); err != nil {
-		return errors.Join(err, s.access.Close())
+		return errors.Join(err, s.closeLogs())
 	}
 	return s.free()
 }
@@ -294,7 +299,7 @@ func (s *stack) free() (err error) {
 	if s.edge != nil {
 		err = s.edge.Plan().Close()
 	}
-	err = errors.Join(err, s.access.Close())
+	err = errors.Join(err, s.closeLogs())
 	for i := range s.volumes {
 		err = errors.Join(err, s.volumes[i].Store.Close())
 	}

@@ -36,7 +36,7 @@ func commentsOfFields(t *testing.T) map[string]string {
 		documented[typ.Name()] = true
 	}
 	all := map[string]string{}
-	for _, name := range []string{"site.go", "access.go", "cache.go", "compression.go", "node.go", "tier.go"} {
+	for _, name := range []string{"site.go", "access.go", "cache.go", "compression.go", "node.go", "monitoring.go", "tier.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

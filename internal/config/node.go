@@ -154,24 +154,6 @@ type Monitoring struct {
 	ProxyStatusNextHop bool `json:"proxyStatusNextHop,omitzero"`
 }
 
-// Log is the access log.
-type Log struct {
-	// Path is a file, or - for standard output. Default none.
-	Path string `json:"path,omitzero" is:"path"`
-	// Format is json (default).
-	Format string `json:"format,omitzero" is:"one of json" default:"json"`
-}
-
-// Loki is where the access log is pushed to.
-type Loki struct {
-	// URL is where to, with the path.
-	URL string `json:"url" is:"url"`
-	// User is for basic authentication.
-	User string `json:"user,omitzero"`
-	// Password goes with User.
-	Password *Secret `json:"password,omitzero"`
-}
-
 // Availability is when a node says that it is not to be asked.
 type Availability struct {
 	// Probes are what must answer for the node to be ready.

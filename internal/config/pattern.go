@@ -25,16 +25,18 @@ func checkKey(s string) *trouble {
 	return troubleOf(err, "an expression for a key")
 }
 
-func checkCondition(s string) *trouble {
-	if s == "" {
-		return expected("a condition")
+func checkCondition(parse func(string) (*expr.Condition, error)) func(string) *trouble {
+	return func(s string) *trouble {
+		if s == "" {
+			return expected("a condition")
+		}
+		_, err := parse(s)
+		t := troubleOf(err, "a condition")
+		if t != nil && strings.ContainsAny(t.Found, "'\\") {
+			t.Found = "" // a quoted text, which may be a token that a field is compared with
+		}
+		return t
 	}
-	_, err := expr.ParseCondition(s)
-	t := troubleOf(err, "a condition")
-	if t != nil && strings.ContainsAny(t.Found, "'\\") {
-		t.Found = "" // a quoted text, which may be a token that a field is compared with
-	}
-	return t
 }
 
 // checkText takes an expression of a place. Its text may hold a secret, and is

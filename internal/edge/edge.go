@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"opencache/internal/config"
 	"opencache/internal/engine"
 	"opencache/internal/telemetry"
 	"opencache/internal/wire"
@@ -43,6 +44,8 @@ type Options struct {
 	Metrics *telemetry.Metrics
 	// Log gets a line for each request; nil: none.
 	Log *telemetry.AccessLog
+	// Loki gets the same; nil: there is none.
+	Loki *telemetry.Loki
 	// Stats is called for the JSON of /__admin/stats; nil: that path is 404.
 	Stats func() any
 	// Status is called for the JSON of /oc-cgi/status; nil: that path is 404.
@@ -67,6 +70,7 @@ type Edge struct {
 	plan   atomic.Pointer[Plan]
 	memo   *memo // nil: nothing is remembered
 	clock  bool  // o.Now is the system's
+	nobody *site // stands in where conditions of the log are evaluated without a site
 	visits sync.Pool
 
 	denials denials
@@ -90,7 +94,7 @@ func New(o Options) (*Edge, error) {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	e := &Edge{o: o, clock: clock}
+	e := &Edge{o: o, nobody: &site{doc: &config.Site{}}, clock: clock}
 	if o.Memo >= 0 {
 		e.memo = newMemo(cmp.Or(o.Memo, memoSlots))
 	}

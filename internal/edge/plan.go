@@ -37,7 +37,8 @@ type Plan struct {
 	timed     bool             // requests' times are measured
 	measures  *access.Networks // who may read the metrics, beside this machine
 	trusted   *access.Networks // proxies that say who the client is
-	last      uint64           // the highest number of a site, of this plan and those before
+	logging   logging
+	last      uint64 // the highest number of a site, of this plan and those before
 }
 
 // A Compiler makes plans. Its fields are not changed after the first one.
@@ -90,6 +91,7 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 	run.refuseNode(node)
 	p.measures = access.NewNetworks(run.networks(node.Monitoring.MetricsAllow, "monitoring.metricsAllow"))
 	p.trusted = access.NewNetworks(run.networks(node.Network.TrustedProxies, "network.trustedProxies"))
+	p.logging = run.logging(&node.Monitoring.Log)
 	same := previous != nil && (previous.node == node || reflect.DeepEqual(previous.node, node))
 	for _, doc := range sites {
 		run.key = siteKey + doc.ID
@@ -168,7 +170,6 @@ func (c *compiling) refuseNode(n *config.Node) { c.faults = append(c.faults, Not
 func NotYet(key string, n *config.Node) (faults []config.Fault) {
 	d := &n.Filters.Deny
 	for path, said := range map[string]bool{
-		"monitoring.loki":         n.Monitoring.Loki != nil,
 		"availability.ejectRatio": n.Availability.EjectRatio != nil && *n.Availability.EjectRatio > 0,
 		"retries.budget":          n.Retries.Budget != nil,
 		"availability.probes":     len(n.Availability.Probes) > 0,

@@ -9,7 +9,7 @@ import (
 // record tells telemetry what became of the request.
 func (v *visit) record() {
 	o := &v.e.o
-	if o.Metrics == nil && o.Log == nil {
+	if o.Metrics == nil && o.Log == nil && o.Loki == nil {
 		return
 	}
 	rec := &v.rec
@@ -23,9 +23,10 @@ func (v *visit) record() {
 	if o.Metrics != nil {
 		o.Metrics.Observe(rec)
 	}
-	if o.Log != nil {
+	if (o.Log != nil || o.Loki != nil) && v.logs() {
 		v.fill(rec)
 		o.Log.Write(rec)
+		o.Loki.Write(rec)
 		*rec = telemetry.Record{} // what fill did not set is not the last request's
 	}
 }

@@ -19,11 +19,17 @@ const (
 //	!($a && $b) || $c                    from the tightest to the loosest: ! && ||
 //
 // A value is a word up to white space, or in single or double quotes.
-func ParseCondition(s string) (*Condition, error) {
+func ParseCondition(s string) (*Condition, error) { return parseCondition(s, InCondition) }
+
+// ParseLogCondition reads a condition that is evaluated behind the answer: it
+// may hold what is known then, such as $status.
+func ParseLogCondition(s string) (*Condition, error) { return parseCondition(s, InResponse) }
+
+func parseCondition(s string, in Place) (*Condition, error) {
 	if len(s) > maxSource {
 		return nil, tooLong(s)
 	}
-	p := parser{s: s, c: &Condition{source: s}}
+	p := parser{s: s, in: in, c: &Condition{source: s}}
 	root, err := p.or()
 	if err != nil {
 		return nil, err
@@ -38,6 +44,7 @@ func ParseCondition(s string) (*Condition, error) {
 // A parser reads a condition by recursive descent.
 type parser struct {
 	s     string
+	in    Place
 	at    int
 	depth int
 	tests int
@@ -194,7 +201,7 @@ func (p *parser) value() ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts, err := parseParts(p.s, from, text, InCondition)
+	parts, err := parseParts(p.s, from, text, p.in)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,8 @@ type LogOptions struct {
 	// Out is written to when Path names no file; nil: standard output. It is
 	// not closed.
 	Out io.Writer
+	// Format is how a Record is written; nil: as JSON.
+	Format *Format
 	// Queue is how many bytes may wait for a slow disk; above it records are
 	// dropped and counted. 0: 1 MiB; never under three blocks of 64 KiB.
 	Queue int
@@ -34,7 +36,7 @@ type LogOptions struct {
 	Log *slog.Logger
 }
 
-// An AccessLog writes Records as lines of JSON. Requests never wait for it:
+// An AccessLog writes Records as lines. Requests never wait for it:
 // Write copies the line into a block of 64 KiB; full blocks, and every second
 // the one being filled, are written by a goroutine that Close ends.
 //
@@ -114,7 +116,7 @@ func (l *AccessLog) Write(r *Record) {
 		return
 	}
 	line := l.lines.Get().(*[]byte)
-	*line = AppendJSON((*line)[:0], r)
+	*line = l.o.Format.append((*line)[:0], r)
 	if !l.add(*line) {
 		l.dropped.Add(1)
 	}

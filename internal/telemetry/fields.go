@@ -15,6 +15,7 @@ type field struct {
 	always bool // in JSON it is there though it is empty
 	number bool // in JSON it has no quotes
 	inText bool // it is for texts alone
+	meta   bool // in Loki it is structured metadata, too
 	value  func(dst []byte, r *Record, f form) []byte
 }
 
@@ -59,8 +60,8 @@ var fields = [...]field{
 	{name: "status", always: true, number: true, value: func(d []byte, r *Record, _ form) []byte { return strconv.AppendInt(d, int64(r.Status), 10) }},
 	{name: "body_bytes_sent", always: true, number: true, value: func(d []byte, r *Record, _ form) []byte { return strconv.AppendInt(d, r.Bytes, 10) }},
 	{name: "request_time", always: true, number: true, value: func(d []byte, r *Record, _ form) []byte { return appendSeconds(d, r.Duration) }},
-	{name: "dl_bps", number: true, value: func(d []byte, r *Record, _ form) []byte { return appendPositive(d, int64(r.Throughput())) }},
-	{name: "upstream_cache_status", always: true, value: func(d []byte, r *Record, _ form) []byte { return append(d, r.CacheStatus...) }},
+	{name: "dl_bps", meta: true, number: true, value: func(d []byte, r *Record, _ form) []byte { return appendPositive(d, int64(r.Throughput())) }},
+	{name: "upstream_cache_status", meta: true, always: true, value: func(d []byte, r *Record, _ form) []byte { return append(d, r.CacheStatus...) }},
 	{name: "cache_reason", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Reason, f) }},
 	{name: "cache_tier", value: func(d []byte, r *Record, _ form) []byte { return append(d, r.Tier...) }},
 	{name: "cache_collapsed", number: true, value: func(d []byte, r *Record, _ form) []byte {
@@ -69,10 +70,10 @@ var fields = [...]field{
 		}
 		return d
 	}},
-	{name: "log_cache_key", value: func(d []byte, r *Record, f form) []byte { return put(d, r.Key, f) }},
+	{name: "log_cache_key", meta: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Key, f) }},
 	{name: "cache_key", inText: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Key, f) }}, // as it was called once
-	{name: "log_cache_rule_id", value: func(d []byte, r *Record, f form) []byte { return short(d, r.Rule, f) }},
-	{name: "log_cache_target_time", number: true, value: func(d []byte, r *Record, _ form) []byte {
+	{name: "log_cache_rule_id", meta: true, value: func(d []byte, r *Record, f form) []byte { return short(d, r.Rule, f) }},
+	{name: "log_cache_target_time", meta: true, number: true, value: func(d []byte, r *Record, _ form) []byte {
 		if !r.Kept {
 			return d
 		}
@@ -108,8 +109,8 @@ var fields = [...]field{
 		return append(d, r.Attempts.Withheld.String()...)
 	}},
 	{name: "denied", value: func(d []byte, r *Record, f form) []byte { return short(d, r.Denied, f) }},
-	{name: "request_id", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.RequestID, f) }},
-	{name: "trace_id", value: func(d []byte, r *Record, _ form) []byte {
+	{name: "request_id", meta: true, always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.RequestID, f) }},
+	{name: "trace_id", meta: true, value: func(d []byte, r *Record, _ form) []byte {
 		if r.TraceID == [16]byte{} {
 			return d
 		}
@@ -121,33 +122,33 @@ var fields = [...]field{
 		}
 		return hex.AppendEncode(d, r.SpanID[:])
 	}},
-	{name: "resource_id", value: func(d []byte, r *Record, f form) []byte { return short(d, r.Site, f) }},
-	{name: "route_id", value: func(d []byte, r *Record, f form) []byte { return short(d, r.Route, f) }},
+	{name: "resource_id", meta: true, value: func(d []byte, r *Record, f form) []byte { return short(d, r.Site, f) }},
+	{name: "route_id", meta: true, value: func(d []byte, r *Record, f form) []byte { return short(d, r.Route, f) }},
 	{name: "pop_id", value: func(d []byte, r *Record, f form) []byte { return short(d, r.POP, f) }},
-	{name: "pf_server", value: func(d []byte, r *Record, f form) []byte { return short(d, r.Server, f) }},
-	{name: "oc_build_id", value: func(d []byte, r *Record, f form) []byte { return short(d, r.Build, f) }},
-	{name: "oc_visitor", value: func(d []byte, r *Record, f form) []byte { return short(d, r.Visitor, f) }},
+	{name: "pf_server", meta: true, value: func(d []byte, r *Record, f form) []byte { return short(d, r.Server, f) }},
+	{name: "oc_build_id", meta: true, value: func(d []byte, r *Record, f form) []byte { return short(d, r.Build, f) }},
+	{name: "oc_visitor", meta: true, value: func(d []byte, r *Record, f form) []byte { return short(d, r.Visitor, f) }},
 	{name: "ssl_protocol", value: func(d []byte, r *Record, f form) []byte { return short(d, r.TLSProtocol, f) }},
 	{name: "ssl_cipher", value: func(d []byte, r *Record, f form) []byte { return short(d, r.TLSCipher, f) }},
 	{name: "ssl_curve", value: func(d []byte, r *Record, f form) []byte { return short(d, r.TLSCurve, f) }},
 	{name: "ssl_server_name", value: func(d []byte, r *Record, f form) []byte { return short(d, r.TLSServerName, f) }},
 	{name: "geoip_country_code", value: place(func(p *Place) string { return p.Country })},
-	{name: "geoip_country_name", value: place(func(p *Place) string { return p.CountryName })},
-	{name: "geoip_continent", value: place(func(p *Place) string { return p.Continent })},
-	{name: "geoip_region", value: place(func(p *Place) string { return p.Region })},
-	{name: "geoip_region_name", value: place(func(p *Place) string { return p.RegionName })},
-	{name: "geoip_city", value: place(func(p *Place) string { return p.City })},
-	{name: "geoip_postal_code", value: place(func(p *Place) string { return p.PostalCode })},
-	{name: "geoip_latitude", value: place(func(p *Place) string { return p.Latitude })},
-	{name: "geoip_longitude", value: place(func(p *Place) string { return p.Longitude })},
-	{name: "geoip_timezone", value: place(func(p *Place) string { return p.Timezone })},
-	{name: "geoip_asn", number: true, value: func(d []byte, r *Record, _ form) []byte {
+	{name: "geoip_country_name", meta: true, value: place(func(p *Place) string { return p.CountryName })},
+	{name: "geoip_continent", meta: true, value: place(func(p *Place) string { return p.Continent })},
+	{name: "geoip_region", meta: true, value: place(func(p *Place) string { return p.Region })},
+	{name: "geoip_region_name", meta: true, value: place(func(p *Place) string { return p.RegionName })},
+	{name: "geoip_city", meta: true, value: place(func(p *Place) string { return p.City })},
+	{name: "geoip_postal_code", meta: true, value: place(func(p *Place) string { return p.PostalCode })},
+	{name: "geoip_latitude", meta: true, value: place(func(p *Place) string { return p.Latitude })},
+	{name: "geoip_longitude", meta: true, value: place(func(p *Place) string { return p.Longitude })},
+	{name: "geoip_timezone", meta: true, value: place(func(p *Place) string { return p.Timezone })},
+	{name: "geoip_asn", meta: true, number: true, value: func(d []byte, r *Record, _ form) []byte {
 		if r.Place == nil {
 			return d
 		}
 		return appendPositive(d, int64(r.Place.ASN))
 	}},
-	{name: "geoip_as_org", value: place(func(p *Place) string { return p.Org })},
+	{name: "geoip_as_org", meta: true, value: place(func(p *Place) string { return p.Org })},
 	{name: "http_x_forwarded_for", value: func(d []byte, r *Record, f form) []byte { return put(d, r.ForwardedFor, f) }},
 	{name: "http_user_agent", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.UserAgent, f) }},
 	{name: "http_referer", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Referer, f) }},

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"opencache/internal/config"
+	"opencache/internal/kvs"
+	"opencache/internal/telemetry"
+)
+
+// openLogs opens what a node's document says of telling what happened.
+func (s *stack) openLogs(o *stackOptions, log *slog.Logger) error {
+	m := &o.shot.Node.Monitoring
+	if m.Log.Path != "" {
+		format, err := formatOf(&m.Log)
+		if err == nil {
+			s.access, err = telemetry.OpenLog(telemetry.LogOptions{Path: m.Log.Path, Format: format, Log: log})
+		}
+		if err != nil {
+			return usageError{err}
+		}
+	}
+	if m.Loki != nil {
+		lo, err := lokiOptions(m.Loki)
+		if err != nil {
+			return usageError{fmt.Errorf("monitoring.loki.password: %w", err)}
+		}
+		lo.POP, lo.Node, lo.Log, lo.Carrier = o.pop, nodeName(), log, o.carrier
+		s.loki = telemetry.StartLoki(lo)
+	}
+	return nil
+}
+
+// formatOf is how lines of the access log are written; nil: as JSON.
+func formatOf(l *config.Log) (*telemetry.Format, error) {
+	switch {
+	case l.Text != "":
+		return telemetry.ParseFormat(l.Text)
+	case l.Format == "combined":
+		return telemetry.ParseFormat(telemetry.Combined)
+	}
+	return nil, nil
+}
+
+// lokiOptions are what a document says of Loki.
+func lokiOptions(l *config.Loki) (o telemetry.LokiOptions, err error) {
+	o = telemetry.LokiOptions{
+		URL: l.URL, User: l.User, Tenant: l.Tenant, Gzip: l.Gzip, Streams: numberIn(l.Streams), Wait: timeIn(l.Wait),
+		Batch: int(sizeIn(l.Batch)), Queue: int(sizeIn(l.Queue)),
+	}
+	if l.Password != nil {
+		o.Password, err = kvs.Secret{File: l.Password.File, Env: l.Password.Env}.Read()
+	}
+	return o, err
+}
+
+// nodeName is what the node is called where the operator's own tools name it:
+// SERVER_NAME of the environment, or the machine's name.
+func nodeName() string {
+	name, _ := os.Hostname()
+	return cmp.Or(os.Getenv("SERVER_NAME"), name)
+}
+
+// closeLogs writes and sends what was noted, for a few seconds at most.
+func (s *stack) closeLogs() (err error) {
+	var ends sync.WaitGroup
+	ends.Go(s.loki.Close)
+	err = errors.Join(err, s.access.Close())
+	ends.Wait()
+	return err
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"opencache/internal/config"
+	"opencache/internal/telemetry"
+)
+
+// TestLokiOfDocuments: what a node's document says of Loki is what is pushed
+// with, each field apart from the others.
+func TestLokiOfDocuments(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("from a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LOKI_PASSWORD", "from the environment")
+	plain := telemetry.LokiOptions{URL: "http://loki.test/push", Batch: 1 << 20, Queue: 8 << 20, Wait: time.Second, Streams: 100}
+	for text, change := range map[string]func(o *telemetry.LokiOptions){
+		``:                  func(*telemetry.LokiOptions) {},
+		`, "tenant": "cdn"`: func(o *telemetry.LokiOptions) { o.Tenant = "cdn" },
+		`, "batch": "2M"`:   func(o *telemetry.LokiOptions) { o.Batch = 2 << 20 },
+		`, "queue": "64M"`:  func(o *telemetry.LokiOptions) { o.Queue = 64 << 20 },
+		`, "wait": "5s"`:    func(o *telemetry.LokiOptions) { o.Wait = 5 * time.Second },
+		`, "gzip": true`:    func(o *telemetry.LokiOptions) { o.Gzip = true },
+		`, "streams": 3`:    func(o *telemetry.LokiOptions) { o.Streams = 3 },
+		`, "user": "u"`:     func(o *telemetry.LokiOptions) { o.User = "u" },
+		`, "user": "u", "password": {"file": "` + secret + `"}`: func(o *telemetry.LokiOptions) { o.User, o.Password = "u", "from a file" },
+		`, "user": "u", "password": {"env": "LOKI_PASSWORD"}`:   func(o *telemetry.LokiOptions) { o.User, o.Password = "u", "from the environment" },
+	} {
+		var set config.Set
+		shot := set.Load(map[string][]byte{nodeKey: []byte(`{"monitoring": {"loki": {"url": "http://loki.test/push"` + text + `}}}`)})
+		for _, f := range shot.Faults {
+			t.Fatal(f)
+		}
+		want := plain
+		change(&want)
+		if got, err := lokiOptions(shot.Node.Monitoring.Loki); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, %v, want %+v", text, got, err, want)
+		}
+	}
+}
+
+// A receiver keeps what is pushed to it.
+type receiver struct {
+	mu   sync.Mutex
+	text string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p *receiver) RoundTrip(r *http.Request) (*http.Response, error) {
+	b, err := io.ReadAll(r.Body)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text += r.URL.String() + " " + string(b) + "\n"
+	return &http.Response{StatusCode: 204, Body: http.NoBody}, err
+}
+
+// TestLokiGetsTheLog: a node pushes the line of each request that is logged,
+// with its own labels, and the rest when it ends.
+func TestLokiGetsTheLog(t *testing.T) {
+	t.Setenv("SERVER_NAME", "cache-1")
+	var set config.Set
+	shot := set.Load(map[string][]byte{
+		nodeKey:        []byte(`{"cache": {"memory": "16M"}, "monitoring": {"log": {"if": "$status = 200"}, "loki": {"url": "http://loki.test/push", "wait": "1h"}}}`),
+		siteKeys + "a": []byte(`{"id": "a", "hostnames": ["a.test"], "routes": [{"location": "/", "kind": "fixed", "fixed": {"status": 200, "body": "hello"}}]}`),
+	})
+	for _, f := range shot.Faults {
+		t.Fatal(f)
+	}
+	p := &receiver{}
+	s, err := openStack(&stackOptions{shot: shot, pop: "iad", heap: true, carrier: p}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/seen", "/oc-cgi/none"} {
+		client, server := net.Pipe()
+		go s.ServeConn(server)
+		if _, err := io.WriteString(client, "GET "+target+" HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(client); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"http://loki.test/push ", `"stream":{"service":"opencache","pop":"iad","node":"cache-1","geoip_country_code":""}`, `\"request_uri\":\"/seen\"`, `"resource_id":"a"`,
+	} {
+		if !strings.Contains(p.text, want) {
+			t.Errorf("got %s, want %s", p.text, want)
+		}
+	}
+	if strings.Contains(p.text, "/oc-cgi/none") || strings.Count(p.text, "\n") != 1 {
+		t.Errorf("got %s, want one push without what is not logged", p.text)
+	}
+}
