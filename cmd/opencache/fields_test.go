@@ -101,6 +101,7 @@ var elsewhere = map[string]string{
 	"site.compression.level":           "internal/edge TestCompressionLevel",
 	"site.routes[].compression.level":  "internal/edge TestCompressionLevel",
 	"node.availability.drain":          "cmd/opencache TestEdgeNode",
+	"site.upstreams[].resolve":         "internal/edge TestUpstreamResolve",
 	"site.upstreams[].tls.ca":          "internal/edge TestUpstreamTLS",
 	"site.upstreams[].tls.serverName":  "internal/edge TestUpstreamTLS",
 	"site.upstreams[].tls.verify":      "internal/edge TestUpstreamTLS",

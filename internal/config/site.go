@@ -57,6 +57,9 @@ type Upstream struct {
 	MaxQueue *int `json:"maxQueue,omitzero" is:"0..1000000" default:"4096"`
 	// QueueTimeout is how long one waits. Default 10s.
 	QueueTimeout *Duration `json:"queueTimeout,omitzero" is:"positive" default:"10s"`
+	// Resolve is how long the addresses of a server's name count, a tenth more
+	// or less. Default 30s.
+	Resolve *Duration `json:"resolve,omitzero" is:"positive" default:"30s"`
 	// TLS is how servers are reached by https.
 	TLS *UpstreamTLS `json:"tls,omitzero"`
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"opencache/internal/config"
 	"opencache/internal/origin"
@@ -16,16 +17,26 @@ import (
 // A link is how the servers of an upstream are reached.
 type link struct {
 	key linkKey
-	tls *tls.Config // nil: as origin has it
+	tls *tls.Config // of https; nil: as origin has it
 }
 
 // A linkKey is what tells links apart.
 type linkKey struct {
-	tls [sha256.Size]byte // of all that tls is made of, contents of files included
+	resolve time.Duration
+	tls     [sha256.Size]byte // of all that tls is made of, contents of files included
 }
 
 // setUp has o reached by l.
-func (l *link) setUp(o *origin.Upstream) { o.TLS = l.tls }
+func (l *link) setUp(o *origin.Upstream) { o.TLS, o.Resolve = l.tls, l.key.resolve }
+
+// keyFor returns what of l tells servers of a scheme apart.
+func (l *link) keyFor(scheme string) linkKey {
+	key := l.key
+	if scheme == "http" {
+		key.tls = linkKey{}.tls
+	}
+	return key
+}
 
 // A file is what was read of a file; err is why it could not be.
 type file struct {
@@ -73,7 +84,7 @@ func (c *compiling) links(s *site) {
 	s.links, s.files = map[string]*link{}, map[string][sha256.Size]byte{}
 	for i := range s.doc.Upstreams {
 		u := &s.doc.Upstreams[i]
-		l := new(link)
+		l := &link{key: linkKey{resolve: durationOf(u.Resolve)}}
 		if u.TLS != nil {
 			x := tlsLink{c: c, s: s, path: fmt.Sprintf("upstreams[%d].tls.", i)}
 			x.compile(l, u.TLS)

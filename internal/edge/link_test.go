@@ -18,10 +18,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"opencache/internal/config"
@@ -257,4 +260,51 @@ func TestUpstreamTLSReload(t *testing.T) {
 	if err := next.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestUpstreamResolve: names are looked up as often as documents say, and what
+// is known of them outlives a reload.
+func TestUpstreamResolve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lookups atomic.Int64
+		c := Compiler{Volumes: []Volume{newVolume(t)},
+			Lookup: func(context.Context, string) ([]netip.Addr, error) {
+				lookups.Add(1)
+				return []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil
+			},
+			Dial: func(context.Context, string, string) (net.Conn, error) {
+				ours, theirs := net.Pipe()
+				go func() { // ends with the connection
+					defer func() { _ = theirs.Close() }()
+					b := make([]byte, 4<<10)
+					for {
+						if _, err := theirs.Read(b); err != nil {
+							return
+						}
+						_, _ = io.WriteString(theirs, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+					}
+				}()
+				return ours, nil
+			}}
+		set := new(config.Set)
+		p, faults := linkPlan(t, &c, nil, set, "http://o.test", `"resolve": "7s"`)
+		if len(faults) > 0 {
+			t.Fatal(faults)
+		}
+		for range 20 {
+			if _, err := askPlan(t, p); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if p, faults = linkPlan(t, &c, p, set, "http://o.test", `"resolve": "7s"`); len(faults) > 0 {
+				t.Fatal(faults)
+			}
+		}
+		if n := lookups.Load(); n < 3 || n > 4 {
+			t.Errorf("got %d lookups in 20 s, want one every 7 s", n)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -49,7 +49,10 @@ type Compiler struct {
 	Count func(wire.Exchanger) wire.Exchanger
 	// Dial makes connections to servers; nil: a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	Now  func() time.Time // nil: time.Now
+	// Lookup returns the addresses of servers' names; nil: the system's
+	// resolver, but none with a Dial, which gets the name.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	Now    func() time.Time // nil: time.Now
 	// Warn is where is told what is dangerous, and what goes on though a file
 	// is at fault; nil: nowhere.
 	Warn *slog.Logger

@@ -89,9 +89,7 @@ func (c *compiling) server(u *config.Upstream, l *link, url string, host func(*o
 		url: url, host: o.Host, connect: durationOf(u.ConnectTimeout), head: durationOf(u.HeadTimeout), body: durationOf(u.BodyTimeout),
 		queueing: durationOf(u.QueueTimeout), conns: intOf(u.MaxConns), queue: intOf(u.MaxQueue),
 	}
-	if o.Scheme == "https" {
-		key.link = l.key
-	}
+	key.link = l.keyFor(o.Scheme)
 	if u.MaxQueue != nil && *u.MaxQueue == 0 {
 		key.queue = -1 // none, where 0 is the default
 	}
@@ -102,7 +100,7 @@ func (c *compiling) server(u *config.Upstream, l *link, url string, host func(*o
 	if s == nil {
 		o.DialTimeout, o.TLSTimeout, o.HeadTimeout, o.BodyTimeout = key.connect, key.connect, key.head, key.body
 		o.MaxConns, o.MaxQueue, o.QueueTimeout = key.conns, key.queue, key.queueing
-		o.Dial, o.Now = c.Dial, c.Now
+		o.Dial, o.Lookup, o.Now = c.Dial, c.Lookup, c.Now
 		l.setUp(o)
 		s = &server{Upstream: o, key: key, counted: o}
 		if c.Count != nil {

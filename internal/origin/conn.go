@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"time"
@@ -26,6 +27,8 @@ type conn struct {
 	gate *gate    // between TLS and raw; nil without TLS
 	line *line    // past nc, where that is a plain socket; else nil
 	peek func() bool
+
+	address netip.Addr // that its name stood for; zero: it was dialled as it is
 
 	idleSince time.Time
 	reused    bool // an exchange was made on it before
@@ -216,7 +219,7 @@ func (c *conn) finish(whole bool) {
 	if c.stop != nil && !c.stop() {
 		whole = false
 	}
-	keep := whole && !c.resp.Close // Close also where only the end of the connection ends content
+	keep := whole && !c.resp.Close && u.names.has(c.address) // Close also where only the end of the connection ends content
 	if keep && len(c.in.Unread()) > 0 {
 		// They can not be an answer to a request not yet sent (RFC 9112, 9.2).
 		u.counts.surplus.Add(1)

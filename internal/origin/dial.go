@@ -20,11 +20,7 @@ func (u *Upstream) dial(ctx context.Context) (*conn, *wire.Error) {
 	wait := cmp.Or(u.DialTimeout, 5*time.Second)
 	dialing, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	connect := u.Dial
-	if connect == nil {
-		connect = new(net.Dialer).DialContext
-	}
-	raw, err := connect(dialing, "tcp", u.Addr)
+	raw, address, err := u.connect(dialing)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
@@ -34,7 +30,7 @@ func (u *Upstream) dial(ctx context.Context) (*conn, *wire.Error) {
 	default:
 		return nil, u.blame(Dial, err)
 	}
-	c := &conn{u: u, nc: raw, raw: raw, peek: peeker(raw)}
+	c := &conn{u: u, nc: raw, raw: raw, peek: peeker(raw), address: address}
 	c.abortFunc = c.abort
 	if u.Scheme == "https" {
 		return c, c.handshake(ctx)

@@ -22,6 +22,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -49,7 +50,14 @@ type Upstream struct {
 	// be read without waiting) is not looked at before it is used again.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	DialTimeout time.Duration // to connect; 0: 5 s
+	// Lookup returns the addresses of a name, the best first; nil: the system's
+	// resolver, but with a Dial of one's own none: that gets the name.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Resolve is how long a name's addresses count, a tenth more or less; 0:
+	// 30 s, below 0: each dial looks for itself.
+	Resolve time.Duration
+
+	DialTimeout time.Duration // to connect, looking up included; 0: 5 s
 	TLSTimeout  time.Duration // for the TLS handshake; 0: 5 s
 	// HeadTimeout is how long the head of the final response may take, counted
 	// from the last byte of the request; 0: 60 s.
@@ -77,6 +85,7 @@ type Upstream struct {
 		config *tls.Config
 	}
 	counts counts
+	names  names
 	pool
 }
 
@@ -176,6 +185,7 @@ func (u *Upstream) check(r *wire.Request) error {
 // Close closes the unused connections, and those in use when their exchange
 // ends. Exchanges may go on and begin; none of their connections is kept.
 func (u *Upstream) Close() error {
+	u.names.end()
 	u.drain()
 	return nil
 }

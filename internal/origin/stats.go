@@ -17,12 +17,14 @@ type Stats struct {
 	Queued  uint64 // exchanges that had to wait for a connection
 	Refused uint64 // exchanges that got none: the queue was full, or the wait too long
 
+	Unresolved uint64 // lookups of the name that failed, also where older addresses were at hand
+
 	Faults [NumFaults]uint64 // failed exchanges by Fault
 }
 
 // counts are the counters that are not under the pool's mutex.
 type counts struct {
-	dials, retries, stale, surplus atomic.Uint64
+	dials, retries, stale, surplus, unresolved atomic.Uint64
 
 	faults [NumFaults]atomic.Uint64
 }
@@ -32,6 +34,7 @@ func (u *Upstream) Stats() Stats {
 	s := Stats{
 		Dials: u.counts.dials.Load(), Retries: u.counts.retries.Load(),
 		Stale: u.counts.stale.Load(), Surplus: u.counts.surplus.Load(),
+		Unresolved: u.counts.unresolved.Load(),
 	}
 	for i := range s.Faults {
 		s.Faults[i] = u.counts.faults[i].Load()

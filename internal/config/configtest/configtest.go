@@ -186,6 +186,7 @@ func (m *Maker) upstream(name string) config.Upstream {
 	}
 	u := config.Upstream{
 		Name: name, ConnectTimeout: maybe(m, m.length), HeadTimeout: maybe(m, m.length), BodyTimeout: maybe(m, m.length), QueueTimeout: maybe(m, m.length),
+		Resolve:  maybe(m, m.length),
 		MaxConns: maybe(m, m.number(100)), MaxQueue: maybe(m, m.number(100)),
 	}
 	for i, origin := range origins {
