@@ -54,7 +54,7 @@ func (v *visit) prefixBans(bans []ban, path string, soft bool) ([]ban, error) {
 	v.r.SetTarget([]byte(path))
 	begun := len(bans)
 	for d := range v.site.keyed {
-		ch := &choice{decision: d}
+		ch := &choice{decision: *d}
 		v.passes = ch.pass
 		prefix, ok := ch.key.AppendPrefix(nil, &v.values)
 		if !ok {
@@ -152,7 +152,7 @@ func (v *visit) siteBans(bans []ban, p *Purge, kind engine.PurgeKind) ([]ban, er
 	}
 	begun := len(bans)
 	for d := range v.site.keyed {
-		ch := &choice{decision: d}
+		ch := &choice{decision: *d}
 		b := engine.Ban{Tags: p.Tags, Soft: p.Soft}
 		if !v.everyHost || ch.zone.account != "" {
 			b.Site = v.account(ch)

@@ -233,7 +233,7 @@ func (x *Explanation) found(v *visit) {
 		x.Rule, x.Policy = ch.rule.id, ch.rule.doc
 		x.Key = string(expr.AppendPlainKey(nil, v.key))
 		x.Zone, x.Shared = ch.zone.doc.Name, ch.zone.doc.Shared
-		if on := ch.zone.on(v.key); on != nil {
+		if on := ch.on(v.key); on != nil {
 			x.Volume = on.Name
 		}
 	}

@@ -76,6 +76,39 @@ func TestManySitesCompileOne(t *testing.T) {
 	}
 }
 
+// TestManySitesShareForms: sites have a form together where all that is not a
+// site's alone is the same, wherever it is said, and no other.
+func TestManySitesShareForms(t *testing.T) {
+	texts := customers(8)
+	for i, change := range []string{"", "", `"cache": {`, `"cache": {"proxySettings": {"nextUpstreamTries": 3},`, `"speculationRules": "pass", "cache": {`, `"cors": {"enabled": true, "allowOrigins": ["https://a.test"]}, "cache": {`} {
+		if key := fmt.Sprintf("%ssite-%05d", siteKey, i); change != "" {
+			texts[key] = []byte(strings.Replace(string(texts[key]), `"cache": {`, change, 1))
+		}
+	}
+	other := siteKey + "site-00006"
+	texts[other] = []byte(strings.Replace(string(texts[other]), "10m", "11m", 1))
+	other = siteKey + "site-00007"
+	texts[other] = []byte(strings.Replace(string(texts[other]), "10.0.0.1", "10.0.0.3", 1)) // whose upstream it is makes no form
+	var set config.Set
+	shot := set.Load(texts)
+	c := Compiler{Volumes: []Volume{newVolume(t)}}
+	p, faults := c.Compile(nil, shot.Node, shot.Sites)
+	if len(shot.Faults)+len(faults) > 0 {
+		t.Fatal(shot.Faults, faults)
+	}
+	first := p.sites["site-00000"]
+	for i, want := range []bool{true, true, true, false, false, false, false, true} {
+		s := p.sites[fmt.Sprintf("site-%05d", i)]
+		if got := s.form == first.form; got != want {
+			t.Errorf("site %d: got the form of the first: %v, want %v", i, got, want)
+		}
+		ch := s.take(s.choice(0, 0))
+		if string(ch.policy.Site) != "pages/"+s.doc.ID || ch.route.doc != s.routes[0].doc || ch.key.String() != first.take(0).key.String() {
+			t.Errorf("site %d: got the choice of %s", i, ch.policy.Site)
+		}
+	}
+}
+
 // BenchmarkManySites compares what a hit costs on a node of 10 sites and on one
 // of 10,000: when ten of them are asked, and when all are, in turn. Both nodes
 // are asked by the same number of different requests, for as many different

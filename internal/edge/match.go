@@ -19,7 +19,7 @@ func (v *visit) match() int {
 	if route < 0 {
 		return -1
 	}
-	if s.routes[route].kind != cacheProxy { // a fleet stores nothing that a site says is not to be stored
+	if s.kinds[route] != cacheProxy { // a fleet stores nothing that a site says is not to be stored
 		return s.choice(route, len(s.rules))
 	}
 	if by != exactly {

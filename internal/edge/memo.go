@@ -154,7 +154,7 @@ func (m *memo) keep(p *spot, h uint64, r *routing) {
 	if !p.fits() || words(p.host)+words(p.target)+words(r.key) > memoText/8 || r.choice >= 1<<17 || r.origin >= 1<<10 {
 		return
 	}
-	s := m.victim(h, p.number)
+	s := m.victim(h)
 	seq := s.seq.Load()
 	if seq&1 != 0 || !s.seq.CompareAndSwap(seq, seq+1) {
 		return // somebody else writes here
@@ -171,13 +171,14 @@ func (m *memo) keep(p *spot, h uint64, r *routing) {
 	s.seq.Store(seq + 2)
 }
 
-// victim chooses the slot to be written: one that is of no use any more, else
-// one that was not found lately.
-func (m *memo) victim(h, number uint64) *slot {
+// victim chooses the slot to be written: an empty one, else one that was not
+// found since its set was swept. Another site's is as good as this one's: many
+// sites would drive each other out. What no site has any more is not found.
+func (m *memo) victim(h uint64) *slot {
 	set := m.set(h)
 	first := int(h >> 62) // so that not always the same one goes
 	for i := range set {
-		if s := &set[i]; s.seq.Load() == 0 || s.number.Load() != number {
+		if s := &set[i]; s.seq.Load() == 0 {
 			return s
 		}
 	}

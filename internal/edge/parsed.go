@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"opencache/internal/config"
+	"opencache/internal/engine"
 	"opencache/internal/expr"
 )
 
@@ -21,6 +22,8 @@ type parsed struct {
 	places     map[string]*locations
 	edits      map[string]*headerEdit
 	extensions map[string]*map[string]bool
+	passing    map[string]*engine.Passing
+	forms      map[string]*form
 }
 
 // A patternText is what a pattern is parsed from.
@@ -94,11 +97,25 @@ func (p *parsed) extensionsOf(list []string) map[string]bool {
 	return *set
 }
 
+// passingOf is which fields pass that a list names.
+func (p *parsed) passingOf(list []string) *engine.Passing {
+	if p.passing == nil {
+		p.passing = map[string]*engine.Passing{}
+	}
+	key := joined(list...)
+	one, ok := p.passing[key] // nil: all do
+	if !ok {
+		one = engine.NewPassing(list)
+		p.passing[key] = one
+	}
+	return one
+}
+
 // locationsOf is what routes' locations come to: l, or what is equal.
-func (p *parsed) locationsOf(l *locations, routes []route) *locations {
+func (p *parsed) locationsOf(l *locations, routes []config.Route) *locations {
 	list := make([]string, len(routes))
 	for i := range routes {
-		list[i] = routes[i].doc.Location
+		list[i] = routes[i].Location
 	}
 	l, _ = once(&p.places, joined(list...), func() (*locations, error) { return l, nil })
 	return l

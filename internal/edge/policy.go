@@ -16,17 +16,30 @@ import (
 // A decision is what a rule says of storing and using responses, but for
 // engine.Policy, which is much larger: see site.take.
 type decision struct {
-	zone    *zone
+	only    *Volume // of the zone, where it has one
 	key     *expr.Key
 	pass    *engine.Passing
 	bypass  *expr.Condition
-	noStore []*expr.Condition
 	keep    bool // the memo may keep the key
 	rooted  bool // the key begins with what names the URL's origin, and the rest is path and query
+	noStore []*expr.Condition
+	zone    *zone
 }
 
-// decide compiles what each rule says.
-func (c *compiling) decide(s *site) {
+// on returns the volume that a key belongs to.
+func (d *decision) on(key []byte) *Volume {
+	if d.only != nil {
+		return d.only
+	}
+	return d.zone.on(key)
+}
+
+// decide compiles what each rule says, for its faults also what its form says
+// unless that is known.
+func (c *compiling) decide(s *site, known bool) {
+	if !known {
+		s.policies = make([]atomic.Pointer[engine.Policy], len(s.routes)*(len(s.rules)+1))
+	}
 	s.choices = make([]atomic.Pointer[choice], len(s.routes)*(len(s.rules)+1))
 	s.decisions = make([]decision, len(s.rules))
 	for i := range s.rules {
@@ -40,7 +53,15 @@ func (c *compiling) decide(s *site) {
 			s.rules[i].metric = `, cacheRule;desc="` + quotable(id) + `"`
 		}
 		s.decisions[i] = c.decision(s, &s.rules[i], path)
-		c.judging(s, &s.rules[i], path) // for its faults
+		if known {
+			continue
+		}
+		c.judging(s, &s.rules[i], path)
+		if key := s.decisions[i].key; key != nil {
+			for _, x := range key.Vars() {
+				s.sorts = s.sorts || x.ID == expr.NormalizedURI || x.ID == expr.NormalizedArgs
+			}
+		}
 	}
 	c.shareHosts(s)
 }
@@ -82,13 +103,20 @@ func (s *site) keyed(yield func(*decision) bool) {
 // it is asked for first: of many sites most are seldom asked for anything, and
 // then for little.
 func (s *site) take(n int) *choice {
-	ch := s.choices[n].Load()
-	if ch != nil {
+	ch := s.first.Load()
+	if ch != nil && ch.number == n {
 		return ch
 	}
-	if ch = s.join(n); ch != nil && !s.choices[n].CompareAndSwap(nil, ch) {
-		ch = s.choices[n].Load()
+	if ch = s.choices[n].Load(); ch != nil {
+		return ch
 	}
+	if ch = s.join(n); ch == nil {
+		return nil
+	}
+	if !s.choices[n].CompareAndSwap(nil, ch) {
+		return s.choices[n].Load()
+	}
+	s.first.CompareAndSwap(nil, ch)
 	return ch
 }
 
@@ -99,23 +127,23 @@ func (s *site) join(n int) *choice {
 		return nil
 	}
 	r, i := &s.routes[n/(len(s.rules)+1)], n%(len(s.rules)+1)
-	ch := &choice{decision: d, route: r}
+	ch := &choice{number: n, decision: *d, speculation: speculation(s.doc.SpeculationRules), ownRoute: *r}
+	ch.route = &ch.ownRoute
+	if d.key != nil {
+		ch.ownKey, ch.key = *d.key, &ch.ownKey
+	}
 	if !r.fetches() {
 		return ch
 	}
-	// What can be wrong in it was told when the site was compiled.
-	c := compiling{plan: &Plan{node: s.node}}
 	rl := &s.rules[min(i, len(s.rules)-1)]
-	ch.policy = c.policy(s, rl, d)
-	ch.policy.Rules = c.judging(s, rl, "")
-	if r.kind == proxy {
-		// No rule holds: no list of fields, nothing told of freshness, no condition.
-		ch.decision = &decision{zone: d.zone, key: d.key, keep: d.keep, rooted: d.rooted}
-		ch.policy.Bypass, ch.policy.Hidden, ch.policy.Pass, ch.policy.Told = true, true, nil, nil
+	ch.policy = *s.policyOf(n, rl, d)
+	ch.policy.Site = []byte(d.zone.account)
+	if r.kind == proxy { // no condition holds
+		ch.pass, ch.bypass, ch.noStore = nil, nil, nil
 	} else {
 		ch.rule = rl
 	}
-	ch.guided = r.edits != nil || r.cors != nil || s.speculation != passAll
+	ch.guided = r.edits != nil || r.cors != nil || ch.speculation != passAll
 	ch.policy.Upstream = newIdentified(r.pool, &s.node.Monitoring)
 	if r.coding != nil {
 		ch.policy.Upstream = r.coding.Over(ch.policy.Upstream)
@@ -130,7 +158,9 @@ func (s *site) join(n int) *choice {
 // decision compiles what a rule says of storing and using responses.
 func (c *compiling) decision(s *site, r *rule, path string) (d decision) {
 	doc, g := &r.doc.Cache, &s.doc.Cache.Global
-	d.zone = named(s.zones, doc.Zone)
+	if d.zone = named(s.zones, doc.Zone); len(d.zone.volumes) == 1 {
+		d.only = d.zone.volumes[0]
+	}
 	text := doc.Key
 	q := g.QueryNormalization
 	if text == "" || text == expr.DefaultKey {
@@ -147,9 +177,6 @@ func (c *compiling) decision(s *site, r *rule, path string) (d decision) {
 	if d.key, err = c.parseKey(text, o); c.bad(path+".key", err) {
 		return d
 	}
-	for _, x := range d.key.Vars() {
-		s.sorts = s.sorts || x.ID == expr.NormalizedURI || x.ID == expr.NormalizedArgs
-	}
 	d.keep = d.key.Depends()&^remembered == 0
 	d.rooted = rooted(d.key)
 	if doc.Bypass != "" {
@@ -162,7 +189,7 @@ func (c *compiling) decision(s *site, r *rule, path string) (d decision) {
 			d.noStore = append(d.noStore, cond)
 		}
 	}
-	d.pass = engine.NewPassing(r.doc.Headers.PassThroughRequest)
+	d.pass = c.passingOf(r.doc.Headers.PassThroughRequest)
 	return d
 }
 
@@ -182,11 +209,11 @@ func rooted(k *expr.Key) bool {
 	return false
 }
 
-// policy is the part of a decision that no rule of HTTP caching is in.
+// policy is the part of a decision that no rule of HTTP caching is in, and
+// nothing of the site alone.
 func (c *compiling) policy(s *site, r *rule, d *decision) engine.Policy {
 	doc, sem, told := &r.doc.Cache, &s.doc.Cache.Global.Semantics, &c.plan.node.Monitoring
 	return engine.Policy{
-		Site:    []byte(d.zone.account),
 		Targets: sem.TargetedFields, TagFields: sem.TagFields, PassTags: sem.PassTags,
 		EarlyHints: sem.EarlyHints, PassHead: sem.PassHead, PassRange: sem.PassRange, FetchWhole: sem.ColdRange == "whole",
 		ReadAhead: noneBelow0(sem.ReadAhead), MaxQuery: noneBelow0(sem.MaxQuery), MaxVariants: intOf(sem.MaxVariants),

@@ -231,7 +231,7 @@ func (v *visit) stored() (list []stored) {
 		if d == nil {
 			continue
 		}
-		ch := &choice{decision: d}
+		ch := &choice{decision: *d}
 		v.choice, v.passes = ch, ch.pass
 		key, reach := ch.key.AppendURL(nil, &v.values)
 		s := stored{account: []byte(ch.zone.account), key: key, begins: reach != expr.Exact}

@@ -66,7 +66,7 @@ func (f *referrer) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, o
 		return nil, false
 	}
 	v.makeKey()
-	if there := v.choice.zone.on(v.key); there != f.asks(r) {
+	if there := v.choice.on(v.key); there != f.asks(r) {
 		there.Engine.Purge(v.key, false)
 		return nil, false
 	}
@@ -81,7 +81,7 @@ func (f *referrer) asks(r *wire.Request) *Volume {
 	v := visit{choice: f.choice}
 	v.r, v.site, v.client = r, f.site, whose(r)
 	v.makeKey()
-	return f.choice.zone.on(v.key)
+	return f.choice.on(v.key)
 }
 
 // resolve returns the target that a reference means, in the client's terms.

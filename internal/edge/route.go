@@ -60,7 +60,7 @@ func (v *visit) route() bool {
 	}
 	v.makeKey()
 	if v.choice.keep && e.memo.seen(h) {
-		v.to.Hash = v.choice.zone.on(v.key).Engine.Hash(v.key)
+		v.to.Hash = v.choice.on(v.key).Engine.Hash(v.key)
 		found := routing{choice: n, hash: v.to.Hash, origin: v.to.Origin, key: v.key}
 		if bytes.HasSuffix(v.key, p.target) {
 			found.key, found.tail = v.key[:len(v.key)-len(p.target)], true

@@ -14,18 +14,18 @@ import (
 
 // A site is the compiled form of its document on a node.
 type site struct {
+	// What each request asks is in a line of a processor's cache: a node of
+	// many sites finds none of them there.
+	number uint64 // of this site as it was compiled, in the memo: no other has the same
+	*form
+	first   atomic.Pointer[choice]   // the one of choices that was asked for first, which of most sites is most of it
+	choices []atomic.Pointer[choice] // by number; nil: not asked for yet, or none
+
+	routes []route
 	doc    *config.Site
 	node   *config.Node
-	number uint64 // of this form, in the memo: no other has the same
 
-	at     *locations
-	routes []route
-	rules  []rule // the site's by priority, then those of the fleet, of known files, for the rest
-	own    int    // how many of them are the site's
-	fleet  int    // where those of the fleet end
-
-	decisions []decision               // of the rules
-	choices   []atomic.Pointer[choice] // by number; nil: not asked for yet, or none
+	decisions []decision // of the rules
 
 	zones   []*zone
 	links   map[string]*link             // of the pools, by name
@@ -33,16 +33,7 @@ type site struct {
 	pools   []*pool
 	servers map[serverKey]*server
 
-	hostShares  map[account]share
-	speculation speculation
-	normalizer  *expr.Normalizer
-
-	// What the choice of a rule depends on beside path and query; where that
-	// is more than host, scheme and method it is not remembered.
-	depends  expr.Depends
-	patterns bool // something is to be matched
-	sorts    bool // keys hold normalised queries
-	drops    bool // and parameters are left out of them
+	hostShares map[account]share
 }
 
 // remembered are what a memo's place holds.
@@ -51,11 +42,15 @@ const remembered = expr.OnTarget | expr.OnHost | expr.OnScheme | expr.OnMethod
 // A choice is a route with a rule: all that is known of a request before it is
 // looked at closer.
 type choice struct {
-	*decision
-	policy engine.Policy
-	route  *route
-	guided bool  // documents change the fields of its answers
-	rule   *rule // nil: nothing is fetched, or never cached
+	number int
+	decision
+	guided      bool // documents change the fields of its answers
+	speculation speculation
+	rule        *rule // nil: nothing is fetched, or never cached
+	route       *route
+	ownRoute    route    // a copy: what each request reads lies in one place
+	ownKey      expr.Key // and of the decision's
+	policy      engine.Policy
 }
 
 // site compiles a document; nil when it can not be, and there was none before.
@@ -63,9 +58,15 @@ func (c *compiling) site(doc *config.Site, had *site) *site {
 	before := len(c.faults)
 	c.refuseSite(doc)
 	c.plan.last++
-	s := &site{doc: doc, node: c.plan.node, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}, speculation: speculation(doc.SpeculationRules)}
+	s := &site{doc: doc, node: c.plan.node, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}}
 	s.zones = c.zonesOf(doc, c.plan.node)
-	c.normalizer(s)
+	key := formKey(doc)
+	s.form = c.forms[key]
+	known := s.form != nil
+	if !known {
+		s.form = &form{}
+		c.normalizer(s)
+	}
 	c.links(s)
 	for i := range doc.Upstreams {
 		p, err := c.pool(s, &doc.Upstreams[i])
@@ -73,14 +74,20 @@ func (c *compiling) site(doc *config.Site, had *site) *site {
 			s.pools = append(s.pools, p)
 		}
 	}
-	c.routes(s)
-	c.rules(s)
+	c.routes(s, known)
+	if !known {
+		c.rules(s)
+	}
 	if len(c.faults) == before {
-		c.decide(s)
+		c.decide(s, known)
 	}
 	if len(c.faults) > before {
 		return had
 	}
+	if c.forms == nil {
+		c.forms = map[string]*form{}
+	}
+	c.forms[key] = s.form
 	return s
 }
 
@@ -138,51 +145,63 @@ type route struct {
 // fetches reports whether the route's answers come from an upstream.
 func (r *route) fetches() bool { return r.kind == cacheProxy || r.kind == proxy }
 
-// routes compiles the routes.
-func (c *compiling) routes(s *site) {
+// routes compiles the routes, and where they are unless their form is known.
+func (c *compiling) routes(s *site, known bool) {
 	docs := s.doc.Routes
 	if len(docs) == 0 {
 		docs = []config.Route{{Location: "/"}}
 	}
-	s.at = &locations{exact: map[string]int{}}
 	s.routes = make([]route, 0, len(docs))
+	for i := range docs {
+		if r, ok := c.route(s, &docs[i], fmt.Sprintf("routes[%d]", i)); ok {
+			s.routes = append(s.routes, r)
+		}
+	}
+	if !known {
+		c.locate(s, docs)
+	}
+	if len(s.routes) < len(docs) { // faults were told
+		return
+	}
+	for i, p := range s.captures {
+		s.routes[i].pattern = p
+	}
+}
+
+// locate compiles where a form's routes are.
+func (c *compiling) locate(s *site, docs []config.Route) {
+	at := &locations{exact: map[string]int{}}
+	s.kinds, s.captures = make([]routeKind, len(docs)), make([]*expr.Pattern, len(docs))
 	seen := map[string]bool{}
 	for i := range docs {
 		path := fmt.Sprintf("routes[%d]", i)
-		r, ok := c.route(s, &docs[i], path)
-		if !ok {
-			continue
-		}
-		s.routes = append(s.routes, r)
-		n := len(s.routes) - 1
+		s.kinds[i] = routeKinds[docs[i].Kind]
 		loc, err := config.ParseLocation(docs[i].Location)
 		if c.bad(path+".location", err) {
 			continue
 		}
+		as := loc.Text
 		switch loc.Kind {
 		case config.Exact:
-			s.at.exact[loc.Text] = n
+			as = "= " + as
+			at.exact[loc.Text] = i
 		case config.First, config.Prefix:
-			s.at.prefixes = append(s.at.prefixes, prefix{text: loc.Text, route: n, first: loc.Kind == config.First})
+			at.prefixes = append(at.prefixes, prefix{text: loc.Text, route: i, first: loc.Kind == config.First})
 		default:
 			p, err := c.parsePattern(loc.Text, loc.Kind == config.RegexpFold)
 			if !c.bad(path+".location", err) {
-				s.at.patterns = append(s.at.patterns, pattern{p, n})
-				s.routes[n].pattern = p
+				at.patterns = append(at.patterns, pattern{p, i})
+				s.captures[i] = p
 			}
 			continue
-		}
-		as := loc.Text
-		if loc.Kind == config.Exact {
-			as = "= " + as
 		}
 		if seen[as] {
 			c.fault(path+".location", docs[i].Location, "a location that no other route has")
 		}
 		seen[as] = true
 	}
-	s.at.complete()
-	s.at = c.locationsOf(s.at, s.routes)
+	at.complete()
+	s.at = c.locationsOf(at, docs)
 	s.patterns = len(docs) > 1 || docs[0].Location != "/" || docs[0].Kind != "" && docs[0].Kind != "cache_proxy"
 }
 

@@ -199,7 +199,7 @@ func (v *visit) cache() bool {
 		c.Settle(v.r)
 	}
 	v.decide()
-	v.outcome = v.choice.zone.on(v.key).Engine.ServeRoute(v.r, v.p, &v.to)
+	v.outcome = v.choice.on(v.key).Engine.ServeRoute(v.r, v.p, &v.to)
 	if v.bounded != nil && v.bounded.over.Load() {
 		v.refused = longBody
 	}
@@ -234,7 +234,7 @@ func (v *visit) invalidate(resp *wire.Response) {
 		if bytes.Equal(get.key, last) || bytes.Equal(get.key, v.key) {
 			continue
 		}
-		get.choice.zone.on(get.key).Engine.Purge(get.key, false)
+		get.choice.on(get.key).Engine.Purge(get.key, false)
 		last = append(last[:0], get.key...)
 	}
 }
@@ -263,18 +263,18 @@ func (v *visit) tell(outcome engine.Outcome, fields []byte, status int, has wire
 
 // edit is Answer of an outcome that is known.
 func (v *visit) edit(fields []byte, status int, has wire.NameSet) []byte {
-	r := v.choice.route
+	ch := v.choice
 	v.status, v.rule = status, ""
-	if v.choice.rule != nil {
-		v.rule = v.choice.rule.id
+	if ch.rule != nil {
+		v.rule = ch.rule.id
 	}
-	fields = v.site.speculation.strip(fields, has)
-	if r.cors != nil && r.cors.holds(v) {
-		fields = r.cors.edit(fields, has, v)
+	fields = ch.speculation.strip(fields, has)
+	if ch.route.cors != nil && ch.route.cors.holds(v) {
+		fields = ch.route.cors.edit(fields, has, v)
 		has.Add(wire.Vary)
 		has.Add(wire.Other)
 	}
-	return r.edits.apply(fields, has, &v.values)
+	return ch.route.edits.apply(fields, has, &v.values)
 }
 
 var _ engine.Guide = (*visit)(nil)

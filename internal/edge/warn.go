@@ -29,7 +29,7 @@ func (p *Plan) Warnings() (warnings []config.Fault) {
 				if d == nil || told[path] {
 					continue
 				}
-				v.choice, v.passes = &choice{decision: d}, d.pass
+				v.choice, v.passes = &choice{decision: *d}, d.pass
 				if _, reach := d.key.AppendURL(nil, &v.values); beyond[reach] != "" {
 					told[path] = true
 					warnings = append(warnings, config.Fault{Document: siteKey + s.doc.ID, Path: path, Expected: beyond[reach]})

@@ -185,7 +185,7 @@ func (c *compiling) shareHosts(s *site) {
 		if d.zone.doc.Hosts == nil {
 			continue
 		}
-		ch := &choice{decision: d}
+		ch := &choice{decision: *d}
 		if !ch.rooted {
 			c.fault("cache", ch.key.String(), "a key of scheme, host and path with query, since each host has an account in zone "+ch.zone.doc.Name)
 			return

@@ -39,12 +39,16 @@ type KeyOptions struct {
 // that its text names is the same, however values run together in what is
 // shown of it, and only if the text and the options are. It is never changed.
 type Key struct {
-	source string
-	said   []part // the text's
-	tag    string
 	parts  []keyPart
 	origin int // how many parts are the URL's origin, and what is between
+	tagged bool
+	tag    [tagSize]byte // beside the rest: each key of many has another one
+	source string
+	said   []part // the text's
 }
+
+// tagSize is the length of tags.
+const tagSize = 13
 
 // A keyPart is a literal or a variable of a Key.
 type keyPart struct {
@@ -72,8 +76,7 @@ func ParseKey(s string, o KeyOptions) (*Key, error) {
 // any. They share what was parsed.
 func (k *Key) With(o KeyOptions) *Key {
 	n := *k
-	n.tag = ""
-	if o.Account != "" || k.source != DefaultKey && k.source != NormalizedKey {
+	if n.tagged = o.Account != "" || k.source != DefaultKey && k.source != NormalizedKey; n.tagged {
 		n.tag = tagOf(k.said, o.Account)
 	}
 	if o.Prefix != "" {
@@ -128,7 +131,7 @@ func keyParts(parts []part) (out []keyPart) {
 func isQuery(v *Var) bool { return v != nil && (v.ID == Args || v.ID == NormalizedArgs) }
 
 // tagOf tells texts and accounts apart. It is stored: it must not change.
-func tagOf(parts []part, account string) string {
+func tagOf(parts []part, account string) (tag [tagSize]byte) {
 	h := fnv.New64a()
 	write := func(s string) {
 		_, _ = h.Write(binary.AppendUvarint(nil, uint64(len(s))))
@@ -143,7 +146,9 @@ func tagOf(parts []part, account string) string {
 			write(parts[i].text)
 		}
 	}
-	return string(tagMark) + base64.RawURLEncoding.EncodeToString(h.Sum(nil)) + string(tagMark)
+	base64.RawURLEncoding.Encode(tag[1:tagSize-1], h.Sum(nil))
+	tag[0], tag[tagSize-1] = tagMark, tagMark
+	return tag
 }
 
 // name is the first name of the table that means id.
@@ -209,7 +214,9 @@ func (p *keyPart) bytes() (holds, begins byteSet, empty bool) {
 // query; else 0.
 func (k *Key) Append(dst []byte, v Values) (key []byte, origin int) {
 	from := len(dst)
-	dst = append(dst, k.tag...)
+	if k.tagged {
+		dst = append(dst, k.tag[:]...)
+	}
 	for i := range k.parts {
 		if i == k.origin && i > 0 {
 			origin = len(dst) - from
@@ -358,7 +365,9 @@ const onURL = OnTarget | OnHost | OnScheme | OnMethod
 // AppendURL appends as much of the key as depends on nothing but the URL, for
 // purges by URL. v needs to know no more than that.
 func (k *Key) AppendURL(dst []byte, v Values) ([]byte, Reach) {
-	dst = append(dst, k.tag...)
+	if k.tagged {
+		dst = append(dst, k.tag[:]...)
+	}
 	reach := Nowhere
 	for i := range k.parts {
 		p := &k.parts[i]
@@ -379,7 +388,9 @@ func (k *Key) AppendURL(dst []byte, v Values) ([]byte, Reach) {
 // AppendPrefix appends what all keys begin with whose URL begins like v's, for
 // purges by prefix; ok is false where the text of k allows none.
 func (k *Key) AppendPrefix(dst []byte, v Values) (prefix []byte, ok bool) {
-	dst = append(dst, k.tag...)
+	if k.tagged {
+		dst = append(dst, k.tag[:]...)
+	}
 	for i := range k.parts {
 		p := &k.parts[i]
 		switch {

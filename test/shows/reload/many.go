@@ -16,7 +16,7 @@ import (
 // What many sites may cost.
 const (
 	loadTime   = 2 * time.Second
-	loadMemory = 300 << 20
+	loadMemory = 220 << 20
 )
 
 // customer is a site as a customer with a few rules has it.
