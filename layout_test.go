@@ -41,6 +41,7 @@ var owner = map[string]string{
 	"github.com/maypok86/otter/v2":            "internal/lab",
 	"github.com/fsnotify/fsnotify":            "internal/kvs",
 	"go.etcd.io/etcd":                         "internal/kvs",
+	"google.golang.org/grpc":                  "internal/kvs", // an option of etcd's client
 	"go.uber.org/zap":                         "internal/kvs", // only to have etcd's client keep silent
 	"github.com/tailscale/hujson":             "internal/config",
 	"github.com/oschwald/maxminddb-golang/v2": "internal/geo",

@@ -2,9 +2,11 @@ package kvs
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 )
 
 // An etcd is documents under a prefix of an etcd's keys. What is there is read
@@ -77,7 +80,7 @@ func (e *etcd) session(ctx context.Context, again <-chan struct{}, tell func(Set
 	defer client.Close()
 	f := follower{etcd: e, client: client, docs: map[string]Document{}, faults: map[string]Fault{}, tell: tell}
 	if err := f.snapshot(ctx); err != nil {
-		return e.plain(err)
+		return e.plain(e.reason(ctx, config.TLS, err))
 	}
 	if err := f.told(); err != nil {
 		return err
@@ -100,6 +103,9 @@ func (e *etcd) config(ctx context.Context) (clientv3.Config, error) {
 	if c.TLS != nil {
 		scheme = "https://"
 	}
+	if e.at.server != "" { // gRPC has the certificate be for this, and does not ask the tls.Config
+		c.DialOptions = []grpc.DialOption{grpc.WithAuthority(e.at.server)}
+	}
 	for _, h := range e.at.hosts {
 		c.Endpoints = append(c.Endpoints, scheme+h)
 	}
@@ -107,6 +113,32 @@ func (e *etcd) config(ctx context.Context) (clientv3.Config, error) {
 		return c, err
 	}
 	return c, nil
+}
+
+// reason adds to an error that came of waiting why there is no connection: the
+// client tries again and again, and does not say.
+func (e *etcd) reason(ctx context.Context, secure *tls.Config, err error) error {
+	if secure == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.o.Timeout)
+	defer cancel()
+	own := secure.Clone()
+	own.NextProtos = []string{"h2"}
+	c, failure := (&tls.Dialer{Config: own}).DialContext(ctx, "tcp", e.at.hosts[0])
+	if failure == nil {
+		// Who asks for a client's certificate says behind the handshake whether
+		// he takes it; HTTP/2 begins with a frame of the server's.
+		deadline, _ := ctx.Deadline()
+		_ = c.SetReadDeadline(deadline)
+		_, failure = c.Read(make([]byte, 1))
+		_ = c.Close()
+	}
+	var late net.Error
+	if failure == nil || errors.As(failure, &late) && late.Timeout() {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, failure)
 }
 
 // plain names the source in an error.

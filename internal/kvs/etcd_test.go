@@ -19,13 +19,25 @@ import (
 // and its address.
 func startEtcd(t *testing.T) (*clientv3.Client, string) {
 	t.Helper()
+	client := freeURL(t)
+	runEtcd(t, client, func(*embed.Config) {})
+	cl, err := clientv3.New(clientv3.Config{Endpoints: []string{client.String()}, Logger: zap.NewNop()})
+	must(t, err)
+	t.Cleanup(func() { _ = cl.Close() })
+	return cl, client.Host
+}
+
+// runEtcd runs an etcd whose clients come to a URL.
+func runEtcd(t *testing.T, client url.URL, set func(*embed.Config)) {
+	t.Helper()
 	c := embed.NewConfig()
 	c.Dir, c.ZapLoggerBuilder, c.UnsafeNoFsync = t.TempDir(), embed.NewZapLoggerBuilder(zap.NewNop()), true
 	c.TickMs, c.ElectionMs = 20, 200
-	client, peer := freeURL(t), freeURL(t)
+	peer := freeURL(t)
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
+	set(c)
 	e, err := embed.StartEtcd(c)
 	must(t, err)
 	t.Cleanup(e.Close)
@@ -34,10 +46,6 @@ func startEtcd(t *testing.T) (*clientv3.Client, string) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("etcd is not ready")
 	}
-	cl, err := clientv3.New(clientv3.Config{Endpoints: []string{client.String()}, Logger: zap.NewNop()})
-	must(t, err)
-	t.Cleanup(func() { _ = cl.Close() })
-	return cl, client.Host
 }
 
 // freeURL is an address that was free a moment ago.
