@@ -37,3 +37,15 @@ func databaseMetrics(d *geo.Databases) telemetry.Part {
 		},
 	}
 }
+
+// filterMetrics are those of whom the node denies.
+func (s *stack) filterMetrics() telemetry.Part {
+	return telemetry.Part{
+		Families: []telemetry.Family{{Name: "filtered_total", Help: "Requests that the node's filters refused, by what of them is denied: cidr, country, asn, user_agent.", Counter: true, Labels: []string{"by"}}},
+		Samples: func(emit telemetry.Emit) {
+			for kind, n := range s.edge.Filtered {
+				emit(0, float64(n), kind)
+			}
+		},
+	}
+}

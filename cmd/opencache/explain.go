@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"opencache/internal/edge"
+	"opencache/internal/geo"
 	"opencache/internal/rfc9111"
 )
 
@@ -80,6 +81,10 @@ func (c *explainCmd) explain() (*edge.Explanation, error) {
 	if n := len(one.faults) + len(docs.faults); n > 0 {
 		fmt.Fprintf(os.Stderr, "opencache: explain: %s in the documents; what is at fault is left out, as at a start (see opencache check)\n", counting(n, "fault"))
 	}
+	var places geo.Databases
+	places.Use(databasesOf(one.shot.Node))
+	defer places.Close()
+	q.Geo = &places
 	x, err := one.plan.Explain(q)
 	if err != nil {
 		return nil, usageError{err}

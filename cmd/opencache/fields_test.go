@@ -79,7 +79,6 @@ var notObeyed = map[string]string{
 	"site.cache.tierRules":           `{"id": "a", "hostnames": ["a"], "cache": {"tierRules": []}}`,
 	"node.availability.probes":       `{"availability": {"probes": [{"url": "http://probe.test/"}]}}`,
 	"node.availability.ejectRatio":   `{"availability": {"ejectRatio": 0.5}}`,
-	"node.filters.deny":              `{"filters": {"deny": {"countries": ["DE"]}}}`,
 	"node.retries.budget":            `{"retries": {"budget": 0.2}}`,
 	"node.acme":                      `{"acme": {"email": "admin@example.com"}}`,
 	"site.routes[].cors.applyToUris": `{"id": "a", "hostnames": ["a"], "upstreams": [{"name": "o", "servers": [{"url": "http://o"}]}], "routes": [{"location": "/", "cors": {"enabled": true, "applyToUris": ["^/"]}}]}`,

@@ -181,7 +181,7 @@ func (s *stack) source() telemetry.Source {
 // parts are those that have metrics of their own. The edge is not there yet
 // when this is called: what needs it asks s.edge when samples are wanted.
 func (s *stack) parts() []telemetry.Part {
-	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}, databaseMetrics(&s.geo), s.compressed(), s.accessPart()}
+	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}, databaseMetrics(&s.geo), s.filterMetrics(), s.compressed(), s.accessPart()}
 	if s.live != nil {
 		list = append(list, s.live.part())
 	}

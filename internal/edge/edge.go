@@ -78,6 +78,8 @@ type Edge struct {
 	using  sync.Mutex   // held by Use
 	warned atomic.Int64 // when a failure was told last, Unix seconds
 	untold atomic.Int64 // failures since then
+
+	filtered [filterKinds]atomic.Uint64 // requests that were refused
 }
 
 var _ wire.Handler = (*Edge)(nil)
@@ -138,7 +140,7 @@ func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 	v.r, v.p, v.outcome, v.plan, v.times = r, p, engine.Outcome{}, e.plan.Load(), times{}
 	v.node = v.plan.values
 	v.key, v.start, v.to.Origin, v.where = v.key[:0], e.o.Now(), 0, nil
-	v.refused, v.bounded = notRefused, nil
+	v.refused, v.filtered, v.bounded = notRefused, noFilter, nil
 	for i := range stages {
 		if stages[i].do(v) {
 			break
@@ -172,6 +174,8 @@ type visit struct {
 
 	refused refusal      // why the route does not let it pass
 	bounded *boundedBody // the request's content, where there is a bound and its size was not known
+
+	filtered filter // why the node denied it
 
 	// Of visits that purge: that one host of the site is meant, or every one.
 	hostOnly, everyHost bool

@@ -102,6 +102,9 @@ func (p *Plan) Explain(q *Question) (*Explanation, error) {
 	v.cleanTarget()
 	health, ours := v.ours()
 	switch {
+	case v.filter():
+		x.answered(v, "the node's filters deny it: "+v.filtered.String())
+		return x, nil
 	case health:
 		v.diagnose()
 		x.answered(v, "one of opencache's own paths")

@@ -37,6 +37,7 @@ type Plan struct {
 	timed     bool             // requests' times are measured
 	measures  *access.Networks // who may read the metrics, beside this machine
 	trusted   *access.Networks // proxies that say who the client is
+	deny      *denial          // whom the node answers 403; nil: nobody
 	logging   logging
 	last      uint64 // the highest number of a site, of this plan and those before
 }
@@ -95,6 +96,7 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 	p.measures = access.NewNetworks(run.networks(node.Monitoring.MetricsAllow, "monitoring.metricsAllow"))
 	p.trusted = access.NewNetworks(run.networks(node.Network.TrustedProxies, "network.trustedProxies"))
 	p.logging = run.logging(&node.Monitoring.Log)
+	p.deny = run.newDenial(&node.Filters.Deny)
 	same := previous != nil && (previous.node == node || reflect.DeepEqual(previous.node, node))
 	for _, doc := range sites {
 		run.key = siteKey + doc.ID
@@ -171,12 +173,10 @@ func (c *compiling) refuseNode(n *config.Node) { c.faults = append(c.faults, Not
 
 // NotYet returns the sections of a node's document that nothing obeys.
 func NotYet(key string, n *config.Node) (faults []config.Fault) {
-	d := &n.Filters.Deny
 	for path, said := range map[string]bool{
 		"availability.ejectRatio": n.Availability.EjectRatio != nil && *n.Availability.EjectRatio > 0,
 		"retries.budget":          n.Retries.Budget != nil,
 		"availability.probes":     len(n.Availability.Probes) > 0,
-		"filters.deny":            len(d.CIDRs)+len(d.Countries)+len(d.ASNs)+len(d.UserAgents) > 0,
 		"acme":                    n.ACME != nil,
 	} {
 		if said {

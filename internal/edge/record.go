@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"cmp"
+
 	"opencache/internal/expr"
 	"opencache/internal/telemetry"
 	"opencache/internal/wire"
@@ -47,7 +49,7 @@ func (v *visit) fill(rec *telemetry.Record) {
 		}
 	}
 	out := &v.outcome
-	rec.Denied = v.refused.String()
+	rec.Denied = cmp.Or(v.filtered.String(), v.refused.String())
 	rec.Reason, rec.Attempts = out.Why.String(), out.Attempts
 	if out.Status.FromStore() {
 		rec.Tier = out.Tier.String()

@@ -27,6 +27,9 @@ var stages = [...]stage{
 	// The target is cleaned once, and all that follows sees what the origin
 	// will. No spelling of a path gets around the next stage.
 	{"target", (*visit).cleanTarget},
+	// Whom the node denies is told nothing else by it, not even how it is. Needs
+	// the path as it is meant: health checks of this machine are let through.
+	{"filter", (*visit).filter},
 	// Before all that could be broken: a health check needs nothing else.
 	{"diagnose", (*visit).diagnose},
 	// Methods that no origin is to see.
@@ -130,6 +133,12 @@ func (v *visit) trusted() bool {
 			return true
 		}
 	}
+	return v.direct()
+}
+
+// direct reports whether the client is on this machine and nobody speaks for
+// somebody else.
+func (v *visit) direct() bool {
 	return !v.vouched && v.r.Remote.Addr().Unmap().IsLoopback() && !v.r.Names().Overlaps(spokenFor)
 }
 

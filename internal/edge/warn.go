@@ -37,9 +37,21 @@ func (p *Plan) Warnings() (warnings []config.Fault) {
 			}
 		}
 	}
+	warnings = append(warnings, p.blind()...)
 	slices.SortFunc(warnings, func(a, b config.Fault) int {
 		return slices.Compare([]string{a.Document, a.Path}, []string{b.Document, b.Path})
 	})
+	return warnings
+}
+
+// blind is what the node denies by databases that it does not name.
+func (p *Plan) blind() (warnings []config.Fault) {
+	deny, g := &p.node.Filters.Deny, &p.node.Geo
+	for path, lost := range map[string]bool{"filters.deny.countries": len(deny.Countries) > 0 && g.City == "", "filters.deny.asns": len(deny.ASNs) > 0 && g.ASN == ""} {
+		if lost {
+			warnings = append(warnings, config.Fault{Document: "node", Path: path, Expected: "a database in geo: nobody is denied without"})
+		}
+	}
 	return warnings
 }
 
