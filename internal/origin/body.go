@@ -67,7 +67,11 @@ func (b *body) note(err error) error {
 	case ended(err) && c.gate != nil && c.gate.silent && c.resp.Framing() == wire.UntilClose:
 		err = c.u.report(c.why(errUnannounced, Closed)) // RFC 9112, 9.8
 	case !ended(err):
-		err = c.u.report(c.why(err, BodyTimeout))
+		cause := c.u.report(c.why(err, BodyTimeout))
+		if c.u.Circuit != nil && cause.Side == wire.Upstream {
+			c.u.Circuit.end(failed, c.u.now(), false)
+		}
+		err = cause
 	}
 	b.err = err
 	return err

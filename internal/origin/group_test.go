@@ -184,3 +184,99 @@ func TestGroupRest(t *testing.T) {
 	step("all are back", "a")
 	step("in turn", "b")
 }
+
+// What is withheld, and why; a first attempt never is.
+func TestGroupWithheld(t *testing.T) {
+	dial := failure(Dial, false)
+	for _, tt := range []struct {
+		name string
+		g    *Group
+		took time.Duration // by each attempt
+		want string        // who was asked, why no more were
+	}{
+		{"nothing", &Group{}, 0, "a b c "},
+		{"tries", &Group{Tries: 2}, 0, "a b next-upstream-tries"},
+		{"time", &Group{Timeout: 3 * time.Second}, 2 * time.Second, "a b next-upstream-timeout"},
+		{"budget", &Group{Budget: &Budget{Least: 1}}, 0, "a b retry-budget"},
+		{"no budget at all", &Group{Budget: &Budget{Least: -1}}, 0, "a retry-budget"},
+	} {
+		var asked []string
+		now := time.Unix(1e9, 0)
+		g, tally := tt.g, new(Tally)
+		g.Next, g.Tally, g.Now = OnError, tally, func() time.Time { return now }
+		for i := range 3 {
+			g.Members = append(g.Members, Member{Exchanger: passing{stand{name: "abc"[i : i+1], asked: &asked, err: dial}, func() { now = now.Add(tt.took) }}})
+		}
+		var r wire.Request
+		r.SetMethod(wire.GET)
+		r.Attempts = new(wire.Attempts)
+		if _, err := g.Exchange(t.Context(), &r); err == nil {
+			t.Errorf("%s: no error", tt.name)
+		}
+		why := r.Attempts.Withheld
+		if got := strings.Join(asked, " ") + " " + why.String(); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		if got := tally.Retries.Load(); int(got) != len(asked)-1 || why != 0 && tally.Withheld[why].Load() != 1 {
+			t.Errorf("%s: counted %d retries of %d attempts, %d withheld", tt.name, got, len(asked), tally.Withheld[why].Load())
+		}
+	}
+}
+
+// A passing server takes its time.
+type passing struct {
+	stand
+	pass func()
+}
+
+func (p passing) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+	p.pass()
+	return p.stand.Exchange(ctx, r)
+}
+
+// The ways of picking, by whom they ask; who fails is gone around in each.
+func TestGroupBalance(t *testing.T) {
+	load := []int{3, 0, 5, 0}
+	for _, tt := range []struct {
+		balance Balance
+		want    string
+	}{
+		{RoundRobin, "a b d d a b"},
+		{LeastConn, "b d b d b d"},
+		{RandomTwo, "d d d d d d"},
+		{Hash, "b b b b b b"},
+	} {
+		var asked []string
+		g := &Group{Balance: tt.balance, Next: OnError, Random: func() uint64 { return 1 << 62 }, Key: func(*wire.Request) uint64 { return HashKey([]byte("/x")) }}
+		for i := range 4 {
+			s := stand{name: "abcd"[i : i+1], asked: &asked, status: 200, closed: new(int)}
+			if i == 2 { // the third is down
+				s.err, s.asked = failure(Dial, false), new([]string)
+			}
+			g.Members = append(g.Members, Member{Exchanger: s, Name: s.name, Load: func() int { return load[i] }})
+		}
+		for range 6 {
+			var r wire.Request
+			r.SetMethod(wire.GET)
+			if _, err := g.Exchange(t.Context(), &r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Join(asked, " "); got != tt.want {
+			t.Errorf("%d: got %q, want %q", tt.balance, got, tt.want)
+		}
+	}
+}
+
+// A server whose content breaks off is left out, as one that fails before it.
+func TestCutEjects(t *testing.T) {
+	play(t, func(t *testing.T, u *Upstream) {
+		u.Circuit = new(Circuit)
+		if _, _, err := fetch(u, get(t)); err == nil {
+			t.Error("no error")
+		}
+		if got := u.Circuit.State(time.Now()); got != Ejected {
+			t.Errorf("got %s, want %s", got, Ejected)
+		}
+	}, func(p *peer) { p.head(); p.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut") })
+}

@@ -75,6 +75,10 @@ type Upstream struct {
 	MaxQueue   int // exchanges waiting for a connection; 0: 4096, negative: none
 	MaxInterim int // interim (1xx) responses before a final one; 0: 16
 
+	// Circuit hears of content that broke off; nil: nobody does. What becomes
+	// of a request before its content a Group notes.
+	Circuit *Circuit
+
 	Limits wire.Limits      // of response heads and chunk lines; zero fields: wire's defaults
 	Now    func() time.Time // dates the unused connections; nil: time.Now
 

@@ -228,6 +228,13 @@ func (u *pool) drain() {
 	closeAll(old)
 }
 
+// Load returns how many exchanges are under way or wait for a connection.
+func (u *pool) Load() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.open - len(u.idle) + u.queue.Len()
+}
+
 func (u *pool) figures(s *Stats) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
