@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"opencache/internal/config"
+	"opencache/internal/edge"
 	"opencache/internal/geo"
 	"opencache/internal/wire"
 )
@@ -154,13 +155,14 @@ func stagingOf(memory int64) int64 {
 // a node has thousands of sites. Servers that are the same to a plan have their
 // connections together; here each upstream counts by itself.
 func (s *boundSet) upstreams(sites []*config.Site) {
-	var conns, queue int64
+	var conns, queue, idle int64
 	var waits [4]time.Duration
 	for _, site := range sites {
 		for i := range site.Upstreams {
 			u := &site.Upstreams[i]
 			conns += int64(numberIn(u.MaxConns)) * int64(len(u.Servers))
 			queue += int64(numberIn(u.MaxQueue)) * int64(len(u.Servers))
+			idle += int64(numberIn(u.Keepalive)) * int64(len(u.Servers))
 			for n, d := range []*config.Duration{u.ConnectTimeout, u.HeadTimeout, u.BodyTimeout, u.QueueTimeout} {
 				waits[n] = max(waits[n], timeIn(d))
 			}
@@ -168,6 +170,9 @@ func (s *boundSet) upstreams(sites []*config.Site) {
 	}
 	s.add("connections to servers of all sites", strconv.FormatInt(conns, 10), "upstreams[].maxConns", conns*originMemory)
 	s.add("requests that wait for one", strconv.FormatInt(queue, 10), "upstreams[].maxQueue", 0)
+	s.add("unused connections that are kept, of them", strconv.FormatInt(idle, 10), "upstreams[].keepalive", 0)
+	s.add("checks of servers at once", strconv.Itoa(edge.MostChecks), fixedBound, 0)
+	s.add("servers in status and metrics, one by one", strconv.Itoa(shownServers), fixedBound, 0)
 	for n, name := range []string{"connect", "head", "body", "queue"} {
 		s.add("wait for a server: "+name, "up to "+waits[n].String(), "upstreams[]."+name+"Timeout", 0)
 	}

@@ -75,11 +75,9 @@ func TestFields(t *testing.T) {
 // are refused.
 var notObeyed = map[string]string{
 	"site.tls":                       `{"id": "a", "hostnames": ["a"], "tls": {"redirectHttp": true}}`,
-	"site.upstreams[].balance":       `{"id": "a", "hostnames": ["a"], "upstreams": [{"name": "o", "servers": [{"url": "http://o"}], "balance": "least_conn"}]}`,
 	"site.cache.tierRules":           `{"id": "a", "hostnames": ["a"], "cache": {"tierRules": []}}`,
 	"node.availability.probes":       `{"availability": {"probes": [{"url": "http://probe.test/"}]}}`,
 	"node.availability.ejectRatio":   `{"availability": {"ejectRatio": 0.5}}`,
-	"node.retries.budget":            `{"retries": {"budget": 0.2}}`,
 	"node.acme":                      `{"acme": {"email": "admin@example.com"}}`,
 	"site.routes[].cors.applyToUris": `{"id": "a", "hostnames": ["a"], "upstreams": [{"name": "o", "servers": [{"url": "http://o"}]}], "routes": [{"location": "/", "cors": {"enabled": true, "applyToUris": ["^/"]}}]}`,
 }

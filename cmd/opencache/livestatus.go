@@ -80,18 +80,6 @@ func (l *liveConfig) note(s *kvs.Settled, begun time.Time) {
 	}
 }
 
-// status is what /oc-cgi/status shows; nil: there is nothing.
-func (s *stack) status() func() any {
-	if s.live == nil {
-		return nil
-	}
-	return func() any {
-		t := s.live.stands()
-		t.Geo = s.geo.Status()
-		return t
-	}
-}
-
 // stands returns how things stand.
 func (l *liveConfig) stands() liveStatus {
 	l.mu.Lock()

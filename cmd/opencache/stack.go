@@ -34,6 +34,7 @@ type stack struct {
 	http1    *h1.Server
 	server   *listen.Server
 	limits   *telemetry.LimitLog
+	tally    origin.Tally
 	draining atomic.Bool
 	started  time.Time
 	cdnID    string      // where the documents say none
@@ -104,7 +105,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	s.geo.Log, s.geo.Now = log, o.now
 	s.geo.Use(databasesOf(node))
 	s.metrics = telemetry.NewMetrics(s.source())
-	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Warn: log,
+	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Random: o.random, Tally: &s.tally, Warn: log,
 		POP: o.pop, Server: o.name, Build: cmp.Or(o.build, buildID())}
 	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
 	for _, f := range faults {
@@ -114,7 +115,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.edge, err = edge.New(edge.Options{
 		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Loki: s.loki, Geo: &s.geo,
-		Stats: func() any { return s.Stats() }, Status: s.status(), Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
+		Stats: func() any { return s.Stats() }, Status: s.status, Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
 	})
 	if err != nil {
 		return s, err
@@ -188,7 +189,7 @@ func (s *stack) parts() []telemetry.Part {
 	if s.loki != nil {
 		list = append(list, s.loki.Part())
 	}
-	return list
+	return append(list, s.pools())
 }
 
 // refused is how many connections were refused for being too many.

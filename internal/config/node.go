@@ -208,8 +208,9 @@ type Geo struct {
 
 // Retries are a node's defaults for going around failing upstreams.
 type Retries struct {
-	// Budget is the share of requests of the last 10 s that may be tried again. Default any.
-	Budget *float64 `json:"budget,omitzero" is:"0..1"`
+	// Budget is the share of a pool's requests of the last 10 s that may be tried
+	// again, and 10 of them in any case; 0: none may. Default 0.2.
+	Budget *float64 `json:"budget,omitzero" is:"0..1" default:"0.2"`
 	ProxySettings
 }
 

@@ -141,6 +141,8 @@ var checks = map[string]func(string) *trouble{
 	"status":        simple(isStatus, `a status like "200", a class like "2xx", or "any"`),
 	"extension":     simple(isExtension, "an extension without a dot, like css"),
 	"path":          simple(isPath, "a path"),
+	"target":        simple(isTarget, "a path with or without a query, like /health, without blanks"),
+	"authority":     simple(isAuthority, "a host, with or without a port"),
 	"file name":     simple(isFileName, "the name of a file, without a folder"),
 	"origin":        simple(isOrigin, "an origin like https://a.example, or *"),
 	"ciphers":       simple(isCiphers, "OpenSSL's names of ciphers, separated by colons"),
@@ -203,6 +205,15 @@ func isStatus(s string) bool {
 func isExtension(s string) bool { return isName(s) && s[0] != '.' }
 
 func isPath(s string) bool { return s != "" && !strings.ContainsRune(s, 0) && len(s) < 4096 }
+
+// isTarget takes what a request can ask for (RFC 9112, 3.2.1).
+func isTarget(s string) bool {
+	return strings.HasPrefix(s, "/") && len(s) < 4096 && strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == '#' }) < 0
+}
+
+func isAuthority(s string) bool {
+	return isHost(s) || isAddress(s) && !strings.HasPrefix(s, "unix:") && !strings.HasPrefix(s, ":") && !strings.HasPrefix(s, "*")
+}
 
 func isFileName(s string) bool {
 	return isPath(s) && s != "." && s != ".." && !strings.Contains(s, "/")

@@ -40,8 +40,17 @@ type Upstream struct {
 	// Servers answer for it, in turn by weight; those marked backup when no
 	// other does.
 	Servers []Server `json:"servers"`
-	// Balance is how a server is picked: round_robin (default).
-	Balance string `json:"balance,omitzero" is:"one of round_robin least_conn" default:"round_robin"`
+	// Balance is how a server is picked: round_robin (default), least_conn (who
+	// has the fewest requests for its weight), random_two (of two by chance, who
+	// has fewer), hash (the same for the same hashKey, as long as it is there).
+	Balance string `json:"balance,omitzero" is:"one of round_robin least_conn random_two hash" default:"round_robin"`
+	// HashKey is what hash goes by: an expression. Default the URI that the cache
+	// key has: $normalized_request_uri where queries are normalised, else
+	// $request_uri.
+	HashKey string `json:"hashKey,omitzero" is:"upstream text"`
+	// HealthCheck asks each server whether it is well, and leaves out those that
+	// are not. Default none.
+	HealthCheck *HealthCheck `json:"healthCheck,omitzero"`
 	// HostHeader is the Host that they see: an expression. Default $host;
 	// $upstream_host is the server's own.
 	HostHeader string `json:"hostHeader,omitzero" is:"upstream text" default:"$host"`
@@ -57,11 +66,36 @@ type Upstream struct {
 	MaxQueue *int `json:"maxQueue,omitzero" is:"0..1000000" default:"4096"`
 	// QueueTimeout is how long one waits. Default 10s.
 	QueueTimeout *Duration `json:"queueTimeout,omitzero" is:"positive" default:"10s"`
+	// Keepalive is how many unused connections to each server are kept. Default 256.
+	Keepalive *int `json:"keepalive,omitzero" is:"0..1000000" default:"256"`
+	// KeepaliveTimeout is for how long. Default 30s.
+	KeepaliveTimeout *Duration `json:"keepaliveTimeout,omitzero" is:"positive" default:"30s"`
 	// Resolve is how long the addresses of a server's name count, a tenth more
 	// or less. Default 30s.
 	Resolve *Duration `json:"resolve,omitzero" is:"positive" default:"30s"`
 	// TLS is how servers are reached by https.
 	TLS *UpstreamTLS `json:"tls,omitzero"`
+}
+
+// A HealthCheck is how servers are asked whether they are well, each by itself,
+// again and again, whether there are requests or not.
+type HealthCheck struct {
+	// Path is what is asked for, below the server's base. Default /.
+	Path string `json:"path,omitzero" is:"target" default:"/"`
+	// Host is the Host that the server sees. Default as of requests, where their
+	// Host is always the same, else the server's own.
+	Host string `json:"host,omitzero" is:"authority"`
+	// Interval is the time between two checks, by chance up to a tenth less or
+	// more. Default 10s.
+	Interval *Duration `json:"interval,omitzero" is:"positive" default:"10s"`
+	// Timeout is for all of an answer. Default 5s.
+	Timeout *Duration `json:"timeout,omitzero" is:"positive" default:"5s"`
+	// Rise is how many checks in a row bring a server back. Default 2.
+	Rise *int `json:"rise,omitzero" is:"1..100" default:"2"`
+	// Fall is how many failed ones in a row have it left out. Default 3.
+	Fall *int `json:"fall,omitzero" is:"1..100" default:"3"`
+	// Statuses are those of a server that is well. Default 2xx 3xx.
+	Statuses []string `json:"statuses,omitzero" is:"status" default:"2xx 3xx"`
 }
 
 // An UpstreamTLS is how servers are reached by https. Its files are read again
@@ -93,6 +127,15 @@ type Server struct {
 	Weight *int `json:"weight,omitzero" is:"1..1000" default:"1"`
 	// Backup says that it is asked only when the others fail.
 	Backup bool `json:"backup,omitzero"`
+	// MaxFails is how many requests that fail have it left out for failTimeout, as
+	// long as there are other servers; 0: any number. They count together until
+	// an answer failTimeout after the last of them. Default 1.
+	MaxFails *int `json:"maxFails,omitzero" is:"0..1000000" default:"1"`
+	// FailTimeout is for how long; then one request is to tell. Default 10s.
+	FailTimeout *Duration `json:"failTimeout,omitzero" is:"positive" default:"10s"`
+	// SlowStart is how long it takes until it has its whole share of requests
+	// again, when it is back. Default none.
+	SlowStart *Duration `json:"slowStart,omitzero" is:"positive"`
 }
 
 // A Route is a part of the site's URIs, as nginx's location is.

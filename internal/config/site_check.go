@@ -101,6 +101,12 @@ func checkUpstreams(r *reader, s *Site, p *path) {
 		if len(u.Servers) > 0 && !slices.ContainsFunc(u.Servers, func(v Server) bool { return !v.Backup }) {
 			r.wrong(at.field("servers"), Fault{Found: "nothing but backups", Expected: "a server that is asked first"})
 		}
+		if u.HashKey != "" && u.Balance != "hash" {
+			r.wrong(at.field("hashKey"), Fault{Found: quoted(u.HashKey), Expected: "none, unless balance is hash"})
+		}
+		if h := u.HealthCheck; h != nil {
+			r.notEmpty(h.Statuses == nil || len(h.Statuses) > 0, at.field("healthCheck").field("statuses"), "at least one status")
+		}
 		urls := names{}
 		for j, v := range u.Servers {
 			r.unique(urls, v.URL, j, at.field("servers").item(j).field("url"))

@@ -121,6 +121,7 @@ func (e *Edge) Use(p *Plan) error {
 	was := e.plan.Load()
 	faults := p.apply(was)
 	e.plan.Store(p)
+	p.watch()
 	if was != nil && was != p {
 		p.dropGone(was)
 		p.closeGone(was)

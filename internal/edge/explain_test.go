@@ -84,7 +84,7 @@ func (c *supposed) explained(t *testing.T) (differences []string, x *Explanation
 	shot := set.Load(c.texts)
 	volume := newVolume(t)
 	upstream := &answering{Answer: c.answer}
-	compiler := Compiler{Volumes: []Volume{volume}, Count: func(wire.Exchanger) wire.Exchanger { return upstream }, POP: "iad"}
+	compiler := Compiler{Volumes: []Volume{volume}, Count: func(wire.Exchanger) wire.Exchanger { return upstream }, Dial: nobody, POP: "iad"}
 	plan, faults := compiler.Compile(nil, shot.Node, shot.Sites)
 	for _, f := range append(shot.Faults, faults...) {
 		t.Fatalf("%v in\n%s", f, c)

@@ -1,7 +1,10 @@
 package edge
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +69,7 @@ func newVolume(t testing.TB) Volume {
 // compile makes the plan of sites whose content comes from upstream.
 func compile(t testing.TB, v Volume, upstream wire.Exchanger, sites ...*config.Site) *Plan {
 	t.Helper()
-	c := Compiler{Volumes: []Volume{v}, Count: func(wire.Exchanger) wire.Exchanger { return upstream }}
+	c := Compiler{Volumes: []Volume{v}, Count: func(wire.Exchanger) wire.Exchanger { return upstream }, Dial: nobody}
 	p, faults := c.Compile(nil, nil, sites)
 	for _, f := range faults {
 		t.Fatal(f)
@@ -120,3 +123,8 @@ func (v *visit) routed() string {
 }
 
 func shownKey(key []byte) string { return string(expr.AppendPlainKey(nil, key)) }
+
+// nobody answers: checks of made-up servers go nowhere.
+func nobody(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("nobody is there")
+}

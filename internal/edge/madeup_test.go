@@ -128,7 +128,7 @@ func testMadeUp(t *testing.T, seed uint64) (hits int) {
 	}
 	upstream := &echo{made: configtest.New(seed + 1<<32)}
 	v := newVolume(t)
-	c := Compiler{Volumes: []Volume{v}, Count: func(wire.Exchanger) wire.Exchanger { return upstream }}
+	c := Compiler{Volumes: []Volume{v}, Count: func(wire.Exchanger) wire.Exchanger { return upstream }, Dial: nobody}
 	plan, faults := c.Compile(nil, snapshot.Node, snapshot.Sites)
 	for _, f := range faults {
 		t.Fatalf("seed %d: %v", seed, f)

@@ -57,9 +57,15 @@ type Compiler struct {
 	// Warn is where is told what is dangerous, and what goes on though a file
 	// is at fault; nil: nowhere.
 	Warn *slog.Logger
+	// Random is what chance is made of; nil: math/rand/v2.
+	Random func() uint64
+	// Tally counts further attempts and checks of servers; nil: nothing does.
+	Tally *origin.Tally
 	// POP, Server and Build are the node's point of presence, its name in full
 	// and its build: for expressions, and for what clients are told.
 	POP, Server, Build string
+
+	checks chan struct{} // a place for each check of a server under way
 }
 
 // compiling is one run of a Compiler.
@@ -87,6 +93,9 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 	p.values = &nodeValues{pop: c.POP, host: c.Server, server: shownName(c.Server, node.Monitoring.ServerSuffixes), build: c.Build}
 	p.signature = signatureOf(&node.Monitoring, p.values)
 	p.timed = p.signature.on()
+	if c.checks == nil {
+		c.checks = make(chan struct{}, MostChecks)
+	}
 	run := &compiling{Compiler: c, previous: previous, plan: p, key: "node"}
 	if previous != nil {
 		p.last = previous.last
@@ -175,7 +184,6 @@ func (c *compiling) refuseNode(n *config.Node) { c.faults = append(c.faults, Not
 func NotYet(key string, n *config.Node) (faults []config.Fault) {
 	for path, said := range map[string]bool{
 		"availability.ejectRatio": n.Availability.EjectRatio != nil && *n.Availability.EjectRatio > 0,
-		"retries.budget":          n.Retries.Budget != nil,
 		"availability.probes":     len(n.Availability.Probes) > 0,
 		"acme":                    n.ACME != nil,
 	} {
@@ -206,14 +214,19 @@ func (c *compiling) refuseSite(doc *config.Site) {
 	if doc.TLS != nil {
 		c.fault("tls", "", notYet)
 	}
-	for i := range doc.Upstreams {
-		if b := doc.Upstreams[i].Balance; b != "" && b != "round_robin" {
-			c.fault(fmt.Sprintf("upstreams[%d].balance", i), b, "round_robin: not yet another")
+}
+
+// watch has the plan's servers checked, where documents say so, from now on.
+// Those that were checked before go on as they are.
+func (p *Plan) watch() {
+	for _, s := range p.servers {
+		if s.probe != nil {
+			s.probe.Start()
 		}
 	}
 }
 
-// Close closes the connections of the plan's servers.
+// Close ends the checks of the plan's servers and closes their connections.
 func (p *Plan) Close() (err error) {
 	for _, s := range p.servers {
 		err = errors.Join(err, s.Close())
@@ -226,7 +239,7 @@ func (p *Plan) Close() (err error) {
 func (p *Plan) closeGone(was *Plan) {
 	for key, s := range was.servers {
 		if p.servers[key] != s {
-			_ = s.Close() // an Upstream's Close has nothing to say
+			_ = s.Close() // it has nothing to say
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (c *compiling) site(doc *config.Site, had *site) *site {
 	}
 	c.links(s)
 	for i := range doc.Upstreams {
-		p, err := c.pool(s, &doc.Upstreams[i])
+		p, err := c.pool(s, &doc.Upstreams[i], had.pool(doc.Upstreams[i].Name))
 		if !c.bad(fmt.Sprintf("upstreams[%d]", i), err) {
 			s.pools = append(s.pools, p)
 		}

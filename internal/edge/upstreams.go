@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -18,7 +17,12 @@ import (
 type serverKey struct {
 	url, host                     string
 	connect, head, body, queueing time.Duration
-	conns, queue                  int
+	conns, queue, idle            int
+	keep                          time.Duration
+	maxFails                      int
+	failTimeout, slowStart        time.Duration
+	checked                       bool
+	check                         origin.Check
 	link                          linkKey
 }
 
@@ -27,88 +31,80 @@ type server struct {
 	*origin.Upstream
 	key     serverKey
 	counted wire.Exchanger // the same, with its exchanges counted
+	probe   *origin.Probe  // nil: it is not checked
 }
 
-// A pool is an upstream that routes name.
-type pool struct {
-	wire.Exchanger
-	name    string
-	servers []*server
-	host    *expr.Text // hostHeader
-	seen    address    // how its first server sees requests
-	nextHop string
+// Close ends its checks and closes its connections. It has no error to tell.
+func (s *server) Close() error {
+	if s.probe != nil {
+		s.probe.Close()
+	}
+	return s.Upstream.Close()
 }
 
-// pool compiles a pool.
-func (c *compiling) pool(s *site, u *config.Upstream) (*pool, error) {
-	host, err := c.parseText(cmp.Or(u.HostHeader, "$host"), expr.InUpstream)
+// pooling is what the servers of a pool have in common.
+type pooling struct {
+	doc  *config.Upstream
+	link *link
+	was  *pool                  // what it was before; nil: nothing
+	host func(*origin.Upstream) // sets the Host that they see
+}
+
+// server returns a server: the one that there is, or a new one, which knows what
+// was known of it in the pool before.
+func (c *compiling) server(p *pooling, d *config.Server) (*server, error) {
+	u := p.doc
+	o, err := origin.Parse(d.URL)
 	if err != nil {
 		return nil, err
 	}
-	literal, fixed := host.Constant()
-	own := len(host.Vars()) == 1 && host.String() == "$upstream_host"
-	up := &pool{name: u.Name, host: host}
-	group := &origin.Group{Next: nextOf(&s.doc.Cache.ProxySettings), Now: c.Now,
-		Tries: intOf(s.doc.Cache.ProxySettings.NextUpstreamTries), Timeout: durationOf(s.doc.Cache.ProxySettings.NextUpstreamTimeout)}
-	for i := range u.Servers {
-		d := &u.Servers[i]
-		one, err := c.server(u, s.links[u.Name], d.URL, func(o *origin.Upstream) {
-			if fixed {
-				o.Host = literal
-			} else if !own {
-				o.Host = "" // the request's
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-		s.servers[one.key] = one
-		m := origin.Member{Exchanger: one.counted, Weight: intOf(d.Weight), Backup: d.Backup}
-		if !fixed && !own && host.String() != "$http_host" {
-			m.Exchanger = &hosted{next: one.counted, host: host, server: one, site: s, node: c.plan.values}
-		}
-		group.Members, up.servers = append(group.Members, m), append(up.servers, one)
-	}
-	first := up.servers[0]
-	up.seen = address{secure: first.Scheme == "https", authority: []byte(first.Host), base: []byte(first.Base)}
-	up.Exchanger = group
-	if len(u.Servers) == 1 {
-		up.Exchanger, up.nextHop = group.Members[0].Exchanger, first.Addr
-	}
-	return up, nil
-}
-
-// server returns the server of a URL: the one that there is, or a new one.
-func (c *compiling) server(u *config.Upstream, l *link, url string, host func(*origin.Upstream)) (*server, error) {
-	o, err := origin.Parse(url)
-	if err != nil {
-		return nil, err
-	}
-	host(o)
+	authority := o.Host
+	p.host(o)
 	key := serverKey{
-		url: url, host: o.Host, connect: durationOf(u.ConnectTimeout), head: durationOf(u.HeadTimeout), body: durationOf(u.BodyTimeout),
-		queueing: durationOf(u.QueueTimeout), conns: intOf(u.MaxConns), queue: intOf(u.MaxQueue),
+		url: d.URL, host: o.Host, connect: durationOf(u.ConnectTimeout), head: durationOf(u.HeadTimeout), body: durationOf(u.BodyTimeout),
+		queueing: durationOf(u.QueueTimeout), conns: intOf(u.MaxConns), queue: noneOf0(u.MaxQueue), idle: noneOf0(u.Keepalive), keep: durationOf(u.KeepaliveTimeout),
+		maxFails: noneOf0(d.MaxFails), failTimeout: durationOf(d.FailTimeout), slowStart: durationOf(d.SlowStart),
+		checked: u.HealthCheck != nil, check: checkOf(u.HealthCheck),
 	}
-	key.link = l.keyFor(o.Scheme)
-	if u.MaxQueue != nil && *u.MaxQueue == 0 {
-		key.queue = -1 // none, where 0 is the default
-	}
+	key.link = p.link.keyFor(o.Scheme)
 	if s := c.plan.servers[key]; s != nil {
 		return s, nil
 	}
 	s := c.previous.serverOf(key)
 	if s == nil {
-		o.DialTimeout, o.TLSTimeout, o.HeadTimeout, o.BodyTimeout = key.connect, key.connect, key.head, key.body
-		o.MaxConns, o.MaxQueue, o.QueueTimeout = key.conns, key.queue, key.queueing
-		o.Dial, o.Lookup, o.Now = c.Dial, c.Lookup, c.Now
-		l.setUp(o)
+		c.furnish(o, &key)
+		p.link.setUp(o)
+		o.Circuit = &origin.Circuit{MaxFails: key.maxFails, FailTimeout: key.failTimeout, SlowStart: key.slowStart}
+		if old := p.was.server(d.URL); old != nil {
+			o.Circuit.Inherit(old.Circuit, key.checked)
+		}
 		s = &server{Upstream: o, key: key, counted: o}
 		if c.Count != nil {
 			s.counted = c.Count(o)
 		}
+		if key.checked {
+			s.probe = c.probe(s, p.link, authority)
+		}
 	}
 	c.plan.servers[key] = s
 	return s, nil
+}
+
+// furnish sets what an Upstream's connections are, beside where they go.
+func (c *compiling) furnish(o *origin.Upstream, key *serverKey) {
+	o.DialTimeout, o.TLSTimeout, o.HeadTimeout, o.BodyTimeout = key.connect, key.connect, key.head, key.body
+	o.MaxConns, o.MaxQueue, o.QueueTimeout = key.conns, key.queue, key.queueing
+	o.MaxIdle, o.KeepAlive = key.idle, key.keep
+	o.Dial, o.Lookup, o.Now = c.Dial, c.Lookup, c.Now
+}
+
+// noneOf0 is a number as origin has it, where 0 is the default and none is
+// below it.
+func noneOf0(n *int) int {
+	if n != nil && *n == 0 {
+		return -1
+	}
+	return intOf(n)
 }
 
 // serverOf returns the server that p has for a key, nil when it has none.

@@ -187,18 +187,32 @@ func (m *Maker) upstream(name string) config.Upstream {
 	u := config.Upstream{
 		Name: name, ConnectTimeout: maybe(m, m.length), HeadTimeout: maybe(m, m.length), BodyTimeout: maybe(m, m.length), QueueTimeout: maybe(m, m.length),
 		Resolve:  maybe(m, m.length),
-		MaxConns: maybe(m, m.number(100)), MaxQueue: maybe(m, m.number(100)),
+		MaxConns: maybe(m, m.number(100)), MaxQueue: maybe(m, m.number(100)), Keepalive: maybe(m, m.number(100)), KeepaliveTimeout: maybe(m, m.length),
+		Balance: one(m, "", "round_robin", "least_conn", "random_two", "hash"), HealthCheck: maybe(m, m.healthCheck),
+	}
+	if u.Balance == "hash" && m.yes() {
+		u.HashKey = one(m, "$uri", "$host$request_uri", "$remote_addr")
 	}
 	for i, origin := range origins {
-		u.Servers = append(u.Servers, config.Server{URL: origin, Weight: maybe(m, m.number(5)), Backup: i > 0 && m.seldom()})
+		u.Servers = append(u.Servers, config.Server{
+			URL: origin, Weight: maybe(m, m.number(5)), Backup: i > 0 && m.seldom(),
+			MaxFails: maybe(m, m.number(5)), FailTimeout: maybe(m, m.length), SlowStart: maybe(m, m.length),
+		})
 	}
 	if m.seldom() {
-		u.HostHeader, u.Balance = one(m, "$host", "$http_host", "$upstream_host", "fixed.test"), "round_robin"
+		u.HostHeader = one(m, "$host", "$http_host", "$upstream_host", "fixed.test")
 	}
 	if m.HostHeader != "" {
 		u.HostHeader = m.HostHeader
 	}
 	return u
+}
+
+func (m *Maker) healthCheck() config.HealthCheck {
+	return config.HealthCheck{
+		Path: one(m, "", "/well"), Host: one(m, "", "check.test"), Interval: maybe(m, m.length), Timeout: maybe(m, m.length),
+		Rise: maybe(m, m.number(5)), Fall: maybe(m, m.number(5)), Statuses: some(m, "200", "2xx"),
+	}
 }
 
 func (m *Maker) routes(s *config.Site) {
