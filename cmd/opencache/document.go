@@ -197,7 +197,7 @@ func (o *serveOptions) node() *config.Node {
 		Network: config.Network{
 			Via: o.Via, CDNID: o.CDNID, Admin: o.Admin, MaxConns: counted(o.MaxConns), MaxConnsPerAddress: counted(o.Socket.MaxConnsPerAddress),
 			HeadTimeout: lasting(o.HeadTimeout), IdleTimeout: lasting(o.IdleTimeout), BodyTimeout: lasting(o.BodyTimeout),
-			WriteTimeout: lasting(o.WriteTimeout), MinRate: bytesOf(o.MinRate),
+			WriteTimeout: lasting(o.WriteTimeout), MinRate: bytesOf(o.MinRate), UpstreamFields: "forwarded",
 		},
 		Monitoring: config.Monitoring{
 			Log: config.Log{Path: o.AccessLog}, ClientFields: new(bool), ServerTiming: o.ServerTiming, RequestID: o.RequestID,

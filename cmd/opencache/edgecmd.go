@@ -27,7 +27,7 @@ type edgeCmd struct {
 	Config    string        `placeholder:"SOURCE" help:"Where documents are: a folder, etcd://HOST[,HOST…]/PREFIX, or https://HOST of a Directus (default https:// and the variable BAAS_HOST)."`
 	POP       string        `name:"pop" env:"OPENCACHE_POP,OPENCACHE_POP_ID,POP_ID" placeholder:"ID" help:"This node's PoP: its document is merged over the defaults of all nodes."`
 	Server    string        `name:"server" env:"OPENCACHE_SERVER,SERVER_NAME" placeholder:"NAME" help:"This node's name: clients see it, without the suffixes that its document names (default the machine's)."`
-	State     string        `placeholder:"DIR" help:"Folder for what has to survive a restart: the documents in use, for a start without their source; and the report on the tier policy (default none)."`
+	State     string        `placeholder:"DIR" help:"Folder for what has to survive a restart: the documents in use, for a start without their source; the key of visitors' ids; and the report on the tier policy (default none)."`
 	Listen    []string      `placeholder:"ADDR" help:"Address for clients in place of those of the node's document: host:port or unix:/path. Repeatable, or with commas."`
 	Poll      time.Duration `default:"60s" help:"How often a Directus is asked, a tenth more or less (default ${default})."`
 	TokenFile string        `env:"OPENCACHE_TOKEN_FILE,BAAS_TOKEN_FILE" placeholder:"FILE" help:"File with the token that a Directus is shown (default the variable BAAS_TOKEN)."`
@@ -129,6 +129,9 @@ func (c *edgeCmd) start(l *liveConfig, shot *config.Snapshot, log *slog.Logger) 
 		}
 	}
 	if so.token, err = adminToken(shot.Node); err != nil {
+		return nil, usageError{err}
+	}
+	if so.visitorKey, err = visitorKey(shot.Node.Network.VisitorKey, c.State, log); err != nil {
 		return nil, usageError{err}
 	}
 	var sockets []net.Listener

@@ -97,6 +97,7 @@ var elsewhere = map[string]string{
 	"node.compression.encoders":        "internal/edge TestEncoders",
 	"site.compression.level":           "internal/edge TestCompressionLevel",
 	"site.routes[].compression.level":  "internal/edge TestCompressionLevel",
+	"node.network.visitorKey.env":      "cmd/opencache TestVisitorKey",
 	"node.availability.drain":          "cmd/opencache TestEdgeNode",
 	"site.upstreams[].resolve":         "internal/edge TestUpstreamResolve",
 	"site.upstreams[].tls.ca":          "internal/edge TestUpstreamTLS",

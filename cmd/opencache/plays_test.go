@@ -46,6 +46,10 @@ func startDocuments(env script.Env) (script.Running, error) {
 	if o.shot.Node.Cache.Memory == nil {
 		o.shot.Node.Cache.Memory = bytesOf(32 << 20)
 	}
+	var err error
+	if o.visitorKey, err = visitorKey(o.shot.Node.Network.VisitorKey, "", env.Log); err != nil {
+		return nil, err
+	}
 	s, err := openStack(o, env.Log)
 	if err != nil {
 		return nil, err

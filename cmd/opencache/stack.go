@@ -50,6 +50,8 @@ type stackOptions struct {
 	build string      // empty: buildID
 	token string      // of administration; empty: none
 	live  *liveConfig // where the documents come from; nil: they do not change
+	// visitorKey is what ids of visitors are made with; nil: a random one.
+	visitorKey []byte
 
 	// What tests put in place of the machine; nil and false: the machine.
 	now    func() time.Time
@@ -102,11 +104,15 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	if err := s.openLogs(o, log); err != nil {
 		return s, err
 	}
+	if o.visitorKey == nil {
+		o.visitorKey = randomKey()
+	}
 	s.geo.Log, s.geo.Now = log, o.now
 	s.geo.Use(databasesOf(node))
 	s.metrics = telemetry.NewMetrics(s.source())
 	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Random: o.random, Tally: &s.tally, Warn: log,
-		POP: o.pop, Server: o.name, Build: cmp.Or(o.build, buildID())}
+		VisitorKey: o.visitorKey,
+		POP:        o.pop, Server: o.name, Build: cmp.Or(o.build, buildID())}
 	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
 	for _, f := range faults {
 		if o.live == nil { // which tells of them itself

@@ -91,6 +91,14 @@ type Network struct {
 	// TrustedProxies are networks whose word on who the client is counts: by
 	// X-Forwarded-For, Forwarded without that, or the PROXY protocol.
 	TrustedProxies []string `json:"trustedProxies,omitzero" is:"network"`
+	// UpstreamFields are what upstreams are told of every request, whatever sites
+	// say: all (default), forwarded (X-Forwarded-For and its like) or none.
+	UpstreamFields string `json:"upstreamFields,omitzero" is:"one of all forwarded none" default:"all"`
+	// Forwarded tells them in Forwarded (RFC 7239), too.
+	Forwarded bool `json:"forwarded,omitzero"`
+	// VisitorKey is what OC-Visitor is made with; nodes with the same key tell the
+	// same visitors apart. Default one of the node's own.
+	VisitorKey *Secret `json:"visitorKey,omitzero"`
 	// MaxConns is how many clients' connections are open. Default 16384.
 	MaxConns *int `json:"maxConns,omitzero" is:"1..10000000" default:"16384"`
 	// MaxConnsPerAddress is default 0: any.

@@ -16,6 +16,7 @@ func checkNode(r *reader, n *Node) {
 		r.unique(addresses, l.Address, i, network.field("listeners").item(i).field("address"))
 	}
 	checkSecret(r, n.Network.AdminToken, network.field("adminToken"))
+	checkSecret(r, n.Network.VisitorKey, network.field("visitorKey"))
 	if l := n.Monitoring.Loki; l != nil {
 		at := root.field("monitoring").field("loki")
 		checkSecret(r, l.Password, at.field("password"))

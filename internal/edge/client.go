@@ -18,13 +18,28 @@ func (v *visit) findClient() bool {
 	if v.vouched { // the connection said so, which only proxies of the node may
 		v.client, port = v.r.Client.Addr().Unmap(), v.r.Client.Port()
 	}
-	if trusted := v.plan.trusted; trusted.Has(v.client) {
-		if a := behind(v.r, trusted); a.IsValid() {
+	v.hop, v.schemeSaid = v.client, false
+	if v.believed = v.plan.trusted.Has(v.hop); v.believed {
+		if a := behind(v.r, v.plan.trusted); a.IsValid() {
 			v.client, v.vouched, port = a, true, 0 // fields tell no port that could be believed
 		}
+		v.heedScheme()
 	}
 	v.r.Client = netip.AddrPortFrom(v.client, port)
 	return false
+}
+
+// heedScheme takes a believed proxy's word on how the client came, before
+// anybody goes by it: key, redirects and upstream see the same.
+func (v *visit) heedScheme() {
+	if v.r.Count(wire.XForwardedProto) != 1 {
+		return
+	}
+	said := v.r.Get(wire.XForwardedProto)
+	https := wire.EqualFold(said, "https")
+	if v.schemeSaid = https || wire.EqualFold(said, "http"); v.schemeSaid {
+		v.r.Secure = https
+	}
 }
 
 // Trusts reports whether an address is one of the node's proxies, which are

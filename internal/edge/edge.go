@@ -21,6 +21,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,6 +143,7 @@ func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 	v.node = v.plan.values
 	v.key, v.start, v.to.Origin, v.where = v.key[:0], e.o.Now(), 0, nil
 	v.refused, v.filtered, v.bounded = notRefused, noFilter, nil
+	v.visitors, v.visited = v.plan.visitors, v.visited[:0]
 	for i := range stages {
 		if stages[i].do(v) {
 			break
@@ -160,7 +162,6 @@ type visit struct {
 	values
 	e       *Edge
 	p       *wire.Reply
-	vouched bool // the node's proxies say who the client is
 	plan    *Plan
 	choice  *choice // nil: none was made
 	key     []byte
@@ -177,6 +178,13 @@ type visit struct {
 	bounded *boundedBody // the request's content, where there is a bound and its size was not known
 
 	filtered filter // why the node denied it
+
+	// Of who the client is:
+	vouched    bool       // the node's proxies say it
+	hop        netip.Addr // who has sent the request: the client, or the last proxy
+	believed   bool       // hop is one of the node's proxies
+	schemeSaid bool       // it said the scheme
+	scrap      []byte     // values of fields that go upstream
 
 	// Of visits that purge: that one host of the site is meant, or every one.
 	hostOnly, everyHost bool

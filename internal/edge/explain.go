@@ -202,6 +202,7 @@ func (p *Plan) visitBy(q *Question) (*visit, *wire.Response, error) {
 	v := &visit{e: &Edge{}, p: &wire.Reply{}, plan: p}
 	v.p.Sink = heard{}
 	v.r, v.node, v.start = r, p.values, q.At
+	v.visitors = p.visitors
 	v.findClient()
 	v.geo = q.Geo
 	if v.start.IsZero() {
@@ -302,7 +303,7 @@ func (x *Explanation) foresee(v *visit, q *Question, resp *wire.Response) {
 		return
 	}
 	fields := []byte(f.Fields)
-	if ch.guided {
+	if ch.edited {
 		fields = v.tell(engine.Outcome{Status: f.Status, Forward: f.Forward, Upstream: resp.Status}, fields, resp.Status, namesIn(fields))
 	}
 	x.Fields = linesIn(fields)

@@ -30,6 +30,10 @@ func (v *visit) identify() bool {
 	v.r.ID, v.id = [16]byte{}, v.id[:0]
 	switch v.plan.requestID {
 	case NoID:
+		if v.plan.tells != nil && v.plan.tells.enriched { // OC-RID is sent in any case
+			v.id = v.newID(v.id)
+			v.r.ID = [16]byte{}
+		}
 		return false
 	case KeepID:
 		if said := v.r.Get(wire.XRequestID); v.r.Count(wire.XRequestID) == 1 && isID(said) {
@@ -37,12 +41,17 @@ func (v *visit) identify() bool {
 		}
 	}
 	if len(v.id) == 0 {
-		binary.BigEndian.PutUint64(v.r.ID[:], v.e.o.Random())
-		binary.BigEndian.PutUint64(v.r.ID[8:], v.e.o.Random())
-		v.id = hex.AppendEncode(v.id, v.r.ID[:])
+		v.id = v.newID(v.id)
 	}
 	v.p.Fields = wire.AppendField(v.p.Fields, wire.XRequestID, v.id)
 	return false
+}
+
+// newID makes the request's ID and appends it as text.
+func (v *visit) newID(dst []byte) []byte {
+	binary.BigEndian.PutUint64(v.r.ID[:], v.e.o.Random())
+	binary.BigEndian.PutUint64(v.r.ID[8:], v.e.o.Random())
+	return hex.AppendEncode(dst, v.r.ID[:])
 }
 
 // isID reports what is fit to be kept as an id: UUIDs, ULIDs, hashes and the

@@ -40,9 +40,13 @@ func TestIdentify(t *testing.T) {
 		}
 		seen[string(v.id)] = true
 	}
-	v.plan.requestID, v.p.Fields = NoID, v.p.Fields[:0]
+	v.plan.requestID, v.p.Fields, v.plan.tells = NoID, v.p.Fields[:0], nil
 	if v.identify(); v.r.ID != [16]byte{} || len(v.id) > 0 || len(v.p.Fields) > 0 {
 		t.Errorf("off: got %x, %q and %q, want nothing", v.r.ID, v.id, v.p.Fields)
+	}
+	v.plan.tells = &upstreamFields{enriched: true}
+	if v.identify(); v.r.ID != [16]byte{} || len(v.id) != 32 || len(v.p.Fields) > 0 {
+		t.Errorf("off, for OC-RID: got %x, %q and %q, want an id for that alone", v.r.ID, v.id, v.p.Fields)
 	}
 }
 

@@ -36,6 +36,8 @@ type Plan struct {
 	signature signature
 	timed     bool             // requests' times are measured
 	measures  *access.Networks // who may read the metrics, beside this machine
+	tells     *upstreamFields  // what upstreams are told of every request
+	visitors  *visitors
 	trusted   *access.Networks // proxies that say who the client is
 	deny      *denial          // whom the node answers 403; nil: nobody
 	logging   logging
@@ -61,6 +63,9 @@ type Compiler struct {
 	Random func() uint64
 	// Tally counts further attempts and checks of servers; nil: nothing does.
 	Tally *origin.Tally
+	// VisitorKey is what ids of visitors are made with; whoever has it can tell
+	// whether an id is of an address that he guesses.
+	VisitorKey []byte
 	// POP, Server and Build are the node's point of presence, its name in full
 	// and its build: for expressions, and for what clients are told.
 	POP, Server, Build string
@@ -103,6 +108,7 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 	p.encoders = run.encodersOf(node)
 	run.refuseNode(node)
 	p.measures = access.NewNetworks(run.networks(node.Monitoring.MetricsAllow, "monitoring.metricsAllow"))
+	p.tells, p.visitors = fieldsTold(&node.Network), newVisitors(c.VisitorKey)
 	p.trusted = access.NewNetworks(run.networks(node.Network.TrustedProxies, "network.trustedProxies"))
 	p.logging = run.logging(&node.Monitoring.Log)
 	p.deny = run.newDenial(&node.Filters.Deny)

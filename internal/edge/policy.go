@@ -143,7 +143,8 @@ func (s *site) join(n int) *choice {
 	} else {
 		ch.rule = rl
 	}
-	ch.guided = r.edits != nil || r.cors != nil || ch.speculation != passAll
+	ch.edited = r.edits != nil || r.cors != nil || ch.speculation != passAll
+	ch.guided, ch.policy.Sets = ch.edited || s.tells != nil, s.tells.varies()
 	ch.policy.Upstream = newIdentified(r.pool, &s.node.Monitoring)
 	if r.coding != nil {
 		ch.policy.Upstream = r.coding.Over(ch.policy.Upstream)

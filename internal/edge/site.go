@@ -34,6 +34,8 @@ type site struct {
 	servers map[serverKey]*server
 
 	hostShares map[account]share
+	tells      *upstreamFields
+	visitors   *visitors
 }
 
 // remembered are what a memo's place holds.
@@ -44,7 +46,8 @@ const remembered = expr.OnTarget | expr.OnHost | expr.OnScheme | expr.OnMethod
 type choice struct {
 	number int
 	decision
-	guided      bool // documents change the fields of its answers
+	guided      bool // the engine is to ask the visit
+	edited      bool // documents change the fields of its answers
 	speculation speculation
 	rule        *rule // nil: nothing is fetched, or never cached
 	route       *route
@@ -58,7 +61,7 @@ func (c *compiling) site(doc *config.Site, had *site) *site {
 	before := len(c.faults)
 	c.refuseSite(doc)
 	c.plan.last++
-	s := &site{doc: doc, node: c.plan.node, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}}
+	s := &site{doc: doc, node: c.plan.node, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}, tells: c.plan.tells, visitors: c.plan.visitors}
 	s.zones = c.zonesOf(doc, c.plan.node)
 	key := formKey(doc)
 	s.form = c.forms[key]

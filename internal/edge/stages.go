@@ -226,7 +226,7 @@ func (v *visit) invalidate(resp *wire.Response) {
 		return
 	}
 	get := visit{e: v.e, plan: v.plan}
-	get.r, get.site, get.node, get.client, get.geo, get.where = v.r, v.site, v.node, v.client, v.geo, v.where
+	get.r, get.site, get.node, get.client, get.geo, get.where, get.visitors = v.r, v.site, v.node, v.client, v.geo, v.where, v.visitors
 	var last []byte
 	groups := slices.Collect(resp.Values("Cache-Group-Invalidation"))
 	for i := range v.site.rules {
@@ -248,13 +248,10 @@ func (v *visit) invalidate(resp *wire.Response) {
 	}
 }
 
-// Upstream implements engine.Guide: fields are passed as the rule says.
-func (v *visit) Upstream(*wire.Request) {}
-
 // Answer implements engine.Guide: what documents do to the fields of answers,
 // and what the node says on each.
 func (v *visit) Answer(fields []byte, status int, has wire.NameSet) []byte {
-	if v.choice == nil {
+	if v.choice == nil || !v.choice.edited && !v.plan.signature.on() {
 		return fields
 	}
 	return v.sign(v.tell(v.to.Outcome(), fields, status, has), has)

@@ -32,6 +32,9 @@ type values struct {
 	subject []byte // what the route's regular expression matched
 	groups  []int  // where its groups are, begin and end of each; nil: none
 
+	visitors *visitors // who tells clients apart; nil: nobody
+	visited  []byte    // what visitor has made; empty: nothing yet
+
 	text    []byte // lines being written
 	cookies []byte // the lines of Cookie, joined
 	scratch expr.Scratch
@@ -257,6 +260,8 @@ func (v *values) appendOutcome(dst []byte, x *expr.Var) []byte {
 // appendOwn appends what the edge itself knows.
 func (v *values) appendOwn(dst []byte, x *expr.Var) []byte {
 	switch x.ID {
+	case expr.Visitor:
+		return append(dst, v.visitor()...)
 	case expr.RequestID:
 		if len(v.id) == 0 {
 			return hex.AppendEncode(dst, v.r.ID[:])

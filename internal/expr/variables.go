@@ -172,7 +172,7 @@ var variables = [...]Variable{
 	{Name: "pf_server", ID: Server, Places: anywhere, Meaning: "the node's name as clients see it, without the suffixes that its document names"},
 	{Name: "hostname", ID: Hostname, Places: anywhere, Meaning: "the node's name in full"},
 	{Name: "oc_build_id", ID: BuildID, Places: anywhere, Meaning: "the build of this program: its version, -dev where it was given no tag"},
-	{Name: "oc_visitor", ID: Visitor, Places: atRequest, Depends: OnAddress | OnField, Meaning: "what tells visitors apart", NotYet: "visitors are not told apart"},
+	{Name: "oc_visitor", ID: Visitor, Places: anywhere, Depends: OnAddress | OnField, Meaning: "what tells visitors apart: 32 hexadecimal digits made of address and User-Agent with a key of the node's"},
 	{Name: "upstream_host", ID: UpstreamHost, Places: InUpstream, Depends: OnUpstream, Meaning: "host and port of the server that is asked"},
 	{Name: "proxy_host", ID: UpstreamHost, Places: InUpstream, Depends: OnUpstream, Meaning: "the same as $upstream_host"},
 	{Name: "upstream_cache_status", ID: CacheStatus, Places: InResponse, Depends: OnResponse, Meaning: "MISS, BYPASS, EXPIRED, STALE, UPDATING, REVALIDATED, HIT; empty where no cache was asked"},

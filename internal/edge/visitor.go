@@ -1,0 +1,72 @@
+package edge
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"net/netip"
+	"sync"
+
+	"opencache/internal/wire"
+)
+
+// visitors tell clients apart by a number that says nothing of them: without
+// the key nobody finds the address that is behind it, nor makes one.
+type visitors struct {
+	macs sync.Pool // of *mac
+}
+
+// A mac is a keyed hash, and what goes in and comes out.
+type mac struct {
+	hash.Hash
+	from [16]byte
+	sum  [sha256.Size]byte
+}
+
+// visitorSize is how much of the sum makes an id, in bytes.
+const visitorSize = 16
+
+func newVisitors(key []byte) *visitors {
+	p := &visitors{}
+	p.macs.New = func() any { return &mac{Hash: hmac.New(sha256.New, key)} }
+	return p
+}
+
+// appendID appends the id of a client: 32 hexadecimal digits.
+func (p *visitors) appendID(dst []byte, client netip.Addr, agent []byte) []byte {
+	m := p.macs.Get().(*mac)
+	dst = m.appendID(dst, client, agent)
+	p.macs.Put(m)
+	return dst
+}
+
+func (m *mac) appendID(dst []byte, client netip.Addr, agent []byte) []byte {
+	m.Reset()
+	m.from = client.As16()
+	_, _ = m.Write(m.from[:]) // a hash takes all there is
+	_, _ = m.Write(agent)
+	return hex.AppendEncode(dst, m.Sum(m.sum[:0])[:visitorSize])
+}
+
+// visitor returns what tells this client from others, made once a request,
+// when it is asked for first; empty where nobody can tell. A request on its way
+// upstream says it: of what it is made of not all need pass.
+func (v *values) visitor() []byte {
+	p := v.visitors
+	switch {
+	case len(v.visited) > 0 || v.r == nil || p == nil && v.site == nil:
+		return v.visited
+	case p == nil:
+		if t := v.site.tells; t != nil && t.enriched {
+			for said := range v.r.Values("OC-Visitor") {
+				return said
+			}
+		}
+		p = v.site.visitors
+	}
+	if p != nil {
+		v.visited = p.appendID(v.visited, v.client, v.r.Get(wire.UserAgent))
+	}
+	return v.visited
+}
