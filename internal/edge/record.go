@@ -63,6 +63,10 @@ func (v *visit) fill(rec *telemetry.Record) {
 func (v *visit) fillRequest(rec *telemetry.Record) {
 	r := v.r
 	rec.Remote, rec.MethodText, rec.RequestID = r.Client, r.MethodText(), v.id
+	rec.Visitor = v.visitor()
+	if v.vouched {
+		rec.Peer = r.Remote
+	}
 	rec.Host, rec.Target, rec.Secure, rec.Port = r.Authority(), r.Target(), r.Secure, r.Port
 	rec.UserAgent, rec.Referer = r.Get(wire.UserAgent), r.Get(wire.Referer)
 	if c := r.TLS; c != nil {
