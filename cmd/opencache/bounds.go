@@ -63,6 +63,7 @@ func boundsOf(shot *config.Snapshot) (*boundSet, error) {
 	if shot.Node.Monitoring.Log.Path != "" {
 		s.add("access log not yet written", size(logMemory).String(), fixedBound, logMemory)
 	}
+	s.add("sites with metrics of their own", strconv.Itoa(numberIn(shot.Node.Monitoring.MetricsSites)), "monitoring.metricsSites", 0)
 	if l := shot.Node.Monitoring.Loki; l != nil {
 		queue, batch := sizeIn(l.Queue), sizeIn(l.Batch)
 		s.add("lines that wait for Loki", size(queue).String(), "monitoring.loki.queue", queue+3*batch)

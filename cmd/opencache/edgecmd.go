@@ -204,6 +204,7 @@ func needsRestart(was, is *config.Node) (paths []string) {
 		{"monitoring.log.path", was.Monitoring.Log.Path, is.Monitoring.Log.Path},
 		{"monitoring.log.format", was.Monitoring.Log.Format, is.Monitoring.Log.Format},
 		{"monitoring.log.text", was.Monitoring.Log.Text, is.Monitoring.Log.Text},
+		{"monitoring.metricsSites", was.Monitoring.MetricsSites, is.Monitoring.MetricsSites},
 		{"monitoring.loki", was.Monitoring.Loki, is.Monitoring.Loki},
 		{"availability.drain", was.Availability.Drain, is.Availability.Drain},
 	} {

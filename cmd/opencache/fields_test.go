@@ -117,7 +117,8 @@ var elsewhere = map[string]string{
 	"site.routes[].access.deny.countries":  "internal/edge TestGate",
 	"site.routes[].access.deny.asns":       "internal/edge TestGate",
 
-	// Where records are pushed to.
+	// What is told of requests, and where to.
+	"node.monitoring.metricsSites":       "cmd/opencache TestMetricsBySite",
 	"node.monitoring.loki.url":           "cmd/opencache TestLokiOfDocuments",
 	"node.monitoring.loki.user":          "cmd/opencache TestLokiOfDocuments",
 	"node.monitoring.loki.password.file": "cmd/opencache TestLokiOfDocuments",

@@ -74,3 +74,13 @@ func (s *stack) closeLogs() (err error) {
 	ends.Wait()
 	return err
 }
+
+// foldersOf are the folders of a node's volumes.
+func foldersOf(node *config.Node) (dirs []string) {
+	for i := range node.Cache.Volumes {
+		for _, d := range node.Cache.Volumes[i].Dirs {
+			dirs = append(dirs, d.Path)
+		}
+	}
+	return dirs
+}

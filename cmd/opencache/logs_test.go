@@ -83,16 +83,8 @@ func TestLokiGetsTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, target := range []string{"/seen", "/oc-cgi/none"} {
-		client, server := net.Pipe()
-		go s.ServeConn(server)
-		if _, err := io.WriteString(client, "GET "+target+" HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadAll(client); err != nil {
-			t.Fatal(err)
-		}
-	}
+	askStack(t, s, "a.test", "/seen")
+	askStack(t, s, "a.test", "/oc-cgi/none")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,5 +97,56 @@ func TestLokiGetsTheLog(t *testing.T) {
 	}
 	if strings.Contains(p.text, "/oc-cgi/none") || strings.Count(p.text, "\n") != 1 {
 		t.Errorf("got %s, want one push without what is not logged", p.text)
+	}
+}
+
+// askStack asks a stack over a connection in memory, and returns the answer.
+func askStack(t *testing.T, s *stack, host, target string) string {
+	t.Helper()
+	client, server := net.Pipe()
+	go s.ServeConn(server)
+	if _, err := io.WriteString(client, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
+}
+
+// TestMetricsBySite: so many sites have a label as the node's document says;
+// the machine is told of as well.
+func TestMetricsBySite(t *testing.T) {
+	for most, want := range map[string][]string{
+		`2`: {`{cache_status="NONE",code_class="2xx",site="a"} 2`, `{cache_status="NONE",code_class="2xx",site="b"} 1`},
+		`0`: {`{cache_status="NONE",code_class="2xx",site="other"} 3`},
+	} {
+		var set config.Set
+		site := func(id string) []byte {
+			return []byte(`{"id": "` + id + `", "hostnames": ["` + id + `.test"], "routes": [{"location": "/", "kind": "fixed", "fixed": {"status": 200, "body": "hello"}}]}`)
+		}
+		shot := set.Load(map[string][]byte{
+			nodeKey: []byte(`{"cache": {"memory": "16M"}, "monitoring": {"metricsSites": ` + most + `}}`), siteKeys + "a": site("a"), siteKeys + "b": site("b"),
+		})
+		s, err := openStack(&stackOptions{shot: shot, heap: true}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		askStack(t, s, "a.test", "/")
+		askStack(t, s, "a.test", "/")
+		askStack(t, s, "b.test", "/")
+		var text strings.Builder
+		if err := s.metrics.WriteText(&text); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range append(want, "opencache_host_memory_bytes{state=\"total\"}") {
+			if !strings.Contains(text.String(), line) {
+				t.Errorf("metricsSites %s: no %s", most, line)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

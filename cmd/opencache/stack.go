@@ -109,7 +109,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.geo.Log, s.geo.Now = log, o.now
 	s.geo.Use(databasesOf(node))
-	s.metrics = telemetry.NewMetrics(s.source())
+	s.metrics = telemetry.NewMetrics(s.source(node))
 	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Random: o.random, Tally: &s.tally, Warn: log,
 		VisitorKey: o.visitorKey,
 		POP:        o.pop, Server: o.name, Build: cmp.Or(o.build, buildID())}
@@ -162,7 +162,7 @@ func (s *stack) Use(shot *config.Snapshot) ([]config.Fault, error) {
 }
 
 // source is where the metrics read what they do not count themselves.
-func (s *stack) source() telemetry.Source {
+func (s *stack) source(node *config.Node) telemetry.Source {
 	b := build()
 	return telemetry.Source{
 		Version: b.Version, Revision: b.Revision,
@@ -176,7 +176,8 @@ func (s *stack) source() telemetry.Source {
 		Refused:     s.refused,
 		Limited:     s.limited,
 		LogDropped:  s.access.Dropped,
-		Parts:       s.parts(),
+		Parts:       append(s.parts(), telemetry.Host(foldersOf(node))),
+		Sites:       numberIn(node.Monitoring.MetricsSites),
 
 		UpstreamConns:   s.upstreamConns,
 		UpstreamWaiting: func() int64 { return int64(s.upstreams().Waiting) },

@@ -148,6 +148,9 @@ type Monitoring struct {
 	// ClientFields tells every client which node answered and how long it took:
 	// Pf-Cache-Timing, Pf-Served-By, PF-Pop and PF-Server. Default true.
 	ClientFields *bool `json:"clientFields,omitzero" default:"true"`
+	// MetricsSites is how many sites have a label of their own in metrics; the
+	// others have one together. Default 100.
+	MetricsSites *int `json:"metricsSites,omitzero" is:"0..10000" default:"100"`
 	// ServerTiming tells it in Server-Timing, too, where browsers show it.
 	ServerTiming bool `json:"serverTiming,omitzero"`
 	// ServerSuffixes are endings of the node's name that clients do not see.

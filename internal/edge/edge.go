@@ -120,6 +120,7 @@ func (e *Edge) Use(p *Plan) error {
 	e.using.Lock()
 	defer e.using.Unlock()
 	was := e.plan.Load()
+	e.count(p, was)
 	faults := p.apply(was)
 	e.plan.Store(p)
 	p.watch()

@@ -23,6 +23,9 @@ func (v *visit) record() {
 		rec.Proto = telemetry.HTTP10
 	}
 	if o.Metrics != nil {
+		if rec.Count = nil; v.site != nil {
+			rec.Count = v.site.count
+		}
 		o.Metrics.Observe(rec)
 	}
 	if (o.Log != nil || o.Loki != nil) && v.logs() {
@@ -30,6 +33,26 @@ func (v *visit) record() {
 		o.Log.Write(rec)
 		o.Loki.Write(rec)
 		*rec = telemetry.Record{} // what fill did not set is not the last request's
+	}
+}
+
+// count has the requests of p's sites counted, before p is used.
+func (e *Edge) count(p, was *Plan) {
+	if e.o.Metrics == nil {
+		return
+	}
+	for id, s := range p.sites {
+		if s.count == nil { // it was compiled anew
+			s.count = e.o.Metrics.Site(id)
+		}
+	}
+	if was == nil {
+		return
+	}
+	for id := range was.sites {
+		if p.sites[id] == nil {
+			e.o.Metrics.Forget(id)
+		}
 	}
 }
 

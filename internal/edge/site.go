@@ -10,13 +10,15 @@ import (
 	"opencache/internal/config"
 	"opencache/internal/engine"
 	"opencache/internal/expr"
+	"opencache/internal/telemetry"
 )
 
 // A site is the compiled form of its document on a node.
 type site struct {
 	// What each request asks is in a line of a processor's cache: a node of
 	// many sites finds none of them there.
-	number uint64 // of this site as it was compiled, in the memo: no other has the same
+	number uint64                // of this site as it was compiled, in the memo: no other has the same
+	count  *telemetry.SiteCounts // where its requests are counted; Edge.Use sets it
 	*form
 	first   atomic.Pointer[choice]   // the one of choices that was asked for first, which of most sites is most of it
 	choices []atomic.Pointer[choice] // by number; nil: not asked for yet, or none

@@ -39,6 +39,8 @@ type Source struct {
 
 	Parts []Part // that have metrics of their own
 
+	Sites int // how many sites have a label of their own
+
 	Limited iter.Seq2[string, uint64] // how often clients reached a limit, by its name, each yielded once
 }
 
@@ -72,6 +74,8 @@ type descs struct {
 
 	upstreamConns, upstreamWaiting, upstreamQueued, upstreamRefused *prometheus.Desc
 
+	siteRequests, siteBytes, siteSeconds, download, upstreamHead *prometheus.Desc
+
 	parts [][]*prometheus.Desc // of the families of each of Source.Parts
 }
 
@@ -101,6 +105,12 @@ func newDescs() descs {
 		upstreamQueued:  desc("upstream_queued_total", "Requests that had to wait for a connection to the upstream."),
 		upstreamRefused: desc("upstream_refused_total", "Requests that got no connection to the upstream: the queue was full, or the wait too long."),
 
+		siteRequests: desc("site_requests_total", "Requests answered, by site; those without a label of their own together.", "site", "code_class", "cache_status"),
+		siteBytes:    desc("site_response_bytes_total", "Content bytes given to clients, by site and by where they came from.", "site", "source"),
+		siteSeconds:  desc("site_request_seconds_total", "Time that requests took, by site, added up.", "site"),
+		download:     desc("dl_bps", "Bits of content that clients took in a second, by answer."),
+		upstreamHead: desc("upstream_ttfb_seconds", "From a request to the upstream to the head of its response."),
+
 		logDropped: desc("access_log_dropped_total", "Access log records lost: the log could not be written, or not fast enough."),
 	}
 }
@@ -128,6 +138,9 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 	} {
 		out <- one
 	}
+	for _, one := range []*prometheus.Desc{d.siteRequests, d.siteBytes, d.siteSeconds, d.download, d.upstreamHead} {
+		out <- one
+	}
 	for _, part := range d.parts {
 		for _, one := range part {
 			out <- one
@@ -152,6 +165,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		to.counter(c.desc.upstream, c.upstream.outcomes[i].Load(), name)
 	}
 	to.counter(c.desc.upstreamBytes, c.upstream.bytes.Load())
+	to.out <- c.upstream.head.metric(c.desc.upstreamHead)
+	c.collectDownload(to)
+	c.collectSites(to)
 	c.collectSource(to)
 	c.collectParts(to)
 }
@@ -201,6 +217,23 @@ func (c collector) collectDurations(to sink) {
 			to.out <- prometheus.MustNewConstHistogram(c.desc.duration, count, float64(nanos)/1e9, buckets, label)
 		}
 	}
+}
+
+func (c collector) collectDownload(to sink) {
+	var count, added uint64
+	buckets := make(map[float64]uint64, len(rates))
+	for i := range len(rates) + 1 {
+		for _, s := range c.shards {
+			count += s.download[i].Load()
+		}
+		if i < len(rates) {
+			buckets[rates[i]] = count
+		}
+	}
+	for _, s := range c.shards {
+		added += s.rates.Load()
+	}
+	to.out <- prometheus.MustNewConstHistogram(c.desc.download, count, float64(added), buckets)
 }
 
 func (c collector) collectSource(to sink) {
@@ -255,4 +288,8 @@ func (s sink) gauge(d *prometheus.Desc, v float64, labels ...string) {
 
 func (s sink) counter(d *prometheus.Desc, n uint64, labels ...string) {
 	s.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+func (s sink) seconds(d *prometheus.Desc, nanos uint64, labels ...string) {
+	s.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(nanos)/1e9, labels...)
 }

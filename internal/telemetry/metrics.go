@@ -37,8 +37,14 @@ type shard struct {
 	codes    [numCodes]atomic.Uint64
 	duration [numCache]histogram
 	bytes    [3]atomic.Uint64 // by source
+	download [len(rates) + 1]atomic.Uint64
+	rates    atomic.Uint64 // of them, added up
+	sites    []siteCells   // by seat
 	_        [128]byte
 }
+
+// rates are the upper bounds of the histogram of throughput, in bits a second.
+var rates = [...]float64{1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8, 5e8, 1e9, 2.5e9, 1e10}
 
 type histogram struct {
 	buckets [len(bounds) + 1]atomic.Uint64
@@ -62,6 +68,7 @@ type Metrics struct {
 	own      sync.Pool // of *shard: keeps one at hand per processor
 	turn     atomic.Uint32
 	upstream upstreamCounts
+	sites    seating
 	top      *top
 	source   Source
 	desc     descs
@@ -72,10 +79,11 @@ type Metrics struct {
 // are called for each exposition, never before the first.
 func NewMetrics(s Source) *Metrics {
 	n := min(runtime.GOMAXPROCS(0), maxShards)
-	m := &Metrics{shards: make([]*shard, n), source: s, desc: newDescs(), top: newTop()}
+	m := &Metrics{shards: make([]*shard, n), source: s, desc: newDescs(), top: newTop(), sites: newSeating(s.Sites)}
+	m.upstream.head.Bounds = bounds[:]
 	m.desc.parts = partDescs(s.Parts)
 	for i := range m.shards {
-		m.shards[i] = new(shard)
+		m.shards[i] = &shard{sites: make([]siteCells, s.Sites+1)}
 	}
 	m.own.New = func() any { return m.shards[int(m.turn.Add(1))%n] }
 	m.registry = newRegistry(m)
@@ -110,6 +118,10 @@ func (m *Metrics) Observe(r *Record) {
 	s.duration[cell].observe(r.Duration)
 	if r.Bytes > 0 {
 		s.bytes[source].Add(uint64(r.Bytes))
+		s.observeRate(r.Throughput())
+	}
+	if r.Count != nil {
+		s.observe(r, class, cell, source)
 	}
 	m.own.Put(s)
 	if cell != cellNone {
@@ -129,6 +141,19 @@ func (m *Metrics) Top(by TopBy, n int) (keys []TopKey, floor uint64, every int) 
 // TopOf returns what is known of a key; false when it is not among those that
 // are followed.
 func (m *Metrics) TopOf(key []byte) (TopKey, bool) { return m.top.find(key) }
+
+// observeRate counts an answer by its throughput; 0: it is not known.
+func (s *shard) observeRate(rate float64) {
+	if rate <= 0 {
+		return
+	}
+	i := 0
+	for i < len(rates) && rate > rates[i] {
+		i++
+	}
+	s.download[i].Add(1)
+	s.rates.Add(uint64(rate))
+}
 
 func (h *histogram) observe(d time.Duration) {
 	d = max(d, 0) // the wall clock was set back

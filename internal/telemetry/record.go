@@ -36,6 +36,8 @@ type Record struct {
 	Site, Route, Rule  string // ids: of the document, and in it
 	Place              *Place // nil: not looked up
 
+	Count *SiteCounts // where the site's requests are counted; nil: nowhere
+
 	Status   int           // of the answer; 0: the client was gone before there was one
 	Bytes    int64         // content bytes sent
 	Duration time.Duration // from Time to the last byte given to the transport

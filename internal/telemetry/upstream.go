@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"opencache/internal/wire"
 )
@@ -21,6 +22,7 @@ var outcomes = [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx", "timeout"
 type upstreamCounts struct {
 	outcomes [len(outcomes)]atomic.Uint64
 	bytes    atomic.Uint64
+	head     Histogram // how long they came after
 }
 
 func (u *upstreamCounts) requests() uint64 { return sum(u.outcomes[:]) }
@@ -40,7 +42,11 @@ var _ wire.Exchanger = (*countedUpstream)(nil)
 
 // Exchange implements wire.Exchanger.
 func (u *countedUpstream) Exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+	begun := time.Now()
 	resp, err := u.next.Exchange(ctx, r)
+	if err == nil {
+		u.counts.head.Observe(time.Since(begun))
+	}
 	u.counts.outcomes[outcomeOf(ctx, resp, err)].Add(1)
 	if err == nil && resp.Body != nil {
 		resp.Body = &countedBody{Body: resp.Body, bytes: &u.counts.bytes}
