@@ -12,7 +12,7 @@ var carried = setOf(`add_header alias if auth_basic auth_request allow deny clie
  proxy_ssl_trusted_certificate proxy_ssl_verify return rewrite root
  send_timeout server server_name set ssl_certificate ssl_certificate_key ssl_ciphers ssl_protocols ssl_stapling try_files types upstream
  fastcgi_pass uwsgi_pass scgi_pass grpc_pass memcached_pass stub_status empty_gif autoindex gzip gzip_types gzip_min_length
- gzip_comp_level brotli brotli_types brotli_min_length zstd zstd_types zstd_min_length`)
+ gzip_comp_level least_conn ip_hash hash random keepalive brotli brotli_types brotli_min_length zstd zstd_types zstd_min_length`)
 
 // moot are directives that tune what is not here, or is always so here.
 var moot = map[string]string{
@@ -33,7 +33,7 @@ var mootWords = setOf(`user worker_processes worker_connections worker_rlimit_no
  server_names_hash_max_size variables_hash_max_size variables_hash_bucket_size map_hash_bucket_size map_hash_max_size client_body_buffer_size
  client_header_buffer_size large_client_header_buffers client_body_temp_path client_body_in_file_only proxy_temp_path fastcgi_temp_path uwsgi_temp_path
  scgi_temp_path proxy_buffers proxy_buffer_size proxy_busy_buffers_size proxy_max_temp_file_size proxy_temp_file_write_size proxy_request_buffering
- proxy_headers_hash_max_size proxy_headers_hash_bucket_size proxy_socket_keepalive keepalive keepalive_requests keepalive_time
+ proxy_headers_hash_max_size proxy_headers_hash_bucket_size proxy_socket_keepalive keepalive_requests keepalive_time
  open_file_cache open_file_cache_valid open_file_cache_min_uses open_file_cache_errors log_not_found log_subrequest rewrite_log reset_timedout_connection
  lingering_close lingering_time lingering_timeout resolver resolver_timeout merge_slashes port_in_redirect server_name_in_redirect absolute_redirect
  charset charset_types etag if_modified_since max_ranges ignore_invalid_headers underscores_in_headers msie_padding zone subrequest_output_buffer_size
@@ -83,10 +83,6 @@ var lost = map[string][2]string{
 	"mirror":                     {"requests are not doubled", ""},
 	"stream":                     {"this is a cache of HTTP", ""},
 	"mail":                       {"this is a cache of HTTP", ""},
-	"least_conn":                 {"not yet: balance is round_robin", "balance: least_conn, later (issue 7)"},
-	"ip_hash":                    {"balance is round_robin", ""},
-	"hash":                       {"balance is round_robin", ""},
-	"random":                     {"balance is round_robin", ""},
 	"http2":                      {"HTTP/2 comes later (issue 8)", ""},
 	"http3":                      {"HTTP/3 comes later", ""},
 	"valid_referers":             {"Referer is not checked", "a rule with match.condition on $http_referer"},

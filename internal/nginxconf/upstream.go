@@ -41,6 +41,7 @@ func (s *site) pool(in *scope, d *Directive, path string) (name, why string) {
 		return "", why
 	}
 	o.put("servers", members)
+	s.poolWords(in, s.upstreams[host], &o)
 	s.hostHeader(in, scheme, host, &o)
 	if scheme == "https" {
 		s.upstreamTLS(in, d, &o)
@@ -130,8 +131,14 @@ func (s *site) memberWords(v *Directive, one *object) {
 			}
 		case "backup":
 			one.put("backup", true)
-		case "max_fails", "fail_timeout":
-			s.notes.add(v, Changed, "servers that fail are left out by the edge's own measure", "")
+		case "max_fails":
+			if n, err := strconv.Atoi(value); err == nil && n >= 0 && n <= 1e6 {
+				one.put("maxFails", n)
+			}
+		case "fail_timeout", "slow_start":
+			if t, err := duration(value); err == nil && t > 0 {
+				one.put(map[string]string{"fail_timeout": "failTimeout", "slow_start": "slowStart"}[key], t)
+			}
 		case "max_conns":
 			s.notes.add(v, Lost, "a limit of connections is the pool's", "upstreams[].maxConns")
 		default:
@@ -173,6 +180,55 @@ func (s *site) upstreamTLS(in *scope, d *Directive, o *object) {
 	}
 	if len(section) > 0 {
 		o.put("tls", section)
+	}
+}
+
+// poolKeys are what an upstream's directives come to.
+var poolKeys = map[string]string{
+	"least_conn": "balance", "random": "balance", "hash": "balance", "ip_hash": "balance", "keepalive": "keepalive", "keepalive_timeout": "keepaliveTimeout",
+}
+
+// poolWords are what an upstream says beside its servers.
+func (s *site) poolWords(in *scope, up *Directive, o *object) {
+	if up == nil {
+		return
+	}
+	for i := range up.Block {
+		d := &up.Block[i]
+		if key := poolKeys[d.Name]; key != "" && o.has(key) {
+			s.notes.add(d, Lost, "it stands behind another one", "")
+			continue
+		}
+		switch d.Name {
+		case "least_conn":
+			o.put("balance", "least_conn", d)
+		case "random":
+			o.put("balance", "random_two", d)
+			if d.arg(0) != "two" {
+				s.notes.add(d, Changed, "of two servers by chance who has fewer requests is asked, not just any", "")
+			}
+		case "hash", "ip_hash":
+			key := "$remote_addr"
+			if d.Name == "hash" {
+				text, err := in.text(d.arg(0), expr.InUpstream)
+				if err != nil || text == "" {
+					s.notes.add(d, Lost, "what requests are spread by: "+errText(err), "balance: hash, with another hashKey")
+					continue
+				}
+				key = text
+			}
+			o.put("balance", "hash", d)
+			o.put("hashKey", key)
+			s.notes.add(d, Changed, "keys are spread by rendezvous hashing, so over other servers than nginx's", "")
+		case "keepalive":
+			if n, err := strconv.Atoi(d.arg(0)); err == nil && n >= 0 && n <= 1e6 {
+				o.put("keepalive", n, d)
+			}
+		case "keepalive_timeout":
+			if t, err := duration(d.arg(0)); err == nil && t > 0 {
+				o.put("keepaliveTimeout", t, d)
+			}
+		}
 	}
 }
 
