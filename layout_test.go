@@ -18,7 +18,7 @@ const module = "opencache"
 // floors below its own, so the order here is also the order to read them in.
 var floors = [][]string{
 	{"internal/wire", "internal/rfc9111", "internal/plot", "internal/expr"},
-	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config", "internal/kvs",
+	{"internal/store", "internal/h1", "internal/listen", "internal/origin", "internal/telemetry", "internal/config", "internal/kvs", "internal/probe",
 		"internal/geo", "internal/access", "internal/coding"},
 	{"internal/engine", "internal/lab", "internal/geo/geotest", "internal/store/storetest", "internal/config/configtest", "internal/nginxconf"},
 	{".", "internal/edge"},

@@ -133,8 +133,8 @@ func ownMachine(r *http.Request) bool {
 func (a *admin) live(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "OK") }
 
 func (a *admin) ready(w http.ResponseWriter, _ *http.Request) {
-	if a.stack.draining.Load() {
-		say(w, http.StatusServiceUnavailable, "draining")
+	if why := a.stack.unready(); why != "" {
+		say(w, http.StatusServiceUnavailable, why)
 		return
 	}
 	say(w, http.StatusOK, "OK")
@@ -152,13 +152,17 @@ func (a *admin) health(w http.ResponseWriter, r *http.Request) {
 		}
 		return "[-] " + name + " no\n"
 	}
-	status, ready := http.StatusOK, !a.stack.draining.Load()
-	if !ready {
+	status, why := http.StatusOK, a.stack.unready()
+	if why != "" {
 		status = http.StatusServiceUnavailable
 	}
 	st := a.stack.server.Stats()
-	say(w, status, fmt.Sprintf("%s%sversion %s\nconnections %d\nrefused %d\naccess log records lost %d",
-		check("process", true), check("accepting", ready), build(), st.Open, st.Refused, a.stack.access.Dropped()))
+	reason := ""
+	if why != "" {
+		reason = "not ready: " + why + "\n"
+	}
+	say(w, status, fmt.Sprintf("%s%s%s%sversion %s\nconnections %d\nrefused %d\naccess log records lost %d",
+		check("process", true), check("accepting", !a.stack.draining.Load()), check("ready", why == ""), reason, build(), st.Open, st.Refused, a.stack.access.Dropped()))
 }
 
 func say(w http.ResponseWriter, status int, text string) {

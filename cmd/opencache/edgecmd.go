@@ -219,6 +219,7 @@ func needsRestart(was, is *config.Node) (paths []string) {
 func (s *stack) compile(shot *config.Snapshot) (use func() error, faults []config.Fault) {
 	plan, faults := s.compiler.Compile(s.edge.Plan(), shot.Node, shot.Sites)
 	return func() error {
+		s.watch(shot.Node)
 		s.geo.Use(databasesOf(shot.Node))
 		return s.edge.Use(plan)
 	}, faults

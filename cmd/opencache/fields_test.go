@@ -76,8 +76,6 @@ func TestFields(t *testing.T) {
 var notObeyed = map[string]string{
 	"site.tls":                       `{"id": "a", "hostnames": ["a"], "tls": {"redirectHttp": true}}`,
 	"site.cache.tierRules":           `{"id": "a", "hostnames": ["a"], "cache": {"tierRules": []}}`,
-	"node.availability.probes":       `{"availability": {"probes": [{"url": "http://probe.test/"}]}}`,
-	"node.availability.ejectRatio":   `{"availability": {"ejectRatio": 0.5}}`,
 	"node.acme":                      `{"acme": {"email": "admin@example.com"}}`,
 	"site.routes[].cors.applyToUris": `{"id": "a", "hostnames": ["a"], "upstreams": [{"name": "o", "servers": [{"url": "http://o"}]}], "routes": [{"location": "/", "cors": {"enabled": true, "applyToUris": ["^/"]}}]}`,
 }
@@ -100,6 +98,7 @@ var elsewhere = map[string]string{
 	"node.network.visitorKey.env":      "cmd/opencache TestVisitorKey",
 	"node.availability.drain":          "cmd/opencache TestEdgeNode",
 	"site.upstreams[].resolve":         "internal/edge TestUpstreamResolve",
+	"node.availability.ejectRatio":     "cmd/opencache TestReady",
 	"site.upstreams[].tls.ca":          "internal/edge TestUpstreamTLS",
 	"site.upstreams[].tls.serverName":  "internal/edge TestUpstreamTLS",
 	"site.upstreams[].tls.verify":      "internal/edge TestUpstreamTLS",

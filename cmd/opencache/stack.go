@@ -18,6 +18,7 @@ import (
 	"opencache/internal/h1"
 	"opencache/internal/listen"
 	"opencache/internal/origin"
+	"opencache/internal/probe"
 	"opencache/internal/store"
 	"opencache/internal/telemetry"
 )
@@ -36,10 +37,13 @@ type stack struct {
 	limits   *telemetry.LimitLog
 	tally    origin.Tally
 	draining atomic.Bool
+	build    string // what tells this build from others
 	started  time.Time
 	cdnID    string      // where the documents say none
 	live     *liveConfig // nil: the documents do not change
 	geo      geo.Databases
+	probes   probe.Prober
+	ratio    atomic.Pointer[float64] // availability.ejectRatio; nil: never
 }
 
 // stackOptions are what a stack is made of.
@@ -91,7 +95,7 @@ func newStack(o *serveOptions, log *slog.Logger) (*stack, error) {
 // openStack joins the parts as documents say. What is at fault in them is told,
 // and all that is not is served.
 func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
-	s = &stack{started: time.Now(), cdnID: randomCDNID(), live: o.live}
+	s = &stack{build: cmp.Or(o.build, buildID()), started: time.Now(), cdnID: randomCDNID(), live: o.live}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.free())
@@ -109,10 +113,12 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.geo.Log, s.geo.Now = log, o.now
 	s.geo.Use(databasesOf(node))
+	s.probes.Dial, s.probes.Log = o.dial, log
+	s.watch(node)
 	s.metrics = telemetry.NewMetrics(s.source(node))
 	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Random: o.random, Tally: &s.tally, Warn: log,
 		VisitorKey: o.visitorKey,
-		POP:        o.pop, Server: o.name, Build: cmp.Or(o.build, buildID())}
+		POP:        o.pop, Server: o.name, Build: s.build}
 	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
 	for _, f := range faults {
 		if o.live == nil { // which tells of them itself
@@ -121,7 +127,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	}
 	s.edge, err = edge.New(edge.Options{
 		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Loki: s.loki, Geo: &s.geo,
-		Stats: func() any { return s.Stats() }, Status: s.status, Draining: &s.draining, Now: o.now, Random: o.random, Warn: log,
+		Stats: func() any { return s.Stats() }, Status: s.status, Unready: s.unready, Now: o.now, Random: o.random, Warn: log,
 	})
 	if err != nil {
 		return s, err
@@ -157,6 +163,7 @@ func (s *stack) serveOn(n *config.Network, o *stackOptions, log *slog.Logger) {
 // what is at fault in them.
 func (s *stack) Use(shot *config.Snapshot) ([]config.Fault, error) {
 	plan, faults := s.compiler.Compile(s.edge.Plan(), shot.Node, shot.Sites)
+	s.watch(shot.Node)
 	s.geo.Use(databasesOf(shot.Node))
 	return faults, s.edge.Use(plan)
 }
@@ -165,7 +172,7 @@ func (s *stack) Use(shot *config.Snapshot) ([]config.Fault, error) {
 func (s *stack) source(node *config.Node) telemetry.Source {
 	b := build()
 	return telemetry.Source{
-		Version: b.Version, Revision: b.Revision,
+		Version: b.Version, Build: s.build, Revision: b.Revision,
 		Objects:     func() int64 { return s.stored().Objects },
 		Bytes:       s.bytes,
 		Evictions:   s.evictions(),
@@ -189,7 +196,7 @@ func (s *stack) source(node *config.Node) telemetry.Source {
 // parts are those that have metrics of their own. The edge is not there yet
 // when this is called: what needs it asks s.edge when samples are wanted.
 func (s *stack) parts() []telemetry.Part {
-	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}, databaseMetrics(&s.geo), s.filterMetrics(), s.compressed(), s.accessPart()}
+	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}, databaseMetrics(&s.geo), s.filterMetrics(), s.compressed(), s.accessPart(), s.readiness()}
 	if s.live != nil {
 		list = append(list, s.live.part())
 	}
@@ -301,6 +308,7 @@ func (s *stack) Close() error {
 // free frees everything but connections, of which none is left.
 func (s *stack) free() (err error) {
 	s.geo.Close()
+	s.probes.Close()
 	for i := range s.volumes {
 		s.volumes[i].Engine.Close()
 	}

@@ -22,8 +22,10 @@ var imageTag string
 
 // buildID is what tells this build from others: the tag without its v, or the
 // version with -dev where there is none.
-func buildID() string {
-	tag := cmp.Or(os.Getenv("IMAGE_TAG"), imageTag)
+func buildID() string { return buildIDOf(imageTag) }
+
+func buildIDOf(linked string) string {
+	tag := cmp.Or(os.Getenv("IMAGE_TAG"), linked)
 	if tag == "" {
 		return version + "-dev"
 	}
@@ -36,6 +38,7 @@ func buildID() string {
 // buildInfo is what is known of the program that runs.
 type buildInfo struct {
 	Version  string `json:"version"`
+	Build    string `json:"build"`              // the tag of the image, or the version with -dev
 	Revision string `json:"revision,omitempty"` // of the sources, "+changes" when they differed from it
 	Time     string `json:"time,omitempty"`     // of the revision
 	Go       string `json:"go"`
@@ -44,7 +47,7 @@ type buildInfo struct {
 
 // build returns what the compiler noted of the sources.
 func build() buildInfo {
-	b := buildInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	b := buildInfo{Version: version, Build: buildID(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -67,7 +70,7 @@ func build() buildInfo {
 }
 
 func (b buildInfo) String() string {
-	s := "opencache " + b.Version
+	s := "opencache " + b.Version + " build " + b.Build
 	if b.Revision != "" {
 		s += " (" + b.Revision + ", " + b.Time + ")"
 	}

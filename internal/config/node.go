@@ -169,18 +169,26 @@ type Monitoring struct {
 type Availability struct {
 	// Probes are what must answer for the node to be ready.
 	Probes []Probe `json:"probes,omitzero"`
-	// EjectRatio is the share of failed volumes at which it is not ready; 0: never.
+	// EjectRatio is the share of the volumes' folders that were given up, since
+	// their disks fail, at which the node is not ready; 0: never.
 	EjectRatio *float64 `json:"ejectRatio,omitzero" is:"0..1" default:"0"`
 	// Drain is how long answers under way have when stopping. Default 30s.
 	Drain *Duration `json:"drain,omitzero" default:"30s"`
 }
 
-// A Probe is what is asked now and then to know that all is well.
+// A Probe is what is asked now and then to know that all is well: an answer of
+// a status from 200 to 299 is a good one. The first answer decides.
 type Probe struct {
 	// URL is what is asked.
 	URL string `json:"url" is:"url"`
 	// Interval is how often. Default 15s.
 	Interval *Duration `json:"interval,omitzero" is:"positive" default:"15s"`
+	// Timeout is for the head of the answer. Default 3s.
+	Timeout *Duration `json:"timeout,omitzero" is:"positive" default:"3s"`
+	// Rise is how many good answers in a row end a failure. Default 2.
+	Rise *int `json:"rise,omitzero" is:"1..100" default:"2"`
+	// Fall is how many bad answers in a row are one. Default 3.
+	Fall *int `json:"fall,omitzero" is:"1..100" default:"3"`
 }
 
 // Filters are who is refused.

@@ -47,9 +47,6 @@ func orStatus(status *int, otherwise int) int {
 
 // own answers what the route answers by itself.
 func (v *visit) own() bool {
-	if v.timed() {
-		v.times.route = v.took()
-	}
 	ch := v.choice
 	if ch.route.answer == nil {
 		return false

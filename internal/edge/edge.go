@@ -51,8 +51,9 @@ type Options struct {
 	Stats func() any
 	// Status is called for the JSON of /oc-cgi/status; nil: that path is 404.
 	Status func() any
-	// Draining makes health answers say 503, so that balancers look elsewhere.
-	Draining *atomic.Bool
+	// Unready returns why the node is not to be sent requests, empty: it is;
+	// nil: it always is.
+	Unready func() string
 	// Memo is how many routes are remembered, about 600 bytes each; 0: 4096,
 	// below 0: none.
 	Memo int

@@ -100,12 +100,12 @@ func (p *Plan) Explain(q *Question) (*Explanation, error) {
 	}
 	x := &Explanation{URL: q.URL, Method: string(v.r.MethodText()), By: "edge", Fields: []string{}}
 	v.cleanTarget()
-	health, ours := v.ours()
+	public, ours := v.ours()
 	switch {
 	case v.filter():
 		x.answered(v, "the node's filters deny it: "+v.filtered.String())
 		return x, nil
-	case health:
+	case public:
 		v.diagnose()
 		x.answered(v, "one of opencache's own paths")
 		return x, nil

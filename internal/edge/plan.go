@@ -189,9 +189,7 @@ func (c *compiling) refuseNode(n *config.Node) { c.faults = append(c.faults, Not
 // NotYet returns the sections of a node's document that nothing obeys.
 func NotYet(key string, n *config.Node) (faults []config.Fault) {
 	for path, said := range map[string]bool{
-		"availability.ejectRatio": n.Availability.EjectRatio != nil && *n.Availability.EjectRatio > 0,
-		"availability.probes":     len(n.Availability.Probes) > 0,
-		"acme":                    n.ACME != nil,
+		"acme": n.ACME != nil,
 	} {
 		if said {
 			faults = append(faults, config.Fault{Document: key, Path: path, Expected: notYet})
@@ -231,6 +229,9 @@ func (p *Plan) watch() {
 		}
 	}
 }
+
+// Empty reports whether there is no site: nobody is served.
+func (p *Plan) Empty() bool { return len(p.sites) == 0 }
 
 // Close ends the checks of the plan's servers and closes their connections.
 func (p *Plan) Close() (err error) {

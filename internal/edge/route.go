@@ -28,6 +28,15 @@ func (v *visit) which() bool {
 	return false
 }
 
+// locate is route, measured.
+func (v *visit) locate() bool {
+	answered := v.route()
+	if v.timed() {
+		v.times.route = v.took()
+	}
+	return answered
+}
+
 // route finds choice and key of the target: in the memo, or by matching and
 // normalising, after which the memo may keep them. Where there is nothing to
 // match and nothing to normalise, asking the memo would cost more than it saves.

@@ -3,8 +3,6 @@ package edge
 import (
 	"bytes"
 	"crypto/subtle"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -39,7 +37,7 @@ var stages = [...]stage{
 	// Needs the key of what it names, and must not reach the origin.
 	{"purge", (*visit).purge},
 	// Route, rule and key.
-	{"route", (*visit).route},
+	{"route", (*visit).locate},
 	// Who may not ask learns no more, whatever the request; its route says who
 	// that is.
 	{"admit", (*visit).admit},
@@ -55,71 +53,6 @@ var stages = [...]stage{
 	// The cache, and behind it the origin.
 	{"cache", (*visit).cache},
 }
-
-// diagnose answers the project's own paths.
-func (v *visit) diagnose() bool {
-	path := v.r.Path()
-	if len(path) < 7 || path[1] != 'h' && path[1] != 'o' && path[1] != '_' {
-		return false
-	}
-	health, ours := v.ours()
-	switch {
-	case health:
-		if d := v.e.o.Draining; d != nil && d.Load() {
-			return v.answer(503, plain, "draining\n")
-		}
-		return v.answer(200, plain, "OK")
-	case ours:
-		return v.admin(string(path))
-	}
-	return false
-}
-
-// ours reports whether the request asks how the project is, or for another of
-// its own paths.
-func (v *visit) ours() (health, other bool) {
-	path := v.r.Path()
-	health = (string(path) == "/health" || string(path) == "/oc-cgi/health") && reads(v.r.Method)
-	return health, bytes.HasPrefix(path, []byte("/oc-cgi/")) || bytes.HasPrefix(path, []byte("/__admin/"))
-}
-
-// admin answers the paths that only operators may ask.
-func (v *visit) admin(path string) bool {
-	if !v.trusted() && (path != "/oc-cgi/metrics" || !v.measures()) {
-		return v.answer(403, plain, notTrusted)
-	}
-	switch method := v.r.Method; {
-	case path == "/oc-cgi/metrics" && v.e.o.Metrics != nil && reads(method):
-		var b bytes.Buffer
-		if err := v.e.o.Metrics.WriteText(&b); err != nil {
-			return v.answer(500, plain, err.Error()+"\n")
-		}
-		return v.answer(200, "text/plain; version=0.0.4; charset=utf-8", b.String())
-	case path == "/__admin/stats" && v.e.o.Stats != nil && reads(method):
-		return v.show(v.e.o.Stats())
-	case path == "/oc-cgi/status" && v.e.o.Status != nil && reads(method):
-		return v.show(v.e.o.Status())
-	case path == "/oc-cgi/explain" && reads(method):
-		return v.explain()
-	case path == "/__admin/clear-cache" && method == wire.POST:
-		return v.answer(200, asJSON, fmt.Sprintf("{\"cleared\":%d}\n", v.e.clear()))
-	case path == "/__admin/clear-cache":
-		v.p.Fields = wire.AppendField(v.p.Fields, wire.Allow, "POST")
-		return v.answer(405, plain, "POST is expected here\n")
-	}
-	return v.answer(404, plain, "no such path of opencache\n")
-}
-
-// show answers with a value in JSON.
-func (v *visit) show(value any) bool {
-	b, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return v.answer(500, plain, err.Error()+"\n")
-	}
-	return v.answer(200, asJSON, string(b)+"\n")
-}
-
-func reads(m wire.Method) bool { return m == wire.GET || m == wire.HEAD }
 
 const notTrusted = "for direct clients on this machine, or with a bearer token\n"
 

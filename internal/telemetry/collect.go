@@ -19,6 +19,7 @@ import (
 // each exposition from any goroutine; what is nil is not shown.
 type Source struct {
 	Version  string // of the program
+	Build    string // tells this build from others
 	Revision string // of its sources, empty when not known
 
 	Objects   func() int64              // stored responses
@@ -84,7 +85,7 @@ func newDescs() descs {
 		return prometheus.NewDesc("opencache_"+name, help, labels, nil)
 	}
 	return descs{
-		build:         desc("build_info", "What is running; always 1.", "version", "revision", "goversion"),
+		build:         desc("build_info", "What is running; always 1.", "version", "build", "revision", "goversion"),
 		requests:      desc("http_requests_total", "Requests answered.", "method", "code_class", "cache_status", "proto"),
 		duration:      desc("http_request_duration_seconds", "From the end of a request's head to the end of its answer.", "cache_status"),
 		bytes:         desc("http_response_bytes_total", "Content bytes given to clients, by where they came from.", "source"),
@@ -151,7 +152,7 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	to := sink{out}
-	to.gauge(c.desc.build, 1, c.source.Version, c.source.Revision, runtime.Version())
+	to.gauge(c.desc.build, 1, c.source.Version, c.source.Build, c.source.Revision, runtime.Version())
 	c.collectRequests(to)
 	c.collectDurations(to)
 	for i, name := range sources {

@@ -131,7 +131,7 @@ func TestMetricsExposition(t *testing.T) {
 		`opencache_limited_total{limit="head_timeout"} 0`,
 		`opencache_access_log_dropped_total 9`,
 	)
-	for _, part := range []string{`opencache_build_info{goversion="go`, "go_goroutines ", "process_open_fds "} {
+	for _, part := range []string{`opencache_build_info{build="`, "go_goroutines ", "process_open_fds "} {
 		if !strings.Contains(got, part) {
 			t.Errorf("no %q", part)
 		}
