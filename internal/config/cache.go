@@ -236,6 +236,10 @@ type RuleCache struct {
 	UpstreamCacheControlDirectives *UpstreamCacheControlDirectives `json:"upstreamCacheControlDirectives,omitzero"`
 	// UpstreamCacheControlMaxAge is a ceiling for merge; default the site's.
 	UpstreamCacheControlMaxAge *Duration `json:"upstreamCacheControlMaxAge,omitzero"`
+	// StoreSetCookie stores responses with Set-Cookie also where the upstream does
+	// not say how long they are fresh, or that does not count: all clients get the
+	// same cookie. Otherwise they are stored by the upstream's word alone.
+	StoreSetCookie bool `json:"storeSetCookie,omitzero"`
 	// Stale is when what is no longer fresh may answer; default the site's.
 	Stale *Stale `json:"stale,omitzero"`
 }

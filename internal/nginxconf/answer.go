@@ -139,7 +139,7 @@ func denied(in *scope) (first *Directive, all bool) {
 // the lock out would open it.
 func (s *site) closed(in *scope, r *route) bool {
 	refused := func(d *Directive, why string) bool {
-		s.notes.add(d, Lost, why+" yet (issue 7)", "an answer of 403 to everybody")
+		s.notes.add(d, Lost, why+" yet", "an answer of 403 to everybody")
 		r.from = append(r.from, d)
 		fixed(r, 403, "")
 		return true
@@ -163,7 +163,7 @@ func (s *site) closed(in *scope, r *route) bool {
 	case d != nil && d.arg(0) == "all":
 		return refused(d, "clients are not told apart by address")
 	case d != nil:
-		s.notes.add(d, Lost, "clients are not refused by address yet (issue 7)", "filters.deny.cidrs of the node document, later")
+		s.notes.add(d, Lost, "clients are not refused by address yet", "filters.deny.cidrs of the node document, later")
 	}
 	return false
 }

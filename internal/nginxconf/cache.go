@@ -235,7 +235,9 @@ func (s *site) ignored(in *scope, c *object) {
 	}
 	if d := ignores["set-cookie"]; d != nil {
 		s.cookies = d
-		s.notes.add(d, Lost, "responses with Set-Cookie are stored only where the origin's Cache-Control says so", "the origin sends no Set-Cookie with what is to be stored")
+		c.put("storeSetCookie", true, d)
+	} else {
+		s.cookieless = true
 	}
 }
 
@@ -259,6 +261,9 @@ func (s *site) stale(in *scope, c *object) {
 func (s *site) cache() object {
 	if len(s.pools) == 0 {
 		return nil
+	}
+	if s.cookies != nil && s.cookieless {
+		s.notes.add(s.cookies, Changed, "where other locations of the site do not say so, responses with Set-Cookie are stored by the origin's Cache-Control", "")
 	}
 	global := object{{key: "passThroughRequest", value: []string{"*"}, say: "nginx passes all fields of requests"}}
 	if len(s.zones) > 0 {

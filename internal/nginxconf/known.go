@@ -46,19 +46,19 @@ var lost = map[string][2]string{
 	"brotli_static":              {"files that were compressed before are not looked for", "compression, which compresses them"},
 	"zstd_static":                {"files that were compressed before are not looked for", "compression, which compresses them"},
 	"gunzip":                     {"what the origin compressed is not decompressed: it is asked for what the client takes", ""},
-	"geo":                        {"variables by address are not there", "$geoip_country_code and the like; filters come later (issue 7)"},
-	"geoip_country":              {"databases come later (issue 7)", ""},
-	"geoip2":                     {"databases come later (issue 7)", ""},
+	"geo":                        {"variables by address are not there", "$geoip_country_code and the like; filters come later"},
+	"geoip_country":              {"databases come later", ""},
+	"geoip2":                     {"databases come later", ""},
 	"split_clients":              {"there is no such variable", ""},
 	"access_log":                 {"the access log is the node's, and JSON", "monitoring.log.path of the node document"},
 	"error_page":                 {"answers of errors can not be replaced", "a fixed route"},
-	"limit_req":                  {"requests are not limited yet (issue 7)", "network.maxConnsPerAddress of the node document"},
-	"limit_req_zone":             {"requests are not limited yet (issue 7)", ""},
+	"limit_req":                  {"requests are not limited yet", "network.maxConnsPerAddress of the node document"},
+	"limit_req_zone":             {"requests are not limited yet", ""},
 	"limit_conn":                 {"connections are limited for the whole node", "network.maxConnsPerAddress of the node document"},
 	"limit_conn_zone":            {"connections are limited for the whole node", "network.maxConnsPerAddress of the node document"},
 	"limit_rate":                 {"answers are not slowed down", ""},
 	"limit_except":               {"methods are not refused by route: THIS OPENS METHODS THAT WERE CLOSED", "the origin refuses them"},
-	"satisfy":                    {"access is not controlled yet (issue 7)", ""},
+	"satisfy":                    {"access is not controlled yet", ""},
 	"set_real_ip_from":           {"it is the node's, for all sites", "network.trustedProxies of the node document"},
 	"real_ip_header":             {"X-Forwarded-For, or Forwarded without it, counts", "network.trustedProxies of the node document"},
 	"real_ip_recursive":          {"it is always on", "network.trustedProxies of the node document"},
@@ -83,7 +83,7 @@ var lost = map[string][2]string{
 	"mirror":                     {"requests are not doubled", ""},
 	"stream":                     {"this is a cache of HTTP", ""},
 	"mail":                       {"this is a cache of HTTP", ""},
-	"http2":                      {"HTTP/2 comes later (issue 8)", ""},
+	"http2":                      {"HTTP/2 comes later", ""},
 	"http3":                      {"HTTP/3 comes later", ""},
 	"valid_referers":             {"Referer is not checked", "a rule with match.condition on $http_referer"},
 	"secure_link":                {"links are not checked", ""},
@@ -118,7 +118,7 @@ func (n *notes) tell(block []Directive) {
 		case mootWords[d.Name]:
 			n.add(d, Moot, "it tunes what is not here", "")
 		case strings.HasPrefix(d.Name, "ssl_"):
-			n.add(d, Lost, "not yet: TLS comes later (issue 8)", "the section tls, which stands in the document as a comment")
+			n.add(d, Lost, "not yet: TLS comes later", "the section tls, which stands in the document as a comment")
 		default:
 			n.add(d, Lost, "nothing here does this", "")
 		}

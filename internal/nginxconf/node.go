@@ -139,7 +139,7 @@ func (m *importing) network() object {
 		for _, l := range v.listens {
 			switch {
 			case l.ssl:
-				m.notes.add(l.Directive, Lost, "not yet: TLS comes later (issue 8)", "the other listeners, behind what ends TLS")
+				m.notes.add(l.Directive, Lost, "not yet: TLS comes later", "the other listeners, behind what ends TLS")
 			case !slices.Contains(seen, l.address):
 				seen = append(seen, l.address)
 				listeners = append(listeners, object{{key: "address", value: l.address, from: []*Directive{l.Directive}}})

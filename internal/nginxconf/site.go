@@ -11,16 +11,17 @@ import (
 // A site is a server block as it becomes a document.
 type site struct {
 	*importing
-	server    *server
-	pools     []object
-	poolNames map[string]string // by what a pool is
-	names     map[string]bool   // of pools
-	routes    []*route
-	locations map[string]bool
-	rules     []*rule
-	zones     []*zone
-	next      []*Directive // proxy_next_upstream and its like
-	cookies   *Directive   // responses with Set-Cookie are stored
+	server     *server
+	pools      []object
+	poolNames  map[string]string // by what a pool is
+	names      map[string]bool   // of pools
+	routes     []*route
+	locations  map[string]bool
+	rules      []*rule
+	zones      []*zone
+	next       []*Directive // proxy_next_upstream and its like
+	cookies    *Directive   // responses with Set-Cookie are stored
+	cookieless bool         // but not by all rules
 }
 
 // A route is a location as it becomes part of a document.
@@ -88,7 +89,7 @@ func (s *site) tls(o *object) {
 	var t object
 	one := func(key, name string, value func(*Directive) any) {
 		if d := s.server.one(name); d != nil {
-			s.notes.add(d, Lost, "not yet: TLS comes later (issue 8)", "the section tls, which stands in the document as a comment")
+			s.notes.add(d, Lost, "not yet: TLS comes later", "the section tls, which stands in the document as a comment")
 			t.put(key, value(d), d)
 		}
 	}

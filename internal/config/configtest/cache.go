@@ -115,7 +115,7 @@ func (m *Maker) rule(id string, zones, routes []string) config.CacheRule {
 
 func (m *Maker) ruleCache(zones []string) config.RuleCache {
 	c := config.RuleCache{
-		MinUses: maybe(m, m.number(3)), LockEnabled: maybe(m, m.yes), LockTimeout: maybe(m, m.duration), LockAge: maybe(m, m.duration), BackgroundUpdate: m.seldom(),
+		MinUses: maybe(m, m.number(3)), LockEnabled: maybe(m, m.yes), LockTimeout: maybe(m, m.duration), LockAge: maybe(m, m.duration), BackgroundUpdate: m.seldom(), StoreSetCookie: m.seldom(),
 		RespectUpstreamCacheControl: one(m, "", "", "respect", "ignore", "merge"), UpstreamCacheControlMaxAge: maybe(m, m.duration), Stale: maybe(m, m.stale),
 		NoStoreConditions: some(m, conditions[:3]...),
 	}
