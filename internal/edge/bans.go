@@ -60,11 +60,10 @@ func (v *visit) prefixBans(bans []ban, path string, soft bool) ([]ban, error) {
 		if !ok {
 			return nil, fmt.Errorf("prefix %q: key %s of site %s does not begin as URLs do: expected a purge of URLs, tags or the site", path, ch.key, v.site.doc.ID)
 		}
-		if slices.ContainsFunc(bans[begun:], func(b ban) bool { return bytes.Equal(b.Prefix, prefix) }) {
-			continue
-		}
 		for _, on := range ch.zone.volumes {
-			bans = append(bans, ban{engine.Ban{Site: v.account(ch), Prefix: prefix, Soft: soft}, on, ch})
+			if !slices.ContainsFunc(bans[begun:], func(b ban) bool { return b.on == on && bytes.Equal(b.Prefix, prefix) }) {
+				bans = append(bans, ban{engine.Ban{Site: v.account(ch), Prefix: prefix, Soft: soft}, on, ch})
+			}
 		}
 	}
 	return bans, nil
@@ -157,19 +156,25 @@ func (v *visit) siteBans(bans []ban, p *Purge, kind engine.PurgeKind) ([]ban, er
 		if !v.everyHost || ch.zone.account != "" {
 			b.Site = v.account(ch)
 		}
+		switch owner := v.site.owner(ch.zone); {
+		case owner == nil:
+		case kind == engine.BySite: // all that is the account's would be the other sites', too
+			b.Prefix = ch.key.AppendOwn(nil)
+		case kind == engine.ByTag:
+			b.Owner = owner
+		}
 		if kind == engine.ByPattern {
 			var err error
 			if b.Pattern, err = v.pattern(ch, p.Pattern); err != nil {
 				return nil, err
 			}
 		}
-		if slices.ContainsFunc(bans[begun:], func(o ban) bool {
-			return bytes.Equal(o.Site, b.Site) && (kind != engine.ByPattern || o.choice.key.String() == ch.key.String())
-		}) {
-			continue
-		}
 		for _, on := range ch.zone.volumes {
-			bans = append(bans, ban{b, on, ch})
+			if !slices.ContainsFunc(bans[begun:], func(o ban) bool {
+				return o.on == on && bytes.Equal(o.Site, b.Site) && bytes.Equal(o.Prefix, b.Prefix) && (kind != engine.ByPattern || o.choice.key.String() == ch.key.String())
+			}) {
+				bans = append(bans, ban{b, on, ch})
+			}
 		}
 	}
 	return bans, nil

@@ -137,7 +137,7 @@ func (s *site) join(n int) *choice {
 	}
 	rl := &s.rules[min(i, len(s.rules)-1)]
 	ch.policy = *s.policyOf(n, rl, d)
-	ch.policy.Site = []byte(d.zone.account)
+	ch.policy.Site, ch.policy.Owner = []byte(d.zone.account), s.owner(d.zone)
 	if r.kind == proxy { // no condition holds
 		ch.pass, ch.bypass, ch.noStore = nil, nil, nil
 	} else {
@@ -284,7 +284,7 @@ func (c *compiling) judging(s *site, r *rule, path string) (p rfc9111.Policy) {
 	doc, g := &r.doc.Cache, &s.doc.Cache.Global
 	p.Mode = map[string]rfc9111.Mode{"ignore": rfc9111.Ignore, "merge": rfc9111.Merge}[doc.RespectUpstreamCacheControl]
 	p.Ceiling = seconds(doc.UpstreamCacheControlMaxAge, 0)
-	p.NoSetCookie = g.Semantics.NoStoreSetCookie
+	p.NoSetCookie, p.StoreCookies = g.Semantics.NoStoreSetCookie, doc.StoreSetCookie
 	p.FreshOnly = !g.Heuristics && !g.Semantics.StoreForValidation
 	if g.Heuristics {
 		p.Heuristic, p.HeuristicMax = 10, 86400

@@ -235,13 +235,12 @@ func (v *visit) stored() (list []stored) {
 		v.choice, v.passes = ch, ch.pass
 		key, reach := ch.key.AppendURL(nil, &v.values)
 		s := stored{account: []byte(ch.zone.account), key: key, begins: reach != expr.Exact}
-		if slices.ContainsFunc(list, func(o stored) bool { return bytes.Equal(o.key, key) && o.begins == s.begins }) {
-			continue
-		}
 		// Not only where the key lies: it lay elsewhere when the zone had other
 		// volumes, and may lie there again.
 		for _, s.on = range ch.zone.volumes {
-			list = append(list, s)
+			if !slices.ContainsFunc(list, func(o stored) bool { return o.on == s.on && bytes.Equal(o.key, key) && o.begins == s.begins }) {
+				list = append(list, s)
+			}
 		}
 	}
 	return list

@@ -43,8 +43,8 @@ type referrer struct {
 // sees, and origin servers write either. A relative reference is the client's
 // too, but for one that begins with the origin's base path.
 //
-// What is stored for it in another volume than this choice's is dropped here,
-// since the engine that asks does not reach it.
+// What is stored for it by other rules, or in another volume than this choice's,
+// is dropped here, since the engine that asks does not reach it.
 func (f *referrer) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, ok bool) {
 	target, ok := f.resolve(r, ref)
 	if !ok {
@@ -66,6 +66,9 @@ func (f *referrer) keyOf(dst []byte, r *wire.Request, ref []byte) (key []byte, o
 		return nil, false
 	}
 	v.makeKey()
+	var others visit
+	others.r, others.site = &q, f.site
+	others.outdate(v.key, nil)
 	if there := v.choice.on(v.key); there != f.asks(r) {
 		there.Engine.Purge(v.key, false)
 		return nil, false

@@ -121,7 +121,7 @@ func (v *visit) decide() {
 		}
 	}
 	v.to.Guide, v.to.Unsafe = nil, nil
-	if !v.r.Method.Safe() && (len(v.site.rules) > 1 || len(ch.zone.volumes) > 1) {
+	if !v.r.Method.Safe() && (len(v.site.rules) > 1 || len(ch.zone.volumes) > 1 || !ch.keep) {
 		v.to.Unsafe = v.invalidate
 	}
 	if ch.guided || v.plan != nil && v.plan.signature.on() {

@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"crypto/subtle"
-	"slices"
 	"strconv"
 
 	"opencache/internal/engine"
@@ -146,39 +145,6 @@ func (v *visit) cache() bool {
 		v.refused = longBody
 	}
 	return true
-}
-
-// invalidate drops what an unsafe request has put out of date and the engine
-// does not see: what requests for its target have stored by other rules, under
-// other keys (RFC 9111, 4.4). Where a key names fields or cookies, those of
-// this request say which. Groups that the answer names are dropped where these
-// rules store, in each account and volume.
-func (v *visit) invalidate(resp *wire.Response) {
-	route, _, _ := v.site.at.find(v.path())
-	if route < 0 {
-		return
-	}
-	get := visit{e: v.e, plan: v.plan}
-	get.r, get.site, get.node, get.client, get.geo, get.where, get.visitors = v.r, v.site, v.node, v.client, v.geo, v.where, v.visitors
-	var last []byte
-	groups := slices.Collect(resp.Values("Cache-Group-Invalidation"))
-	for i := range v.site.rules {
-		get.choice = v.site.take(v.site.choice(route, i))
-		if get.choice == nil || get.choice.key == nil {
-			continue
-		}
-		get.makeKey()
-		if len(groups) > 0 {
-			for _, on := range get.choice.zone.volumes {
-				on.Engine.PurgeGroups(&get.choice.policy, get.key[:get.to.Origin], groups)
-			}
-		}
-		if bytes.Equal(get.key, last) || bytes.Equal(get.key, v.key) {
-			continue
-		}
-		get.choice.on(get.key).Engine.Purge(get.key, false)
-		last = append(last[:0], get.key...)
-	}
 }
 
 // Answer implements engine.Guide: what documents do to the fields of answers,

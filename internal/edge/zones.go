@@ -37,16 +37,20 @@ func (z *zone) on(key []byte) *Volume {
 	if len(z.volumes) == 1 {
 		return z.volumes[0]
 	}
-	// Rendezvous hashing: when a volume comes or goes, keys move to it or from
-	// it alone. FNV-1a, finished as in SplitMix64.
+	// Rendezvous hashing by the volumes' names: when one comes or goes, keys move
+	// to it or from it alone, and none when they are said in another order.
+	// FNV-1a, finished as in SplitMix64.
 	h := uint64(14695981039346656037)
 	for _, b := range key {
 		h = (h ^ uint64(b)) * 1099511628211
 	}
 	var best *Volume
 	most := uint64(0)
-	for i, v := range z.volumes {
-		x := h ^ uint64(i+1)*0x9e3779b97f4a7c15
+	for _, v := range z.volumes {
+		x := h
+		for i := range len(v.Name) {
+			x = (x ^ uint64(v.Name[i])) * 1099511628211
+		}
 		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 		x = (x ^ x>>27) * 0x94d049bb133111eb
 		if x ^= x >> 31; best == nil || x > most {
@@ -66,6 +70,15 @@ func accountOf(doc *config.CacheZone, site string) string {
 		return doc.Name
 	}
 	return doc.Name + "/" + site
+}
+
+// owner is what tells the site's tags from those of others in a zone that they
+// share; nil where they do not.
+func (s *site) owner(z *zone) []byte {
+	if !z.doc.Shared || z.doc.Hosts != nil {
+		return nil
+	}
+	return []byte(s.doc.ID)
 }
 
 // override is doc as this node has it.

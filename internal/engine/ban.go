@@ -46,6 +46,7 @@ type Ban struct {
 	// Site is what the site's keys begin with (Route.Origin), or Policy.Site;
 	// empty: whatever the site. Tags need one.
 	Site    []byte
+	Owner   []byte // Policy.Owner, of tags
 	Tags    []string
 	Prefix  []byte         // of keys
 	Pattern *store.Pattern // of keys
@@ -112,7 +113,7 @@ func (e *Engine) Ban(b *Ban) Banned {
 	switch kind {
 	case ByTag:
 		for _, tag := range b.Tags {
-			p.Tags = e.anyTag(p.Tags, p.Site, []byte(tag))
+			p.Tags = e.anyTag(p.Tags, e.ownerOf(p.Site, b.Owner), []byte(tag))
 		}
 		e.ban(&done, p)
 	case ByPrefix:

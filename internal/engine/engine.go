@@ -107,6 +107,9 @@ type Policy struct {
 	// Site names the site in the store's accounting; empty: what Route.Origin
 	// says of the key does.
 	Site []byte
+	// Owner tells one site's tags from another's where both have the account
+	// Site. Empty: Site does.
+	Owner []byte
 	// TellKey has Cache-Status tell the key: to those who test a site, since it
 	// helps who would poison it (RFC 9211, 6).
 	TellKey bool

@@ -88,7 +88,7 @@ func (e *Engine) purgeTags(tags []uint64, site uint64, origin []byte) {
 // site is what tells the tags of one origin from another's.
 func (e *Engine) site(p *Policy, origin []byte) uint64 {
 	if len(origin) == 0 {
-		return e.siteOf(p, origin)
+		return e.ownerOf(e.siteOf(p, origin), p.Owner)
 	}
 	return e.store.Tag(e.siteOf(p, origin), origin)
 }

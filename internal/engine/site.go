@@ -10,6 +10,15 @@ func (e *Engine) siteOf(p *Policy, origin []byte) uint64 {
 	return e.store.Site(origin)
 }
 
+// ownerOf is what tells an owner's tags from those of others that have the same
+// account.
+func (e *Engine) ownerOf(site uint64, owner []byte) uint64 {
+	if len(owner) == 0 {
+		return site
+	}
+	return e.store.Tag(site, owner)
+}
+
 // siteOf is Engine.siteOf for what c asks for.
 func (c *call) siteOf() uint64 { return c.e.siteOf(c.pol, c.key[:c.origin]) }
 

@@ -84,7 +84,7 @@ type tagging struct {
 // takeTags reads the tags of a response of the origin that keys begin with,
 // and takes their fields away unless p leaves them.
 func (e *Engine) takeTags(p *Policy, origin []byte, resp *wire.Response) (t tagging) {
-	site := e.siteOf(p, origin)
+	site := e.ownerOf(e.siteOf(p, origin), p.Owner)
 	fields := p.TagFields
 	if fields == nil {
 		if !resp.Names().Overlaps(usualTags) {

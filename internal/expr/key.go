@@ -42,6 +42,7 @@ type Key struct {
 	parts  []keyPart
 	origin int // how many parts are the URL's origin, and what is between
 	tagged bool
+	shared bool          // the first part is KeyOptions.Prefix
 	tag    [tagSize]byte // beside the rest: each key of many has another one
 	source string
 	said   []part // the text's
@@ -79,7 +80,7 @@ func (k *Key) With(o KeyOptions) *Key {
 	if n.tagged = o.Account != "" || k.source != DefaultKey && k.source != NormalizedKey; n.tagged {
 		n.tag = tagOf(k.said, o.Account)
 	}
-	if o.Prefix != "" {
+	if n.shared = o.Prefix != ""; n.shared {
 		n.parts = append([]keyPart{{text: o.Prefix}}, k.parts...)
 	}
 	n.origin = originParts(n.parts)
@@ -383,6 +384,18 @@ func (k *Key) AppendURL(dst []byte, v Values) ([]byte, Reach) {
 		dst = p.append(dst, v)
 	}
 	return dst, Exact
+}
+
+// AppendOwn appends what all keys of k begin with and no other Key's do: none
+// where nothing but its text is.
+func (k *Key) AppendOwn(dst []byte) []byte {
+	if k.tagged {
+		dst = append(dst, k.tag[:]...)
+	}
+	if k.shared {
+		dst = append(dst, k.parts[0].text...)
+	}
+	return dst
 }
 
 // AppendPrefix appends what all keys begin with whose URL begins like v's, for
