@@ -45,6 +45,7 @@ var owner = map[string]string{
 	"go.uber.org/zap":                         "internal/kvs", // only to have etcd's client keep silent
 	"github.com/tailscale/hujson":             "internal/config",
 	"github.com/oschwald/maxminddb-golang/v2": "internal/geo",
+	"golang.org/x/crypto/bcrypt":              "internal/access",
 	"github.com/klauspost/compress":           "internal/coding",
 	"github.com/andybalholm/brotli":           "internal/coding",
 	"github.com/maxmind/mmdbwriter":           "internal/geo/geotest",
