@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"opencache/internal/access"
 	"opencache/internal/config"
 	"opencache/internal/edge"
 	"opencache/internal/geo"
@@ -58,6 +59,7 @@ func boundsOf(shot *config.Snapshot) (*boundSet, error) {
 	s.add("head of a request or answer", fmt.Sprintf("%s in %d lines, the first %s", size(head.Head), head.Fields, size(head.Line)), fixedBound, 0)
 	s.add("content of a request", orAny(sizeIn(n.MaxBody)), "network.maxBody", 0)
 	s.upstreams(shot.Sites)
+	s.access(shot.Sites)
 	s.add("routes remembered", "4096", fixedBound, memoMemory)
 	s.databases(shot.Node)
 	if shot.Node.Monitoring.Log.Path != "" {
@@ -142,6 +144,20 @@ func (s *boundSet) databases(n *config.Node) {
 		s.add("GeoIP databases", fmt.Sprintf("%d of %s", files, size(sizeIn(n.Geo.MaxSize))), "geo.maxSize", (files+1)*sizeIn(n.Geo.MaxSize))
 		s.add("places remembered", fmt.Sprint(geo.Remembered), fixedBound, geo.Remembered*placeMemory)
 	}
+}
+
+// access are the bounds of what sections access ask.
+func (s *boundSet) access(sites []*config.Site) {
+	var limits, clients int64
+	for _, site := range sites {
+		for i := range site.RateLimits {
+			limits, clients = limits+1, clients+int64(numberIn(site.RateLimits[i].Clients))
+		}
+	}
+	if limits > 0 {
+		s.add("clients that rate limits tell apart", strconv.FormatInt(clients, 10), "rateLimits.clients", clients*access.RateMemory)
+	}
+	s.add("passwords compared at once", fmt.Sprintf("%d, %d more wait %s", access.VerifyAtOnce, access.VerifyQueue, access.VerifyWait), fixedBound, 0)
 }
 
 // stagingOf is what the fetches of a volume may take together.

@@ -117,17 +117,22 @@ var elsewhere = map[string]string{
 	"site.routes[].access.deny.asns":       "internal/edge TestGate",
 
 	// What is told of requests, and where to.
-	"node.monitoring.metricsSites":       "cmd/opencache TestMetricsBySite",
-	"node.monitoring.loki.url":           "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.user":          "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.password.file": "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.password.env":  "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.tenant":        "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.batch":         "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.wait":          "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.queue":         "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.gzip":          "cmd/opencache TestLokiOfDocuments",
-	"node.monitoring.loki.streams":       "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.metricsSites":                     "cmd/opencache TestMetricsBySite",
+	"node.monitoring.loki.url":                         "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.user":                        "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.password.file":               "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.password.env":                "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.tenant":                      "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.batch":                       "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.wait":                        "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.queue":                       "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.gzip":                        "cmd/opencache TestLokiOfDocuments",
+	"node.monitoring.loki.streams":                     "cmd/opencache TestLokiOfDocuments",
+	"site.access.basicAuth.users.env":                  "internal/edge TestSecretsOfAccess",
+	"site.routes[].access.basicAuth.users.env":         "internal/edge TestSecretsOfAccess",
+	"site.access.signedUrl.keys[].secret.env":          "internal/edge TestSecretsOfAccess",
+	"site.routes[].access.signedUrl.keys[].secret.env": "internal/edge TestSecretsOfAccess",
+	"site.rateLimits[].clients":                        "internal/access TestRatesAreBounded",
 }
 
 // isRefused reports whether a field is part of what documents may not say.

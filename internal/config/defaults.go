@@ -24,6 +24,12 @@ func filledSite(own *Site, n *Node) *Site {
 	for i := range s.Routes {
 		inheritRoute(&s.Routes[i], s)
 	}
+	for i := range s.RateLimits {
+		if l := &s.RateLimits[i]; l.Burst == nil {
+			n, _, _ := ParseRate(l.Rate)
+			l.Burst = &n
+		}
+	}
 	inheritGlobal(&s.Cache)
 	for i := range s.Cache.Rules {
 		inheritRule(&s.Cache.Rules[i], &s.Cache)

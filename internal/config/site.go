@@ -24,6 +24,8 @@ type Site struct {
 	Compression *Compression `json:"compression,omitzero"`
 	// Access is who may ask, and for what.
 	Access *Access `json:"access,omitzero"`
+	// RateLimits are those that sections access name.
+	RateLimits []RateLimit `json:"rateLimits,omitzero"`
 	// TLS is how the site is reached by https.
 	TLS *TLS `json:"tls,omitzero"`
 	// Cache is how responses are stored and used.

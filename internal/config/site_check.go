@@ -22,11 +22,12 @@ func checkSite(r *reader, id string, s *Site) {
 		}
 	}
 	checkUpstreams(r, s, root.field("upstreams"))
-	checkRoutes(r, s, root.field("routes"))
+	limits := checkRates(r, s.RateLimits, root.field("rateLimits"))
+	checkRoutes(r, s, limits, root.field("routes"))
 	checkHeaders(r, s.Headers, root.field("headers"))
 	checkCORS(r, s.CORS, root.field("cors"), true)
 	checkCompression(r, s.Compression, root.field("compression"))
-	checkAccess(r, s.Access, root.field("access"))
+	checkAccess(r, s.Access, limits, root.field("access"))
 	if t := s.TLS; t != nil {
 		if (t.Certificate == "") != (t.Key == "") {
 			r.wrong(root.field("tls"), Fault{Expected: "certificate and key, or neither"})
@@ -135,7 +136,7 @@ func checkUpstreamTLS(r *reader, u *Upstream, p *path) {
 	}
 }
 
-func checkRoutes(r *reader, s *Site, p *path) {
+func checkRoutes(r *reader, s *Site, limits names, p *path) {
 	pools := names{}
 	for i, u := range s.Upstreams {
 		pools.twice(u.Name, i)
@@ -151,7 +152,7 @@ func checkRoutes(r *reader, s *Site, p *path) {
 		checkHeaders(r, t.Headers, at.field("headers"))
 		checkCORS(r, t.CORS, at.field("cors"), false)
 		checkCompression(r, t.Compression, at.field("compression"))
-		checkAccess(r, t.Access, at.field("access"))
+		checkAccess(r, t.Access, limits, at.field("access"))
 		checkCaptures(r, t, at)
 	}
 	if len(s.Routes) == 0 && len(s.Upstreams) == 0 {

@@ -17,6 +17,9 @@ type gate struct {
 	methods           map[string]bool
 	allowed           string // what Allow says of methods
 	uri, header, body int64  // 0: any
+	limits            []*limit
+	basic             *basicAuth // nil: nobody is asked for a password
+	signed            *signing   // nil: no signature is wanted
 	of                map[string]string
 }
 
@@ -27,6 +30,13 @@ type clients struct {
 	asns      map[uint32]bool
 }
 
+// A gateKey is the same for routes, of several sites perhaps, with one gate.
+type gateKey struct {
+	own, site *config.Access
+	path      string
+	of        *site // nil: any
+}
+
 // gate compiles what holds for a route; nil: anybody may do anything.
 func (c *compiling) gate(s *site, d *config.Route, path string) *gate {
 	own, of := d.Access, s.doc.Access
@@ -34,9 +44,17 @@ func (c *compiling) gate(s *site, d *config.Route, path string) *gate {
 	if all == nil {
 		return nil
 	}
-	if g := c.gates[all]; g != nil { // routes that say nothing have their site's
+	key := gateKey{own: own, site: of, path: path}
+	if own == nil || own == of { // routes that say nothing have their site's
+		key.own, key.path = of, ""
+	}
+	if len(all.RateLimits) > 0 || all.BasicAuth != nil || all.SignedURL != nil { // buckets, and files to be read again, are a site's
+		key.of = s
+	}
+	if g := c.gates[key]; g != nil {
 		return g
 	}
+	before := len(c.faults)
 	g := &gate{uri: bytesOf(all.MaxURI), header: bytesOf(all.MaxHeader), body: bytesOf(all.MaxBody)}
 	g.where(all, of, path)
 	g.deny = c.clients(all.Deny, g.of["deny"]+".deny")
@@ -50,10 +68,17 @@ func (c *compiling) gate(s *site, d *config.Route, path string) *gate {
 			g.allowed += ", HEAD"
 		}
 	}
-	if c.gates == nil {
-		c.gates = map[*config.Access]*gate{}
+	g.limits = s.limited(all.RateLimits)
+	g.basic = c.basicAuth(s, all.BasicAuth, g.of["basicAuth"]+".basicAuth")
+	g.signed = c.signing(s, all.SignedURL, g.of["signedUrl"]+".signedUrl")
+	s.signs = s.signs || g.signed != nil
+	if len(c.faults) > before { // the next site is to hear of them, too
+		return g
 	}
-	c.gates[all] = g
+	if c.gates == nil {
+		c.gates = map[gateKey]*gate{}
+	}
+	c.gates[key] = g
 	return g
 }
 
@@ -66,7 +91,8 @@ func (g *gate) where(all, site *config.Access, path string) {
 	for member, same := range map[string]bool{
 		"deny": all.Deny == site.Deny, "allow": all.Allow == site.Allow, "maxUri": all.MaxURI == site.MaxURI,
 		"maxHeader": all.MaxHeader == site.MaxHeader, "maxBody": all.MaxBody == site.MaxBody,
-		"methods": slices.Equal(all.Methods, site.Methods),
+		"methods": slices.Equal(all.Methods, site.Methods), "rateLimits": slices.Equal(all.RateLimits, site.RateLimits),
+		"basicAuth": all.BasicAuth == site.BasicAuth, "signedUrl": all.SignedURL == site.SignedURL,
 	} {
 		if g.of[member] = path + ".access"; same {
 			g.of[member] = "access"
@@ -163,11 +189,12 @@ func (v *visit) admit() bool {
 
 // access refuses requests that the document does not let through.
 func (v *visit) access() bool {
-	g := v.choice.route.gate
-	if g == nil {
+	if v.choice.route.gate == nil {
 		return false
 	}
-	return v.fit()
+	// What costs least goes first; comparing a password costs most, and a rate
+	// bounds how often it may be tried.
+	return v.fit() || v.charge() || v.shows() || v.login()
 }
 
 // fit refuses what is asked in a way that the document has no room for.

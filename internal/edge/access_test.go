@@ -90,3 +90,54 @@ func TestRefusals(t *testing.T) {
 		seen[x.name] = true
 	}
 }
+
+// Secrets come from variables of the environment, too; what is missing, too
+// short or of another kind is a fault with its path, and shows nothing of it.
+func TestSecretsOfAccess(t *testing.T) {
+	users := func(env string) *config.BasicAuth { return &config.BasicAuth{Users: &config.Secret{Env: env}} }
+	keys := func(env string) *config.SignedURL {
+		return &config.SignedURL{Keys: []config.SigningKey{{ID: "k", Secret: config.Secret{Env: env}}}}
+	}
+	t.Setenv("ACCESS_USERS", "alice:$2a$04$NjViXf8Y4wd.EyU2s4JInuG9oDYcR3hhkQQXZV18RpRlSL08RKpDG\n")
+	t.Setenv("ACCESS_KEY", "0123456789abcdef-one\n")
+	t.Setenv("ACCESS_MD5", "alice:$apr1$wonderland$x\n")
+	t.Setenv("ACCESS_SHORT", "wonderland")
+	for _, c := range []struct {
+		site, route *config.Access
+		want        string // of the fault; "": none
+	}{
+		{&config.Access{BasicAuth: users("ACCESS_USERS")}, nil, ""},
+		{nil, &config.Access{BasicAuth: users("ACCESS_USERS"), SignedURL: keys("ACCESS_KEY")}, ""},
+		{&config.Access{SignedURL: keys("ACCESS_KEY")}, nil, ""},
+		{nil, &config.Access{BasicAuth: users("ACCESS_NONE")}, "routes[0].access.basicAuth.users.env: found ACCESS_NONE, expected a variable of the environment that holds something"},
+		{&config.Access{SignedURL: keys("ACCESS_NONE")}, nil, "access.signedUrl.keys[0].secret.env: found ACCESS_NONE"},
+		{&config.Access{SignedURL: keys("ACCESS_SHORT")}, nil, "access.signedUrl.keys[0].secret: expected a secret of at least 16 bytes, not 10"},
+		{&config.Access{BasicAuth: users("ACCESS_MD5")}, nil, "access.basicAuth.users: expected line 1: an MD5 hash (apr1): expected one of bcrypt"},
+		{&config.Access{BasicAuth: &config.BasicAuth{Users: &config.Secret{File: "/nowhere/users"}}}, nil, "access.basicAuth.users.file: found /nowhere/users, expected a file that can be read"},
+	} {
+		s := serveLike{}.site()
+		s.Access, s.Routes = c.site, []config.Route{{Location: "/", Access: c.route}}
+		compiler := Compiler{Volumes: []Volume{newVolume(t)}}
+		plan, faults := compiler.Compile(nil, nil, []*config.Site{s})
+		switch {
+		case c.want == "" && len(faults) > 0:
+			t.Errorf("got %v, want no fault", faults)
+		case c.want != "" && (len(faults) == 0 || !strings.Contains(faults[0].String(), c.want) || plan.sites["serve"] != nil):
+			t.Errorf("got %v, want %q, and no site", faults, c.want)
+		case c.want != "" && strings.Contains(fmt.Sprint(faults), "wonderland"):
+			t.Errorf("%v shows what is in it", faults)
+		}
+	}
+}
+
+// A path that an origin could read as leading elsewhere is in no signed folder.
+func TestClimbs(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/a/b": false, "/a/b..c": false, "/a/b%20c": false, "/a/%2Fb": false, "/a/..b/c": false,
+		"/a/..%2Fb": true, "/a/%2e%2e%2fb": true, "/a/%252e%252e%252fb": true, "/a/..%5cb": true, `/a/..\b`: true,
+	} {
+		if got := climbs([]byte(path)); got != want {
+			t.Errorf("%s: got %t, want %t", path, got, want)
+		}
+	}
+}

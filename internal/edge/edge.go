@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"opencache/internal/access"
 	"opencache/internal/config"
 	"opencache/internal/engine"
 	"opencache/internal/telemetry"
@@ -75,7 +76,8 @@ type Edge struct {
 	nobody *site // stands in where conditions of the log are evaluated without a site
 	visits sync.Pool
 
-	denials denials
+	denials  denials
+	verifier access.Verifier
 
 	using  sync.Mutex   // held by Use
 	warned atomic.Int64 // when a failure was told last, Unix seconds
@@ -144,7 +146,7 @@ func (e *Edge) Serve(r *wire.Request, p *wire.Reply) {
 	v.r, v.p, v.outcome, v.plan, v.times = r, p, engine.Outcome{}, e.plan.Load(), times{}
 	v.node = v.plan.values
 	v.key, v.start, v.to.Origin, v.where = v.key[:0], e.o.Now(), 0, nil
-	v.refused, v.filtered, v.bounded = notRefused, noFilter, nil
+	v.refused, v.filtered, v.bounded, v.user = notRefused, noFilter, nil, v.user[:0]
 	v.visitors, v.visited = v.plan.visitors, v.visited[:0]
 	for i := range stages {
 		if stages[i].do(v) {
@@ -175,6 +177,11 @@ type visit struct {
 	shown   []byte  // the key as the log tells it
 	found   routing // in the memo
 	times   times
+
+	ticket     access.Ticket // that signs the URL
+	shownQuery []byte        // what it was cut from
+	signed     []byte        // path and query without it
+	user       []byte        // who basic authentication says it is
 
 	refused refusal      // why the route does not let it pass
 	bounded *boundedBody // the request's content, where there is a bound and its size was not known

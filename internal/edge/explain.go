@@ -123,6 +123,7 @@ func (p *Plan) Explain(q *Question) (*Explanation, error) {
 		return x, nil
 	}
 	x.Site = v.site.doc.ID
+	v.unsign()
 	if v.choose(v.match()) {
 		x.answered(v, "no route of this site has the path")
 		return x, nil
@@ -137,7 +138,7 @@ func (p *Plan) Explain(q *Question) (*Explanation, error) {
 		x.By = "route"
 		x.answered(v, "a browser's question before a script's request")
 		return x, nil
-	case v.fit():
+	case x.gated(v):
 		x.denied(v)
 		return x, nil
 	case v.own():
@@ -215,6 +216,12 @@ func (p *Plan) visitBy(q *Question) (*visit, *wire.Response, error) {
 func (x *Explanation) answered(v *visit, why string) {
 	x.Status, x.Why = v.p.Status, why
 	x.Fields = linesIn(v.p.Fields)
+}
+
+// gated reports what refuses the request, and has answered it. How often its
+// client has asked is not known here.
+func (x *Explanation) gated(v *visit) bool {
+	return v.choice.route.gate != nil && (v.fit() || v.shows() || v.login())
 }
 
 // denied notes what refuses the request.

@@ -65,7 +65,7 @@ func (c *supposed) String() string {
 
 // cacheFields are what the cache says of itself, and what frames an answer.
 var cacheFields = map[string]bool{"age": true, "date": true, "via": true, "x-cache": true, "x-cache-status": true, "cache-status": true,
-	"proxy-status": true, "server-timing": true, "x-request-id": true, "pf-cache-timing": true, "pf-served-by": true, "pf-pop": true, "pf-server": true, "content-length": true, "accept-ranges": true}
+	"proxy-status": true, "server-timing": true, "x-request-id": true, "pf-cache-timing": true, "pf-served-by": true, "pf-pop": true, "pf-server": true, "content-length": true, "accept-ranges": true, "ratelimit": true, "ratelimit-policy": true}
 
 // ofUpstream are the lines that the cache does not say of itself, sorted.
 func ofUpstream(lines []string) []string {

@@ -80,7 +80,7 @@ type compiling struct {
 	faults         []config.Fault
 	key            string // of the document that is compiled
 	files          map[string]*file
-	gates          map[*config.Access]*gate
+	gates          map[gateKey]*gate
 	parsed
 }
 

@@ -73,6 +73,7 @@ func (v *visit) fill(rec *telemetry.Record) {
 	}
 	out := &v.outcome
 	rec.Denied = cmp.Or(v.filtered.String(), v.refused.String())
+	rec.User = v.user
 	rec.Reason, rec.Attempts = out.Why.String(), out.Attempts
 	if out.Status.FromStore() {
 		rec.Tier = out.Tier.String()

@@ -21,6 +21,15 @@ const (
 	longURI
 	longHeader
 	longBody
+	overRate
+	overRateDry
+	noSignature
+	badSignature
+	unknownKey
+	expiredSignature
+	noCredentials
+	wrongCredentials
+	busyCredentials
 	numRefusals
 )
 
@@ -42,6 +51,16 @@ var refusals = [numRefusals]refusing{
 	longURI:       {"uri_size", 414, "maxUri", "path and query are too long\n"},
 	longHeader:    {"header_size", 431, "maxHeader", "the request's fields are too large\n"},
 	longBody:      {"body_size", 413, "maxBody", "the request's content is too large\n"},
+	overRate:      {"rate_limit", 429, "rateLimits", "too many requests\n"},
+	overRateDry:   {"rate_limit_dry_run", 429, "rateLimits", "too many requests\n"}, // which is not answered
+
+	noSignature:      {"signature_missing", 403, "signedUrl", "this URL is not signed\n"},
+	badSignature:     {"signature_wrong", 403, "signedUrl", "this URL is not signed\n"},
+	unknownKey:       {"signature_key", 403, "signedUrl", "this URL is not signed\n"},
+	expiredSignature: {"signature_expired", 403, "signedUrl", "this URL has expired\n"},
+	noCredentials:    {"credentials_missing", 401, "basicAuth", "a name and a password are expected here\n"},
+	wrongCredentials: {"credentials_wrong", 401, "basicAuth", "a name and a password are expected here\n"},
+	busyCredentials:  {"credentials_busy", 503, "basicAuth", "too many passwords are being looked at\n"},
 }
 
 // String is the refusal's name in logs and metrics; empty: nothing was refused.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"opencache/internal/access"
 	"opencache/internal/coding"
 	"opencache/internal/config"
 	"opencache/internal/engine"
@@ -22,6 +23,7 @@ type site struct {
 	*form
 	first   atomic.Pointer[choice]   // the one of choices that was asked for first, which of most sites is most of it
 	choices []atomic.Pointer[choice] // by number; nil: not asked for yet, or none
+	signs   bool                     // some URLs are signed
 
 	routes []route
 	doc    *config.Site
@@ -32,6 +34,8 @@ type site struct {
 	zones   []*zone
 	links   map[string]*link             // of the pools, by name
 	files   map[string][sha256.Size]byte // that it is made of
+	limits  map[string]*limit
+	rates   map[ratesKey]*access.Rates
 	pools   []*pool
 	servers map[serverKey]*server
 
@@ -63,7 +67,8 @@ func (c *compiling) site(doc *config.Site, had *site) *site {
 	before := len(c.faults)
 	c.refuseSite(doc)
 	c.plan.last++
-	s := &site{doc: doc, node: c.plan.node, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}, tells: c.plan.tells, visitors: c.plan.visitors}
+	s := &site{doc: doc, node: c.plan.node, number: c.plan.last, servers: map[serverKey]*server{}, hostShares: map[account]share{}, rates: map[ratesKey]*access.Rates{}, tells: c.plan.tells, visitors: c.plan.visitors}
+	c.limits(s)
 	s.zones = c.zonesOf(doc, c.plan.node)
 	key := formKey(doc)
 	s.form = c.forms[key]

@@ -35,6 +35,9 @@ var stages = [...]stage{
 	{"site", (*visit).which},
 	// Needs the key of what it names, and must not reach the origin.
 	{"purge", (*visit).purge},
+	// What signs a URL is no part of it: keys, rules and the origin see it
+	// without.
+	{"unsign", (*visit).unsign},
 	// Route, rule and key.
 	{"route", (*visit).locate},
 	// Who may not ask learns no more, whatever the request; its route says who

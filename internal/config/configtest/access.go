@@ -8,7 +8,23 @@ func (m *Maker) access() config.Access {
 	if m.seldom() {
 		a.Methods = append(some(m, "HEAD", "POST", "DELETE"), one(m, "GET", "*"))
 	}
+	if m.seldom() {
+		a.RateLimits = some(m, "each", "dry")
+	}
+	if m.seldom() {
+		off := false
+		a.BasicAuth = &config.BasicAuth{Enabled: &off, Users: &config.Secret{Env: "PATH"}, Realm: "staff", Forward: m.yes()}
+		a.SignedURL = &config.SignedURL{Enabled: &off, Keys: []config.SigningKey{{ID: "k", Secret: config.Secret{Env: "PATH"}}}, Signature: one(m, "sig", "v"),
+			Expires: "until", Key: "by", Prefix: "below", Cookie: "ticket", Bind: some(m, "address", "host"), Skew: maybe(m, m.duration)}
+	}
 	return a
+}
+
+// rates are limits that nobody reaches.
+func (m *Maker) rates() []config.RateLimit {
+	burst := 1000
+	return []config.RateLimit{{Name: "each", Rate: "1000/s", Burst: &burst, Clients: maybe(m, func() int { return 64 }), Fields: m.yes()},
+		{Name: "dry", Key: "$remote_addr", Rate: "1000/d", DryRun: true}}
 }
 
 // clients are nobody, or some of those that there are.

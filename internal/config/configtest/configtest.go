@@ -153,6 +153,7 @@ func (m *Maker) tierRule(id string) config.TierRule {
 // Site makes up a site.
 func (m *Maker) Site(id string) *config.Site {
 	s := &config.Site{ID: id, Hostnames: []string{"a.test"}, ZonesAutoManaged: maybe(m, m.yes), Headers: m.headers(), CORS: maybe(m, m.cors), Access: maybe(m, m.access), Compression: maybe(m, m.compression)}
+	s.RateLimits = m.rates()
 	s.Hostnames = append(s.Hostnames, some(m, "b.test", "*.b.test", "_")...)
 	if m.seldom() {
 		s.SpeculationRules = one(m, "strip-cloudflare", "strip", "pass")
