@@ -26,7 +26,7 @@ var floors = [][]string{
 	// What measures and shows the program from outside.
 	{"test/bench/child", "test/bench/crowd", "test/bench/origin", "test/bench/steady", "test/bench/idle",
 		"test/conformance/library", "test/desync", "test/model", "test/shows/purge", "test/shows/seek", "test/real/freeports", "test/coverage/rows"},
-	{"test/bench", "test/shows/stampede", "test/shows/kill", "test/shows/reload", "test/shows/dying", "test/shows/policies", "test/coverage", "test/conformance"},
+	{"test/bench", "test/shows/stampede", "test/shows/kill", "test/shows/reload", "test/shows/watch", "test/shows/dying", "test/shows/policies", "test/coverage", "test/conformance"},
 }
 
 // owner names the only package that may import a third-party module.

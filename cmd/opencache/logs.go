@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 
 	"opencache/internal/config"
@@ -30,7 +28,7 @@ func (s *stack) openLogs(o *stackOptions, log *slog.Logger) error {
 		if err != nil {
 			return usageError{fmt.Errorf("monitoring.loki.password: %w", err)}
 		}
-		lo.POP, lo.Node, lo.Log, lo.Carrier = o.pop, nodeName(), log, o.carrier
+		lo.POP, lo.Node, lo.Log, lo.Carrier = o.pop, o.name, log, o.carrier
 		s.loki = telemetry.StartLoki(lo)
 	}
 	return nil
@@ -57,13 +55,6 @@ func lokiOptions(l *config.Loki) (o telemetry.LokiOptions, err error) {
 		o.Password, err = kvs.Secret{File: l.Password.File, Env: l.Password.Env}.Read()
 	}
 	return o, err
-}
-
-// nodeName is what the node is called where the operator's own tools name it:
-// SERVER_NAME of the environment, or the machine's name.
-func nodeName() string {
-	name, _ := os.Hostname()
-	return cmp.Or(os.Getenv("SERVER_NAME"), name)
 }
 
 // closeLogs writes and sends what was noted, for a few seconds at most.

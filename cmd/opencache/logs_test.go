@@ -69,7 +69,6 @@ func (p *receiver) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestLokiGetsTheLog: a node pushes the line of each request that is logged,
 // with its own labels, and the rest when it ends.
 func TestLokiGetsTheLog(t *testing.T) {
-	t.Setenv("SERVER_NAME", "cache-1")
 	var set config.Set
 	shot := set.Load(map[string][]byte{
 		nodeKey:        []byte(`{"cache": {"memory": "16M"}, "monitoring": {"log": {"if": "$status = 200"}, "loki": {"url": "http://loki.test/push", "wait": "1h"}}}`),
@@ -79,7 +78,7 @@ func TestLokiGetsTheLog(t *testing.T) {
 		t.Fatal(f)
 	}
 	p := &receiver{}
-	s, err := openStack(&stackOptions{shot: shot, pop: "iad", heap: true, carrier: p}, slog.New(slog.DiscardHandler))
+	s, err := openStack(&stackOptions{shot: shot, pop: "iad", name: "cache-1", heap: true, carrier: p}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
