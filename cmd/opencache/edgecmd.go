@@ -115,12 +115,6 @@ func (c *edgeCmd) source() (kvs.Source, error) {
 // start makes the process that serves what a snapshot says, and has l compile
 // what comes later for it.
 func (c *edgeCmd) start(l *liveConfig, shot *config.Snapshot, log *slog.Logger) (*process, error) {
-	addresses := c.Listen
-	if len(addresses) == 0 {
-		for _, a := range shot.Node.Network.Listeners {
-			addresses = append(addresses, a.Address)
-		}
-	}
 	so := &stackOptions{shot: *shot, pop: c.POP, name: c.Server, live: l}
 	var err error
 	if so.name == "" {
@@ -134,14 +128,9 @@ func (c *edgeCmd) start(l *liveConfig, shot *config.Snapshot, log *slog.Logger) 
 	if so.visitorKey, err = visitorKey(shot.Node.Network.VisitorKey, c.State, log); err != nil {
 		return nil, usageError{err}
 	}
-	var sockets []net.Listener
-	for _, a := range addresses {
-		socket, err := listen.Listen(a)
-		if err != nil {
-			closeAll(sockets)
-			return nil, usageError{err}
-		}
-		sockets = append(sockets, socket)
+	sockets, err := c.sockets(&shot.Node.Network)
+	if err != nil {
+		return nil, usageError{err}
 	}
 	p, err := startProcess(so, sockets, log)
 	if err != nil {
@@ -149,9 +138,9 @@ func (c *edgeCmd) start(l *liveConfig, shot *config.Snapshot, log *slog.Logger) 
 		return nil, err
 	}
 	p.again = l.look
-	atStart := shot.Node
+	first := shot.Node
 	l.compile = func(shot *config.Snapshot) (func() error, []config.Fault) {
-		l.restart = needsRestart(atStart, shot.Node)
+		l.restart = needsRestart(first, shot.Node)
 		return p.stack.compile(shot)
 	}
 	var names []string
@@ -164,6 +153,33 @@ func (c *edgeCmd) start(l *liveConfig, shot *config.Snapshot, log *slog.Logger) 
 	}
 	log.Info("serving", started...)
 	return p, nil
+}
+
+// sockets opens the addresses for clients.
+func (c *edgeCmd) sockets(n *config.Network) (sockets []net.Listener, err error) {
+	listeners := n.Listeners
+	if len(c.Listen) > 0 {
+		listeners = nil
+		for _, a := range c.Listen {
+			listeners = append(listeners, config.Listener{Address: a})
+		}
+	}
+	for i, l := range listeners {
+		if l.ProxyProtocol && len(n.TrustedProxies) == 0 && !strings.HasPrefix(l.Address, "unix:") {
+			closeAll(sockets)
+			return nil, fmt.Errorf("network.listeners[%d].proxyProtocol: expected network.trustedProxies, which may speak it", i)
+		}
+		socket, err := listen.Listen(l.Address)
+		if err != nil {
+			closeAll(sockets)
+			return nil, err
+		}
+		if l.ProxyProtocol {
+			socket = listen.Greeted(socket)
+		}
+		sockets = append(sockets, socket)
+	}
+	return sockets, nil
 }
 
 func closeAll(sockets []net.Listener) {
@@ -197,7 +213,7 @@ func needsRestart(was, is *config.Node) (paths []string) {
 		path    string
 		was, is any
 	}{
-		{"network", was.Network, is.Network},
+		{"network", atStart(was.Network), atStart(is.Network)},
 		{"cache.memory", was.Cache.Memory, is.Cache.Memory},
 		{"cache.meanObject", was.Cache.MeanObject, is.Cache.MeanObject},
 		{"cache.volumes", was.Cache.Volumes, is.Cache.Volumes},
@@ -213,6 +229,12 @@ func needsRestart(was, is *config.Node) (paths []string) {
 		}
 	}
 	return paths
+}
+
+// atStart is a network's document without what counts at once.
+func atStart(n config.Network) config.Network {
+	n.TrustedProxies, n.UpstreamFields, n.Forwarded = nil, "", false
+	return n
 }
 
 // compile makes ready what other documents say.

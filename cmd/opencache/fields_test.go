@@ -107,6 +107,8 @@ var elsewhere = map[string]string{
 	"site.upstreams[].tls.minVersion":  "internal/edge TestUpstreamTLS",
 	"node.network.maxConnsPerAddress":  "cmd/opencache TestServeMaxConnsPerAddress", // a flag of the same document
 
+	"node.network.listeners[].proxyProtocol": "cmd/opencache TestEdgeProxyProtocol",
+
 	"site.access.allow.countries":          "internal/edge TestGate",
 	"site.access.allow.asns":               "internal/edge TestGate",
 	"site.access.deny.countries":           "internal/edge TestGate",

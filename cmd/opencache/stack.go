@@ -155,7 +155,8 @@ func (s *stack) serveOn(n *config.Network, o *stackOptions, log *slog.Logger) {
 		MaxConns:      most + most/16 + 64,
 		MaxPerAddress: numberIn(n.MaxConnsPerAddress),
 		Limited:       s.limits.Note,
-		Log:           log,
+		Trusts:        s.edge.Trusts, GreetTimeout: timeIn(n.HeadTimeout),
+		Log: log,
 	}
 }
 

@@ -126,6 +126,9 @@ type Network struct {
 type Listener struct {
 	// Address is host:port or unix:/path.
 	Address string `json:"address" is:"address"`
+	// ProxyProtocol says that trustedProxies begin connections here with a header
+	// of the PROXY protocol, version 1 or 2, which says who the client is.
+	ProxyProtocol bool `json:"proxyProtocol,omitzero"`
 }
 
 // A Secret is where a secret is read, never the secret.

@@ -118,7 +118,7 @@ func TestSetMergesNode(t *testing.T) {
 	got := fmt.Sprintln(*n.Network.MaxConns, n.Network.Admin, n.Network.TrustedProxies, n.Monitoring.ServerTiming,
 		n.Cache.ZoneOverrides["x"].MaxSize, n.Cache.ZoneOverrides["y"].MaxSize, *n.Retries.Budget, *n.Network.MaxConnsPerAddress,
 		time.Duration(*n.Network.IdleTimeout), n.Network.Listeners)
-	if want := "20 off [] false 3G 2G 0.5 0 1m15s [{127.0.0.1:8080}]\n"; got != want {
+	if want := "20 off [] false 3G 2G 0.5 0 1m15s [{127.0.0.1:8080 false}]\n"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if got := *shot.Sites[0].Cache.ProxySettings.NextUpstreamTries; got != 3 {

@@ -14,7 +14,10 @@ type address [16]byte
 
 // addressOf returns who c counts for.
 func addressOf(c net.Conn) address {
-	ip := remoteOf(c).Addr()
+	return addressIn(remoteOf(c).Addr())
+}
+
+func addressIn(ip netip.Addr) address {
 	if !ip.IsValid() {
 		return address{}
 	}

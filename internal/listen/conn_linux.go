@@ -25,6 +25,7 @@ import (
 // was called and no direct system call is on it any more; those do not block.
 type Conn struct {
 	lease
+	greeting
 	fd     int
 	remote netip.AddrPort
 	local  net.Addr // the listener's

@@ -42,7 +42,12 @@ type Server struct {
 	// Limited is told of each connection that a limit has closed: the limit's
 	// name as in Stats.Limited, and the client. nil: nobody is.
 	Limited func(limit string, client netip.AddrPort)
-	Log     *slog.Logger // nil: nothing is logged
+	// Trusts reports whether an address is a proxy's that says whom it connects
+	// for; of Greeted listeners. nil: none is. Who comes by a Unix socket is.
+	Trusts func(netip.Addr) bool
+	// GreetTimeout is how long it may take to say so; 0: 5 s.
+	GreetTimeout time.Duration
+	Log          *slog.Logger // nil: nothing is logged
 
 	mu        sync.Mutex // guards the fields below
 	stats     Stats
@@ -59,6 +64,7 @@ type Stats struct {
 	Refused    uint64 // connections closed at once, for any reason
 	TooMany    uint64 // of them, because of MaxConns
 	PerAddress uint64 // of them, because of MaxPerAddress
+	Greetings  uint64 // connections of proxies that were closed for want of a header that can be read
 	Pauses     uint64 // times that accepting paused for an error (no descriptors left…)
 }
 
@@ -72,7 +78,7 @@ func (s *Server) Stats() Stats {
 // Limited yields how often each limit was reached, by its name.
 func (s Stats) Limited() iter.Seq2[string, uint64] {
 	return func(yield func(string, uint64) bool) {
-		_ = yield(LimitConns, s.TooMany) && yield(LimitPerAddress, s.PerAddress)
+		_ = yield(LimitConns, s.TooMany) && yield(LimitPerAddress, s.PerAddress) && yield(LimitGreetings, s.Greetings)
 	}
 }
 
@@ -80,6 +86,7 @@ func (s Stats) Limited() iter.Seq2[string, uint64] {
 const (
 	LimitConns      = "connections"
 	LimitPerAddress = "connections_per_address"
+	LimitGreetings  = "proxy_header"
 )
 
 // Serve accepts connections from l until Shutdown, which makes it return nil,
@@ -106,7 +113,7 @@ func (s *Server) Serve(l net.Listener) error {
 			continue
 		}
 		var from address
-		if s.MaxPerAddress > 0 {
+		if s.MaxPerAddress > 0 && greetingOf(c) == nil { // else greet knows better
 			from = addressOf(c)
 		}
 		if serve == nil {

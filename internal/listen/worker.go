@@ -64,7 +64,9 @@ func (l *lease) held() *lease { return l }
 func (s *Server) work(first job) {
 	w := &worker{next: make(chan job, 1)}
 	for j, ok := first, true; ok; j, ok = <-w.next {
-		j.serve(j.conn)
+		if s.greet(&j) {
+			j.serve(j.conn)
+		}
 		if !s.rest(w, j) {
 			return
 		}
