@@ -99,6 +99,7 @@ var elsewhere = map[string]string{
 	"node.availability.drain":          "cmd/opencache TestEdgeNode",
 	"site.upstreams[].resolve":         "internal/edge TestUpstreamResolve",
 	"node.availability.ejectRatio":     "cmd/opencache TestReady",
+	"site.upstreams[].protocol":        "internal/edge TestUpstreamProtocol",
 	"site.upstreams[].tls.ca":          "internal/edge TestUpstreamTLS",
 	"site.upstreams[].tls.serverName":  "internal/edge TestUpstreamTLS",
 	"site.upstreams[].tls.verify":      "internal/edge TestUpstreamTLS",

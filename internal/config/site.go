@@ -75,6 +75,9 @@ type Upstream struct {
 	// Resolve is how long the addresses of a server's name count, a tenth more
 	// or less. Default 30s.
 	Resolve *Duration `json:"resolve,omitzero" is:"positive" default:"30s"`
+	// Protocol is how servers are spoken to: http/1.1 (default); h2, HTTP/2 over
+	// TLS; auto, what the server chooses of both; h2c, HTTP/2 without TLS.
+	Protocol string `json:"protocol,omitzero" is:"one of http/1.1 h2 auto h2c" default:"http/1.1"`
 	// TLS is how servers are reached by https.
 	TLS *UpstreamTLS `json:"tls,omitzero"`
 }

@@ -113,6 +113,18 @@ func checkUpstreams(r *reader, s *Site, p *path) {
 			r.unique(urls, v.URL, j, at.field("servers").item(j).field("url"))
 		}
 		checkUpstreamTLS(r, &u, at.field("tls"))
+		checkProtocol(r, &u, at.field("protocol"))
+	}
+}
+
+// checkProtocol compares a protocol with the servers that it is for.
+func checkProtocol(r *reader, u *Upstream, p *path) {
+	scheme := map[string]string{"h2": "https", "auto": "https", "h2c": "http"}[u.Protocol]
+	for _, v := range u.Servers {
+		if of, _, ok := strings.Cut(strings.ToLower(v.URL), ":"); ok && scheme != "" && of != scheme {
+			r.wrong(p, Fault{Found: quoted(u.Protocol), Expected: "servers whose url is " + scheme + " all, or another protocol"})
+			return
+		}
 	}
 }
 

@@ -22,12 +22,17 @@ type link struct {
 
 // A linkKey is what tells links apart.
 type linkKey struct {
-	resolve time.Duration
-	tls     [sha256.Size]byte // of all that tls is made of, contents of files included
+	resolve  time.Duration
+	protocol origin.Protocol
+	tls      [sha256.Size]byte // of all that tls is made of, contents of files included
 }
 
 // setUp has o reached by l.
-func (l *link) setUp(o *origin.Upstream) { o.TLS, o.Resolve = l.tls, l.key.resolve }
+func (l *link) setUp(o *origin.Upstream) {
+	o.TLS, o.Resolve, o.Protocol = l.tls, l.key.resolve, l.key.protocol
+}
+
+var protocols = map[string]origin.Protocol{"h2": origin.HTTP2, "auto": origin.Auto, "h2c": origin.H2C}
 
 // keyFor returns what of l tells servers of a scheme apart.
 func (l *link) keyFor(scheme string) linkKey {
@@ -84,7 +89,7 @@ func (c *compiling) links(s *site) {
 	s.links, s.files = map[string]*link{}, map[string][sha256.Size]byte{}
 	for i := range s.doc.Upstreams {
 		u := &s.doc.Upstreams[i]
-		l := &link{key: linkKey{resolve: durationOf(u.Resolve)}}
+		l := &link{key: linkKey{resolve: durationOf(u.Resolve), protocol: protocols[u.Protocol]}}
 		if u.TLS != nil {
 			x := tlsLink{c: c, s: s, path: fmt.Sprintf("upstreams[%d].tls.", i)}
 			x.compile(l, u.TLS)

@@ -308,3 +308,47 @@ func TestUpstreamResolve(t *testing.T) {
 		}
 	})
 }
+
+// TestUpstreamProtocol: documents say by which protocol is asked, and where that
+// can not be.
+func TestUpstreamProtocol(t *testing.T) {
+	m := newMint(t, "ours")
+	ca, _, _ := m.files("origin.test")
+	told := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(told))
+	secure.EnableHTTP2, secure.TLS = true, &tls.Config{Certificates: []tls.Certificate{m.pair("origin.test")}}
+	secure.StartTLS()
+	defer secure.Close()
+	plain := httptest.NewUnstartedServer(http.HandlerFunc(told))
+	plain.Config.Protocols = new(http.Protocols)
+	plain.Config.Protocols.SetUnencryptedHTTP2(true)
+	plain.Config.Protocols.SetHTTP1(true)
+	plain.Start()
+	defer plain.Close()
+	for _, tt := range []struct{ url, protocol, want string }{
+		{secure.URL, "http/1.1", "HTTP/1.1"}, {secure.URL, "auto", "HTTP/2.0"}, {secure.URL, "h2", "HTTP/2.0"}, {secure.URL, "h2c", ""},
+		{plain.URL, "http/1.1", "HTTP/1.1"}, {plain.URL, "h2c", "HTTP/2.0"}, {plain.URL, "h2", ""}, {plain.URL, "auto", ""},
+	} {
+		c := Compiler{Volumes: []Volume{newVolume(t)}}
+		section := fmt.Sprintf(`"protocol": %q`, tt.protocol)
+		if strings.HasPrefix(tt.url, "https") {
+			section += fmt.Sprintf(`, "tls": {"ca": %q}`, ca)
+		}
+		p, faults := linkPlan(t, &c, nil, new(config.Set), tt.url, section)
+		if tt.want == "" {
+			if len(faults) != 1 || faults[0].Path != "upstreams[0].protocol" {
+				t.Errorf("%s by %s: got %v, want a fault", tt.url, tt.protocol, faults)
+			}
+			continue
+		}
+		if len(faults) > 0 {
+			t.Fatal(faults)
+		}
+		if got, err := askPlan(t, p); err != nil || got != tt.want {
+			t.Errorf("%s by %s: got %q, %v; want %q", tt.url, tt.protocol, got, err, tt.want)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

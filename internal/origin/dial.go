@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,10 @@ import (
 )
 
 // dial makes a connection. The caller has a place for it.
-func (u *Upstream) dial(ctx context.Context) (*conn, *wire.Error) {
+func (u *Upstream) dial(ctx context.Context) (*conn, *wire.Error) { return u.dialFor(ctx, false) }
+
+// dialFor is dial; with two for HTTP/2, if the server will.
+func (u *Upstream) dialFor(ctx context.Context, two bool) (*conn, *wire.Error) {
 	u.counts.dials.Add(1)
 	wait := cmp.Or(u.DialTimeout, 5*time.Second)
 	dialing, cancel := context.WithTimeout(ctx, wait)
@@ -32,8 +36,11 @@ func (u *Upstream) dial(ctx context.Context) (*conn, *wire.Error) {
 	}
 	c := &conn{u: u, nc: raw, raw: raw, peek: peeker(raw), address: address}
 	c.abortFunc = c.abort
-	if u.Scheme == "https" {
-		return c, c.handshake(ctx)
+	switch {
+	case u.Scheme == "https":
+		return c, c.handshake(ctx, two)
+	case two:
+		return c, nil
 	}
 	if c.readable() {
 		_ = raw.Close()
@@ -50,18 +57,27 @@ func late(ctx context.Context, err error) bool {
 }
 
 // handshake puts TLS between c and its messages.
-func (c *conn) handshake(ctx context.Context) *wire.Error {
+func (c *conn) handshake(ctx context.Context, two bool) *wire.Error {
 	u := c.u
+	config := u.secureConfig()
+	if two {
+		config = u.two.config
+	}
 	wait := cmp.Or(u.TLSTimeout, 5*time.Second)
 	shaking, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	c.gate = &gate{Conn: c.raw}
-	t := tls.Client(c.gate, u.secureConfig())
+	t := tls.Client(c.gate, config)
 	c.nc = t
 	err := t.HandshakeContext(shaking)
 	if err == nil {
-		if p := t.ConnectionState().NegotiatedProtocol; p != "" && p != "http/1.1" {
-			err = fmt.Errorf("it chose protocol %q, expected http/1.1", p)
+		// No choice is HTTP/1.1 (RFC 9113, 3.2).
+		may := []string{"http/1.1"}
+		if two {
+			may = config.NextProtos
+		}
+		if p := cmp.Or(t.ConnectionState().NegotiatedProtocol, "http/1.1"); !slices.Contains(may, p) {
+			err = fmt.Errorf("it chose protocol %q, expected %s", p, strings.Join(may, " or "))
 		}
 	}
 	if err == nil {
@@ -97,6 +113,12 @@ func (u *Upstream) secureConfig() *tls.Config {
 		u.secure.config = config
 	})
 	return u.secure.config
+}
+
+// speaksTwo reports whether the handshake came to HTTP/2.
+func (c *conn) speaksTwo() bool {
+	t, ok := c.nc.(*tls.Conn)
+	return ok && t.ConnectionState().NegotiatedProtocol == "h2"
 }
 
 // hostOf returns authority without port and brackets.

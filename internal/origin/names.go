@@ -181,10 +181,9 @@ func (n *names) has(a netip.Addr) bool {
 }
 
 // connected reports whether there are connections.
-func (u *pool) connected() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.open > 0
+func (u *Upstream) connected() bool {
+	s := u.Stats()
+	return s.Open > 0
 }
 
 // sift closes the kept connections to addresses that the name has no longer.
@@ -203,6 +202,7 @@ func (u *Upstream) sift() {
 		_ = c.nc.Close()
 		u.free()
 	}
+	u.two.sift(u)
 }
 
 // A race dials addresses: each a moment after the one before, or when that has

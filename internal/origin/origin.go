@@ -4,7 +4,8 @@
 // are told apart, and what can not be told apart closes the connection.
 //
 // A Group asks one of several. It does not keep answers or change fields: Via,
-// Forwarded and what may be sent at all are its caller's. HTTP/2 is not here.
+// Forwarded and what may be sent at all are its caller's. HTTP/2 is x/net's,
+// over connections that are dialled here.
 //
 //	up, err := origin.Parse("https://example.org/base")
 //	...
@@ -21,6 +22,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -40,7 +42,9 @@ type Upstream struct {
 	// for (SNI) and verifies. Empty: Host is the request's own authority, TLS
 	// asks for the host in Addr.
 	Host string
-	Base string // path put before every target, without a slash at its end; empty: none
+	// Protocol is how it is spoken to: HTTP2 and Auto need https, H2C http.
+	Protocol Protocol
+	Base     string // path put before every target, without a slash at its end; empty: none
 	// TLS is copied at the first dial. nil: the system's roots. Empty
 	// ServerName, NextProtos and ClientSessionCache are filled in: from Host
 	// or Addr, with http/1.1, with a cache of 64 sessions.
@@ -90,6 +94,7 @@ type Upstream struct {
 	}
 	counts counts
 	names  names
+	two    two
 	pool
 }
 
@@ -128,6 +133,11 @@ func (u *Upstream) Exchange(ctx context.Context, r *wire.Request) (*wire.Respons
 func (u *Upstream) exchange(ctx context.Context, r *wire.Request) (*wire.Response, error) {
 	if err := u.check(r); err != nil {
 		return nil, err
+	}
+	if u.byTwo(r) {
+		if resp, err := u.exchangeTwo(ctx, r); !errors.Is(err, errOlder) {
+			return resp, err
+		}
 	}
 	for {
 		c, err := u.get(ctx)
@@ -190,6 +200,7 @@ func (u *Upstream) check(r *wire.Request) error {
 // ends. Exchanges may go on and begin; none of their connections is kept.
 func (u *Upstream) Close() error {
 	u.names.end()
+	u.two.end(u)
 	u.drain()
 	return nil
 }

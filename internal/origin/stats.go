@@ -41,5 +41,6 @@ func (u *Upstream) Stats() Stats {
 	}
 	s.Refused = s.Faults[QueueFull] + s.Faults[QueueTimeout]
 	u.figures(&s)
+	u.two.figures(u, &s)
 	return s
 }

@@ -39,9 +39,9 @@ func TestGood(t *testing.T) {
 
 // TestWhole: what is made up has every field of a site and of a policy sooner
 // or later, but for those whose consumer is yet to come or that need a node's
-// volumes or files.
+// volumes, files or servers of their own.
 func TestWhole(t *testing.T) {
-	left := []string{"TLS", "Cache.TierRules", "Routes.Static", "Upstreams.TLS", "Cache.Zones.Hosts", "Routes.CORS.ApplyToURIs", "Access.BasicAuth.Users.File", "Routes.Access.BasicAuth.Users.File", "Access.SignedURL.Keys.Secret.File", "Routes.Access.SignedURL.Keys.Secret.File"} // the last is for sites only
+	left := []string{"TLS", "Cache.TierRules", "Routes.Static", "Upstreams.TLS", "Upstreams.Protocol", "Cache.Zones.Hosts", "Routes.CORS.ApplyToURIs", "Access.BasicAuth.Users.File", "Routes.Access.BasicAuth.Users.File", "Access.SignedURL.Keys.Secret.File", "Routes.Access.SignedURL.Keys.Secret.File"} // the last is for sites only
 	seen := map[string]bool{}
 	for seed := range uint64(400) {
 		m := configtest.New(seed)
