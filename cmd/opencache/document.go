@@ -91,7 +91,7 @@ func (o *serveOptions) site() (*config.Site, error) {
 		Cache: config.SiteCache{
 			Zones: []config.CacheZone{o.cacheZone()},
 			Global: config.CacheGlobal{
-				Key: key, QueryNormalization: query, PassThroughRequest: []string{"*"}, Stale: stale, Heuristics: !o.NoHeuristics,
+				Key: key, QueryNormalization: query, PassThroughRequest: []string{"*"}, Stale: stale, Heuristics: !o.NoHeuristics, Guard: &off,
 				Semantics: o.semantics(),
 			},
 		},

@@ -38,6 +38,8 @@ type CacheGlobal struct {
 	PassThroughRequest []string `json:"passThroughRequest,omitzero" is:"field or *"`
 	// Stale is the default for rules.
 	Stale *Stale `json:"stale,omitzero"`
+	// Guard is the default for rules: see RuleCache. Default true.
+	Guard *bool `json:"guard,omitzero" default:"true"`
 	// Heuristics gives freshness to responses that carry none but a
 	// Last-Modified (RFC 9111, 4.2.2): a tenth of their age, at most a day.
 	Heuristics bool `json:"heuristics,omitzero"`
@@ -211,6 +213,10 @@ type RuleCache struct {
 	Zone string `json:"zone,omitzero" is:"name"`
 	// Key replaces the default key: an expression.
 	Key string `json:"key,omitzero" is:"key"`
+	// Guard stores nothing whose type does not fit the extension of the path, as
+	// a page under /account/x.css, nor what origins may read as another path.
+	// Default the site's.
+	Guard *bool `json:"guard,omitzero"`
 	// Bypass is an expression: when true the stored response is not used, but
 	// what comes may be stored.
 	Bypass string `json:"bypass,omitzero" is:"condition"`

@@ -102,6 +102,7 @@ func inheritRule(r *CacheRule, c *SiteCache) {
 	inherit(&r.Cache.RespectUpstreamCacheControl, g.RespectUpstreamCacheControl)
 	inherit(&r.Cache.UpstreamCacheControlMaxAge, g.UpstreamCacheControlMaxAge)
 	inherit(&r.Cache.Stale, g.Stale)
+	inherit(&r.Cache.Guard, g.Guard)
 }
 
 func inheritTierRule(r *TierRule, c *SiteCache) {

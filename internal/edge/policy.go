@@ -152,6 +152,9 @@ func (s *site) join(n int) *choice {
 	if s.node.Monitoring.ProxyStatusNextHop && r.pool.nextHop != "" {
 		ch.policy.NextHop = strconv.Quote(r.pool.nextHop) // an address needs no escapes, so that this is a String
 	}
+	if on := rl.doc.Cache.Guard; on != nil && *on {
+		ch.policy.Guard = (&guard{site: s, named: rl.ext != nil}).admit
+	}
 	ch.policy.KeyOf = (&referrer{site: s, choice: ch}).keyOf
 	return ch
 }

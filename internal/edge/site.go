@@ -335,7 +335,7 @@ func (c *compiling) tierRule(s *site, d *config.TierRule, path string) rule {
 	if doc.Cache.Stale == nil {
 		doc.Cache.Stale = rest.Cache.Stale
 	}
-	doc.Headers = rest.Headers
+	doc.Headers, doc.Cache.Guard = rest.Headers, rest.Cache.Guard
 	r := rule{id: d.ID, doc: doc, narrow: true, decline: d.DeclineWhenUpstream, methods: methodsOf(d.Match.Methods)}
 	p, err := c.parsePattern(d.Match.URIPattern, false)
 	if !c.bad(path+".match.uriPattern", err) {
@@ -367,7 +367,7 @@ func (c *compiling) knownFiles(g *config.CacheGlobal) rule {
 func restOf(g *config.CacheGlobal) *config.CacheRule {
 	return &config.CacheRule{Headers: config.RuleHeaders{PassThroughRequest: g.PassThroughRequest}, Cache: config.RuleCache{
 		Zone: g.Zone, Key: g.Key, RespectUpstreamCacheControl: g.RespectUpstreamCacheControl,
-		UpstreamCacheControlMaxAge: g.UpstreamCacheControlMaxAge, Stale: g.Stale,
+		UpstreamCacheControlMaxAge: g.UpstreamCacheControlMaxAge, Stale: g.Stale, Guard: g.Guard,
 	}}
 }
 

@@ -82,6 +82,10 @@ type Policy struct {
 	// reference, or one to another origin than the one of r's target: such
 	// are not invalidated (RFC 9111, 4.4). nil: only targets are.
 	KeyOf func(dst []byte, r *wire.Request, ref []byte) (key []byte, ok bool)
+	// Guard is asked of each response that may be stored, and the request that
+	// the upstream was asked: why it is not to be, 0: it may. nil: all may. It
+	// keeps neither.
+	Guard func(*wire.Request, *wire.Response) Reason
 	// MaxQuery is the longest content of a QUERY that is cached, in bytes;
 	// longer ones are handed through. 0: 64 KiB; below 0: none is cached.
 	MaxQuery int64

@@ -109,7 +109,10 @@ func (p *Policy) storable(at *Case, h *storedHead) Reason {
 	digestAsk(&ask, &sent)
 	rules := p.Rules
 	rules.StaleIfError = 0 // as admit has it
-	return Reason(rfc9111.Storable(&h.facts, &ask, &rules))
+	if why := rfc9111.Storable(&h.facts, &ask, &rules); why != rfc9111.OK || p.Guard == nil {
+		return Reason(why)
+	}
+	return p.Guard(&sent, at.Response)
 }
 
 // fields returns the field lines that the client gets of the response.

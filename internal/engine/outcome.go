@@ -96,6 +96,8 @@ const (
 	BypassCondition
 	NoStoreCondition
 	ContentResumed
+	TypeMismatch
+	AmbiguousPath
 
 	// NumReasons is the number of these; they are consecutive.
 	NumReasons int = iota
@@ -114,6 +116,7 @@ var reasons = [NumReasons]string{
 	"min-uses",
 	"bypass-condition", "no-store-condition",
 	"resumed",
+	"type-mismatch", "ambiguous-path",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

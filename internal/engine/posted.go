@@ -18,7 +18,7 @@ func (c *call) settlePosted(resp *wire.Response) bool {
 	var head storedHead
 	head.digest(resp, c.asked, c.now, c.pol)
 	digestAsk(&c.ask, c.r)
-	if rfc9111.PostStorable(&head.facts, &c.ask, &c.pol.Rules) != rfc9111.OK {
+	if rfc9111.PostStorable(&head.facts, &c.ask, &c.pol.Rules) != rfc9111.OK || c.pol.Guard != nil && c.pol.Guard(c.r, resp) != 0 {
 		return false
 	}
 	// Another unsafe request, whose purge the response has not seen, may have

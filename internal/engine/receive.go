@@ -78,6 +78,11 @@ func (f *fetch) admit(resp *wire.Response) Reason {
 		}
 		return Reason(why)
 	}
+	if f.pol.Guard != nil {
+		if why := f.pol.Guard(&f.req, resp); why != 0 {
+			return why
+		}
+	}
 	if resp.Length > f.e.maxObject && !f.spreading || len(f.key) > store.KeyMax {
 		return TooLarge
 	}

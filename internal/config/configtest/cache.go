@@ -21,6 +21,7 @@ func (m *Maker) cache(s *config.Site) {
 	g.RespectUpstreamCacheControl = one(m, "", "", "respect", "ignore", "merge")
 	g.UpstreamCacheControlMaxAge = maybe(m, m.duration)
 	g.CacheKnownStaticFiles = maybe(m, m.yes)
+	g.Guard = maybe(m, m.yes)
 	g.KnownStaticFiles = maybe(m, func() config.KnownStaticFiles { return m.knownStaticFiles(one(m, zones...)) })
 	if m.seldom() {
 		g.Zone = one(m, zones...)
@@ -117,7 +118,7 @@ func (m *Maker) ruleCache(zones []string) config.RuleCache {
 	c := config.RuleCache{
 		MinUses: maybe(m, m.number(3)), LockEnabled: maybe(m, m.yes), LockTimeout: maybe(m, m.duration), LockAge: maybe(m, m.duration), BackgroundUpdate: m.seldom(), StoreSetCookie: m.seldom(),
 		RespectUpstreamCacheControl: one(m, "", "", "respect", "ignore", "merge"), UpstreamCacheControlMaxAge: maybe(m, m.duration), Stale: maybe(m, m.stale),
-		NoStoreConditions: some(m, conditions[:3]...),
+		NoStoreConditions: some(m, conditions[:3]...), Guard: maybe(m, m.yes),
 	}
 	if m.seldom() {
 		c.Enabled = maybe(m, m.yes)
