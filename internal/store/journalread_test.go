@@ -98,6 +98,24 @@ func TestJournalInPieces(t *testing.T) {
 	}
 }
 
+// TestJournalOfFarListings: what an entry comes to in memory goes by how many
+// listings it has, not by their numbers: those are a file's, and anybody's.
+func TestJournalOfFarListings(t *testing.T) {
+	r, words := newReplay(), 0
+	for i := range 1000 {
+		r.apply(&entry{kind: entryKill, slab: i, generation: 1, listings: []uint16{65535, uint16(i)}})
+	}
+	for n, l := range r.dead {
+		words += cap(l.words)
+		if got := l.listings(); len(got) != 2 || int(got[0]) != n || got[1] != 65535 || !l.has(1, 65535) || l.has(1, 65534) || l.has(2, 65535) || l.has(1, 1<<20) {
+			t.Fatalf("slab %d: got %v", n, got)
+		}
+	}
+	if words > 8*1000 {
+		t.Errorf("2,000 listings take %d words", words)
+	}
+}
+
 // TestJournalThatCannotBeRead: an error of the device is said, and is no end.
 func TestJournalThatCannotBeRead(t *testing.T) {
 	b := make([]byte, 2*journalWindow)

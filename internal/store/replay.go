@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 )
 
 const (
@@ -90,11 +92,26 @@ type markFact struct {
 // A life is a set of listings of one life of a slab.
 type life struct {
 	generation uint64
-	bits       []uint64
+	words      []lifeWord // sorted: no more than there are listings, whatever numbers these have
+}
+
+// A lifeWord is 64 listings that follow each other, some of them in the set.
+type lifeWord struct {
+	at   uint16 // the first, divided by 64
+	bits uint64
 }
 
 func (l *life) has(generation uint64, n int) bool {
-	return l != nil && l.generation == generation && n/64 < len(l.bits) && l.bits[n/64]>>(n%64)&1 != 0
+	if l == nil || l.generation != generation {
+		return false
+	}
+	i, ok := l.word(uint16(n / 64))
+	return ok && l.words[i].bits>>(n%64)&1 != 0
+}
+
+// word is where the word of a number is, or where it would be.
+func (l *life) word(at uint16) (int, bool) {
+	return slices.BinarySearchFunc(l.words, at, func(w lifeWord, at uint16) int { return cmp.Compare(w.at, at) })
 }
 
 // add takes e's listings in. An older life is forgotten, one older than what
@@ -109,10 +126,11 @@ func addTo(lives map[int]*life, e *entry) {
 		return
 	}
 	for _, n := range e.listings {
-		for int(n)/64 >= len(l.bits) {
-			l.bits = append(l.bits, 0)
+		i, ok := l.word(n / 64)
+		if !ok {
+			l.words = slices.Insert(l.words, i, lifeWord{at: n / 64})
 		}
-		l.bits[n/64] |= 1 << (n % 64)
+		l.words[i].bits |= 1 << (n % 64)
 	}
 }
 
@@ -193,9 +211,11 @@ func (r *replay) facts(b []byte, seed uint32, now int64) []byte {
 func (k *markFact) expired(now int64) bool { return k.extra != 0 && now >= int64(k.extra) }
 
 func (l *life) listings() (list []uint16) {
-	for i := range 64 * len(l.bits) {
-		if l.has(l.generation, i) {
-			list = append(list, uint16(i))
+	for _, w := range l.words {
+		for b := range uint16(64) {
+			if w.bits>>b&1 != 0 {
+				list = append(list, 64*w.at+b)
+			}
 		}
 	}
 	return list
