@@ -25,7 +25,7 @@ type admin struct {
 
 // listenAdmin opens the administration's listener: nil when it is off. That
 // the default address is taken is no fault: two caches may run on one machine.
-func listenAdmin(addr string, log *slog.Logger) (net.Listener, error) {
+func listenAdmin(said, addr string, log *slog.Logger) (net.Listener, error) {
 	switch addr {
 	case "off":
 		return nil, nil
@@ -39,7 +39,7 @@ func listenAdmin(addr string, log *slog.Logger) (net.Listener, error) {
 	}
 	l, err := listen.Listen(addr)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--admin: %w", err)}
+		return nil, usageError{fmt.Errorf("%s: %w", said, err)}
 	}
 	return l, nil
 }

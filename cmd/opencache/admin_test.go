@@ -114,7 +114,7 @@ func TestAdminBridge(t *testing.T) {
 
 func TestListenAdmin(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	if l, err := listenAdmin("off", log); l != nil || err != nil {
+	if l, err := listenAdmin("--admin", "off", log); l != nil || err != nil {
 		t.Errorf("off: got %v, %v", l, err)
 	}
 	// Whoever has the default address, this test or another process: it is
@@ -125,10 +125,10 @@ func TestListenAdmin(t *testing.T) {
 	} else if !strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
 		t.Fatal(err)
 	}
-	if l, err := listenAdmin("", log); l != nil || err != nil {
+	if l, err := listenAdmin("--admin", "", log); l != nil || err != nil {
 		t.Errorf("default, taken: got %v, %v, want neither", l, err)
 	}
-	if l, err := listenAdmin(adminDefault, log); l != nil || err == nil {
+	if l, err := listenAdmin("--admin", adminDefault, log); l != nil || err == nil {
 		t.Errorf("the same asked for: got %v, %v, want an error", l, err)
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -46,6 +48,22 @@ func until(t *testing.T, url, text string) {
 		}
 	}
 	t.Fatalf("%s: got %+v, want %q", url, got, text)
+}
+
+// Two edges on one machine: the second says which field of the document to change.
+func TestEdgeAdminTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	dir := t.TempDir()
+	writeDocument(t, dir, siteKeys+"a", fixedSite("one"))
+	writeDocument(t, dir, nodeKey, fmt.Sprintf(`{"network": {"admin": %q}}`, taken.Addr()))
+	code, _, stderr := run(t, nil, "edge", "--config", dir, "--listen", "127.0.0.1:0")
+	if want := "network.admin: listen " + taken.Addr().String() + ": another process listens there already"; code != 2 || !strings.Contains(stderr, want) {
+		t.Errorf("got %d, %s, want 2, %q", code, stderr, want)
+	}
 }
 
 // From a folder to clients and back: changes, faults, a start without the source.

@@ -73,7 +73,11 @@ func startProcess(so *stackOptions, public []net.Listener, log *slog.Logger) (*p
 	if err := limitHeap(memory, beside, log); err != nil {
 		return nil, usageError{err}
 	}
-	adminListener, err := listenAdmin(node.Network.Admin, log)
+	said := "--admin"
+	if so.live != nil {
+		said = "network.admin"
+	}
+	adminListener, err := listenAdmin(said, node.Network.Admin, log)
 	if err != nil {
 		return nil, err
 	}

@@ -174,12 +174,29 @@ func (w *printer) object(v reflect.Value, p *path, indent string) {
 	w.b.WriteString("{\n")
 	s := shapes[v.Type()]
 	for i := range s.fields {
-		if f := &s.fields[i]; says(v.FieldByIndex(f.index)) {
-			w.b.WriteString(indent + "  " + inJSON(f.name) + ": ")
-			w.value(v.FieldByIndex(f.index), p.field(f.name), indent+"  ")
+		f := &s.fields[i]
+		if !says(v.FieldByIndex(f.index)) {
+			continue
+		}
+		begin := w.b.Len()
+		w.b.WriteString(indent + "  " + inJSON(f.name) + ": ")
+		w.value(v.FieldByIndex(f.index), p.field(f.name), indent+"  ")
+		if v.Type() == reflect.TypeFor[SiteCache]() && f.name == "tierRules" {
+			w.setApart(begin, indent+"  ")
 		}
 	}
 	w.b.WriteString(indent + "}")
+}
+
+// setApart has what was written from begin on be a comment: what is printed can
+// be read again, and no document of a site may say this.
+func (w *printer) setApart(begin int, indent string) {
+	text := string(w.b.Bytes()[begin:])
+	w.b.Truncate(begin)
+	w.b.WriteString(indent + "// from the node's cacheTierPolicy; in the site's document it would be refused:\n")
+	for line := range strings.Lines(text) {
+		w.b.WriteString(indent + "// " + strings.TrimPrefix(line, indent))
+	}
 }
 
 // says reports whether a field holds anything.
