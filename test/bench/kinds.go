@@ -33,24 +33,26 @@ func (k kind) can(w workload) bool {
 }
 
 var (
-	inMemory = []mode{plain, deferred, secure, logged, small}
+	inMemory = []mode{plain, deferred, secure, logged, told, small}
 	onDisk   = append(inMemory[:len(inMemory):len(inMemory)], disked)
 )
 
 func kinds(o options) []kind {
 	return []kind{
-		{name: "opencache", version: []string{o.bin, "version"}, modes: opencacheModes(o.bin), commands: opencache},
+		{name: "opencache", version: []string{o.bin, "version"}, modes: append(opencacheModes(o.bin), told), commands: opencache},
+		// An edge that says nothing of a request but what the cache did.
+		{name: "opencache-bare", version: []string{o.bin, "version"}, modes: []mode{told}, commands: bareEdge},
 		// opencache as it was: what a change costs.
 		{name: "before", version: []string{o.before, "version"}, modes: opencacheModes(o.before), commands: before},
 		{name: "nginx", version: []string{"nginx", "-v"}, modes: onDisk, commands: nginx},
 		// The same with one setting for bodies of all sizes.
-		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: inMemory, only: []string{"hit-1k", "newconn"}, commands: nginx},
+		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: inMemory, only: []string{"hit-1k", "newconn", "told-1k"}, commands: nginx},
 		// Its accept_filter is not of this platform; TLS is somebody else's; its
 		// log loses lines at this rate.
 		{name: "varnish", version: []string{"varnishd", "-V"}, modes: []mode{plain, small, disked}, commands: varnish},
 		// Ranges are the origin's there; memory is taken whole at the start.
-		{name: "haproxy", version: []string{"haproxy", "-v"}, modes: inMemory, cannot: []string{"range-64k", "mem-object"}, whole: true, commands: haproxy},
-		{name: "ats", version: []string{"traffic_server", "-V"}, modes: onDisk, commands: ats},
+		{name: "haproxy", version: []string{"haproxy", "-v"}, modes: inMemory, cannot: []string{"range-64k", "mem-object", "told-1k"}, whole: true, commands: haproxy},
+		{name: "ats", version: []string{"traffic_server", "-V"}, modes: onDisk, cannot: []string{"told-1k"}, commands: ats},
 	}
 }
 
@@ -81,6 +83,9 @@ func opencacheModes(bin string) []mode {
 }
 
 func opencache(o options, at *site) ([]child.Command, error) {
+	if at.Mode == told {
+		return edge(o, at, fmt.Sprintf(edgeSays, at.file("access.log")))
+	}
 	admin := "off"
 	if o.profile {
 		port, err := child.Port()
@@ -106,6 +111,30 @@ func opencache(o options, at *site) ([]child.Command, error) {
 		c.Env = []string{"GOMAXPROCS=1"} // it has one core
 	}
 	return []child.Command{c}, nil
+}
+
+// edgeSays are a node's documents: what tells of each request, and the same
+// with nothing of it.
+const (
+	edgeSays = `{"network": {"admin": "off"}, "monitoring": {"log": {"path": %q, "format": "json"}, "serverTiming": true}}`
+	edgeBare = `{"monitoring": {"clientFields": false, "requestId": "off"}, "network": {"admin": "off", "upstreamFields": "none"}}`
+	edgeSite = `{"id": "bench", "hostnames": ["_"], "upstreams": [{"name": "o", "servers": [{"url": "http://%s"}]}]}`
+)
+
+func bareEdge(o options, at *site) ([]child.Command, error) { return edge(o, at, edgeBare) }
+
+// edge is opencache with documents.
+func edge(o options, at *site, node string) ([]child.Command, error) {
+	dir := at.file("documents")
+	err := errors.Join(os.MkdirAll(dir, 0o755),
+		os.WriteFile(filepath.Join(dir, "opencache:nodeConfigDefaults.json"), []byte(node), 0o644),
+		os.WriteFile(filepath.Join(dir, "opencache:edgeResource:bench.json"), fmt.Appendf(nil, edgeSite, child.Addr(at.Origin)), 0o644))
+	c := child.Command{Args: []string{o.bin, "edge", "--config", dir, "--listen", child.Addr(at.Port), "--pop", "iad", "--server", "cache-iad-01.pfsdns.com"}}
+	c.Env = []string{"MEMORY_CACHE_SIZE=" + strconv.Itoa(at.Megabytes()) + "M"}
+	if at.Pinned {
+		c.Env = append(c.Env, "GOMAXPROCS=1")
+	}
+	return []child.Command{c}, err
 }
 
 func before(o options, at *site) ([]child.Command, error) {

@@ -42,7 +42,7 @@ for s in $servers; do
   varnish) packages+=(varnishd:varnish) ;;
   haproxy) packages+=(haproxy:haproxy) ;;
   ats) packages+=(traffic_server:trafficserver) ;;
-  opencache) build_opencache ;;
+  opencache | opencache-bare) build_opencache ;;
   esac
 done
 need_packages "${packages[@]}"

@@ -15,6 +15,7 @@ const (
 	deferred mode = "deferred" // TCP_DEFER_ACCEPT
 	secure   mode = "tls"
 	logged   mode = "logged" // access log to a file
+	told     mode = "told"   // an edge with all that it says of every request, and its log
 	small    mode = "small"  // 64 MiB to store in
 	disked   mode = "disk"   // all that is stored lies on a disk
 	tiered   mode = "tiered" // 64 MiB of memory over a disk
@@ -83,6 +84,7 @@ var workloads = []workload{
 	{name: "tls-64k", mode: secure, path: "/64k", size: 64 << 10, conns: 64, cached: true},
 	{name: "tls-handshake", mode: secure, way: handshakes, path: "/1k", size: 1 << 10, conns: 16, cached: true, header: closing},
 	{name: "log-1k", mode: logged, path: "/1k", size: 1 << 10, conns: 64, cached: true},
+	{name: "told-1k", mode: told, path: "/1k", size: 1 << 10, conns: 64, cached: true},
 	{name: "zipf-100k", mode: small, way: skewed, path: each, size: 1 << 10, conns: 64, each: true},
 	{name: "disk-1m", mode: disked, path: "/1m", size: 1 << 20, conns: 16, cached: true},
 	{name: "disk-cold", mode: tiered, way: cold, path: "/1k", size: 1 << 10, conns: 64, cached: true},
