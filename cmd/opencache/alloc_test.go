@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"opencache/internal/config"
 )
 
 // browserFields are what a browser sends beside what a test is about.
@@ -43,13 +45,26 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		}},
 		{"with little", []string{"--request-id", "off", "--no-sort-query"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) { hotPath(t, tt.flags) })
+		t.Run(tt.name, func(t *testing.T) {
+			t.Logf("%s: opencache serve %s", t.Name(), strings.Join(tt.flags, " "))
+			hotPath(t, serveOneConn(t, tt.flags))
+		})
 	}
+	t.Run("edge", func(t *testing.T) {
+		var set config.Set
+		s, err := openStack(&stackOptions{pop: "iad", name: "cache-iad-01.pfsdns.com", heap: true, dial: dialVarying, shot: set.Load(map[string][]byte{
+			nodeKey: []byte(`{"monitoring": {"serverTiming": true}}`),
+			siteKeys + "a": []byte(`{"id": "a", "hostnames": ["_"], "upstreams": [{"name": "o", "servers": [{"url": "http://origin.test"}]}],
+				"headers": [{"name": "X-Site", "value": "a"}, {"name": "X-Status", "value": "$upstream_cache_status"}], "cors": {"enabled": true}}`),
+		})}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hotPath(t, oneConn(t, s))
+	})
 }
 
-func hotPath(t *testing.T, flags []string) {
-	w := serveOneConn(t, flags)
-	t.Logf("%s: opencache serve %s", t.Name(), strings.Join(flags, " "))
+func hotPath(t *testing.T, w *wireConn) {
 	const get = "GET /vary?z=1&b=2&a=3&utm_source=x HTTP/1.1\r\n"
 	tests := []struct{ name, request, want, body string }{
 		{"hit", get, "200 OK", "1024"},
@@ -178,15 +193,23 @@ func serveOneConn(t *testing.T, flags []string) *wireConn {
 	if _, err := parser.Parse(append([]string{"--origin", "http://origin.test", "--memory", "32M"}, flags...)); err != nil {
 		t.Fatal(err)
 	}
-	c.Options.dial = func(context.Context, string, string) (net.Conn, error) {
-		near, far := net.Pipe()
-		go varyingOrigin(far)
-		return near, nil
-	}
+	c.Options.dial = dialVarying
 	s, err := newStack(&c.Options, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return oneConn(t, s)
+}
+
+// dialVarying connects to varyingOrigin.
+func dialVarying(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	go varyingOrigin(far)
+	return near, nil
+}
+
+// oneConn is the one client of a stack.
+func oneConn(t *testing.T, s *stack) *wireConn {
 	w := &wireConn{turn: make(chan struct{}), back: make(chan struct{}), end: make(chan struct{}), out: make([]byte, 0, 128<<10)}
 	served := make(chan struct{})
 	go func() {

@@ -100,7 +100,9 @@ func (c *cors) edit(fields []byte, has wire.NameSet, v *visit) []byte {
 		fields = wire.AppendNamed(fields, "Access-Control-Allow-Origin", "*")
 	default:
 		// It is another answer for another origin, also when this one has none.
-		fields = wire.AppendNamed(fields, "Vary", "Origin")
+		if !varies(fields, has, "Origin") {
+			fields = wire.AppendNamed(fields, "Vary", "Origin")
+		}
 		if !c.allows(origin) {
 			return fields
 		}
@@ -116,6 +118,24 @@ func (c *cors) edit(fields []byte, has wire.NameSet, v *visit) []byte {
 		fields = c.appendPreflight(fields, v.r)
 	}
 	return fields
+}
+
+// varies reports whether the lines of Vary name a field already, or all.
+func varies(fields []byte, has wire.NameSet, name string) bool {
+	if !has.Has(wire.Vary) {
+		return false
+	}
+	for id, line := range wire.Lines(fields) {
+		if id != wire.Vary {
+			continue
+		}
+		for member := range bytes.SplitSeq(line.Value, []byte{','}) {
+			if member = bytes.TrimSpace(member); wire.EqualFold(member, name) || string(member) == "*" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // preflight answers what a browser asks before a script's request; false: it

@@ -8,14 +8,15 @@ import (
 	"opencache/internal/expr"
 )
 
-// Warnings are what is probably not meant by keys of sites: that a purge by URL
-// drops more than the URL.
+// Warnings are what is probably not meant: keys by which a purge by URL drops
+// more than the URL, and scripts of any origin that may read with credentials.
 func (p *Plan) Warnings() (warnings []config.Fault) {
 	v, err := visitOf("http://h/")
 	if err != nil {
 		return nil // it is a URL
 	}
 	for _, s := range p.sites {
+		warnings = append(warnings, sharedLogins(s.doc)...)
 		v.site = s
 		told := map[string]bool{}
 		for i := range s.rules {
@@ -73,4 +74,20 @@ func (s *site) keyPath(r *rule) string {
 		return "cache.global.key"
 	}
 	return ""
+}
+
+// sharedLogins are the sections by which scripts of any origin read what their
+// user may: * with credentials, which browsers refuse, becomes every Origin.
+func sharedLogins(doc *config.Site) (warnings []config.Fault) {
+	look := func(path string, c *config.CORS) {
+		if c != nil && c.Enabled && c.AllowCredentials && (len(c.AllowOrigins) == 0 || slices.Contains(c.AllowOrigins, "*")) {
+			warnings = append(warnings, config.Fault{Document: siteKey + doc.ID, Path: path + "cors.allowOrigins",
+				Expected: "origins by name: with allowCredentials the scripts of any may read what their user may"})
+		}
+	}
+	look("", doc.CORS)
+	for i := range doc.Routes {
+		look(fmt.Sprintf("routes[%d].", i), doc.Routes[i].CORS)
+	}
+	return warnings
 }
