@@ -59,7 +59,7 @@ func (v *values) visitor() []byte {
 		return v.visited
 	case p == nil:
 		if t := v.site.tells; t != nil && t.enriched {
-			for said := range v.r.Values("OC-Visitor") {
+			if said := firstOf(v.r, "OC-Visitor"); said != nil {
 				return said
 			}
 		}
@@ -69,4 +69,19 @@ func (v *values) visitor() []byte {
 		v.visited = p.appendID(v.visited, v.client, v.r.Get(wire.UserAgent))
 	}
 	return v.visited
+}
+
+// firstOf returns the value of the first field of a name that is not interned, nil
+// when there is none. It does not allocate, as an iterator does that does not
+// come to its end.
+func firstOf(r *wire.Request, name string) []byte {
+	if !r.Has(wire.Other) {
+		return nil
+	}
+	for i := range r.Len() {
+		if id, n, value, ok := r.At(i); ok && id == wire.Other && wire.EqualFold(n, name) {
+			return value
+		}
+	}
+	return nil
 }
