@@ -66,6 +66,9 @@ func boundsOf(shot *config.Snapshot) (*boundSet, error) {
 		s.add("access log not yet written", size(logMemory).String(), fixedBound, logMemory)
 	}
 	s.add("sites with metrics of their own", strconv.Itoa(numberIn(shot.Node.Monitoring.MetricsSites)), "monitoring.metricsSites", 0)
+	if t := shot.Node.Monitoring.Tracing; t != nil && t.Endpoint != "" {
+		s.add("spans that wait for the collector", size(sizeIn(t.Queue)).String(), "monitoring.tracing.queue", sizeIn(t.Queue))
+	}
 	if l := shot.Node.Monitoring.Loki; l != nil {
 		queue, batch := sizeIn(l.Queue), sizeIn(l.Batch)
 		s.add("lines that wait for Loki", size(queue).String(), "monitoring.loki.queue", queue+3*batch)

@@ -221,6 +221,7 @@ func needsRestart(was, is *config.Node) (paths []string) {
 		{"monitoring.log.format", was.Monitoring.Log.Format, is.Monitoring.Log.Format},
 		{"monitoring.log.text", was.Monitoring.Log.Text, is.Monitoring.Log.Text},
 		{"monitoring.metricsSites", was.Monitoring.MetricsSites, is.Monitoring.MetricsSites},
+		{"monitoring.tracing", was.Monitoring.Tracing, is.Monitoring.Tracing},
 		{"monitoring.loki", was.Monitoring.Loki, is.Monitoring.Loki},
 		{"availability.drain", was.Availability.Drain, is.Availability.Drain},
 	} {

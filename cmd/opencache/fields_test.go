@@ -120,6 +120,11 @@ var elsewhere = map[string]string{
 	"site.routes[].access.deny.asns":       "internal/edge TestGate",
 
 	// What is told of requests, and where to.
+	"node.monitoring.tracing.endpoint":                 "cmd/opencache TestTracingOfDocuments",
+	"node.monitoring.tracing.sample":                   "cmd/opencache TestTracingOfDocuments",
+	"node.monitoring.tracing.queue":                    "cmd/opencache TestTracingOfDocuments",
+	"node.monitoring.tracing.wait":                     "cmd/opencache TestTracingOfDocuments",
+	"node.monitoring.tracing.gzip":                     "cmd/opencache TestTracingOfDocuments",
 	"node.monitoring.metricsSites":                     "cmd/opencache TestMetricsBySite",
 	"node.monitoring.loki.url":                         "cmd/opencache TestLokiOfDocuments",
 	"node.monitoring.loki.user":                        "cmd/opencache TestLokiOfDocuments",

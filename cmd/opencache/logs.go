@@ -9,6 +9,7 @@ import (
 	"opencache/internal/config"
 	"opencache/internal/kvs"
 	"opencache/internal/telemetry"
+	"opencache/internal/wire"
 )
 
 // openLogs opens what a node's document says of telling what happened.
@@ -30,6 +31,11 @@ func (s *stack) openLogs(o *stackOptions, log *slog.Logger) error {
 		}
 		lo.POP, lo.Node, lo.Log, lo.Carrier = o.pop, o.name, log, o.carrier
 		s.loki = telemetry.StartLoki(lo)
+	}
+	if m.Tracing != nil && m.Tracing.Endpoint != "" {
+		to := tracerOptions(m.Tracing)
+		to.POP, to.Node, to.Version, to.Log, to.Carrier = o.pop, o.name, version, log, o.carrier
+		s.tracer = telemetry.StartTracer(to)
 	}
 	return nil
 }
@@ -57,10 +63,26 @@ func lokiOptions(l *config.Loki) (o telemetry.LokiOptions, err error) {
 	return o, err
 }
 
+// tracerOptions are what a document says of spans.
+func tracerOptions(t *config.Tracing) telemetry.TracerOptions {
+	o := telemetry.TracerOptions{URL: t.Endpoint, Queue: int(sizeIn(t.Queue)), Wait: timeIn(t.Wait), Gzip: t.Gzip}
+	if t.Sample != nil {
+		o.Sample = *t.Sample
+	}
+	return o
+}
+
+// count is what stands before each server: its exchanges are counted, and told
+// of their trace.
+func (s *stack) count(next wire.Exchanger) wire.Exchanger {
+	return s.metrics.Upstream(s.tracer.Upstream(next))
+}
+
 // closeLogs writes and sends what was noted, for a few seconds at most.
 func (s *stack) closeLogs() (err error) {
 	var ends sync.WaitGroup
 	ends.Go(s.loki.Close)
+	ends.Go(s.tracer.Close)
 	err = errors.Join(err, s.access.Close())
 	ends.Wait()
 	return err

@@ -149,3 +149,47 @@ func TestMetricsBySite(t *testing.T) {
 		}
 	}
 }
+
+// TestTracingOfDocuments: what a node's document says of spans is what they are
+// sent with, each field apart from the others; and a request has one.
+func TestTracingOfDocuments(t *testing.T) {
+	plain := telemetry.TracerOptions{URL: "http://otel.test/v1/traces", Queue: 4 << 20, Wait: 5 * time.Second}
+	load := func(more string) config.Snapshot {
+		var set config.Set
+		shot := set.Load(map[string][]byte{
+			nodeKey:        []byte(`{"cache": {"memory": "16M"}, "monitoring": {"tracing": {"endpoint": "http://otel.test/v1/traces"` + more + `}}}`),
+			siteKeys + "a": []byte(`{"id": "a", "hostnames": ["a.test"], "routes": [{"location": "/", "kind": "fixed", "fixed": {"status": 200, "body": "hello"}}]}`),
+		})
+		for _, f := range shot.Faults {
+			t.Fatal(f)
+		}
+		return shot
+	}
+	for text, change := range map[string]func(o *telemetry.TracerOptions){
+		``:                func(*telemetry.TracerOptions) {},
+		`, "sample": 0.5`: func(o *telemetry.TracerOptions) { o.Sample = 0.5 },
+		`, "queue": "9M"`: func(o *telemetry.TracerOptions) { o.Queue = 9 << 20 },
+		`, "wait": "9s"`:  func(o *telemetry.TracerOptions) { o.Wait = 9 * time.Second },
+		`, "gzip": true`:  func(o *telemetry.TracerOptions) { o.Gzip = true },
+	} {
+		want := plain
+		change(&want)
+		if got := tracerOptions(load(text).Node.Monitoring.Tracing); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", text, got, want)
+		}
+	}
+	p := &receiver{}
+	s, err := openStack(&stackOptions{shot: load(`, "sample": 1`), pop: "iad", heap: true, carrier: p}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	askStack(t, s, "a.test", "/seen")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"http://otel.test/v1/traces ", `"kind":2,"name":"GET"`, `"url.path","value":{"stringValue":"/seen"}`, `"opencache.site","value":{"stringValue":"a"}`} {
+		if !strings.Contains(p.text, want) {
+			t.Errorf("got %s, want %s", p.text, want)
+		}
+	}
+}

@@ -32,6 +32,7 @@ type stack struct {
 	metrics  *telemetry.Metrics
 	access   *telemetry.AccessLog // nil: none
 	loki     *telemetry.Loki      // nil: none
+	tracer   *telemetry.Tracer    // nil: none
 	http1    *h1.Server
 	server   *listen.Server
 	limits   *telemetry.LimitLog
@@ -116,7 +117,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 	s.probes.Dial, s.probes.Log = o.dial, log
 	s.watch(node)
 	s.metrics = telemetry.NewMetrics(s.source(node))
-	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.metrics.Upstream, Dial: o.dial, Now: o.now, Random: o.random, Tally: &s.tally, Warn: log,
+	s.compiler = edge.Compiler{Volumes: s.volumes, Count: s.count, Dial: o.dial, Now: o.now, Random: o.random, Tally: &s.tally, Warn: log,
 		VisitorKey: o.visitorKey,
 		POP:        o.pop, Server: o.name, Build: s.build}
 	plan, faults := s.compiler.Compile(nil, node, o.shot.Sites)
@@ -126,7 +127,7 @@ func openStack(o *stackOptions, log *slog.Logger) (s *stack, err error) {
 		}
 	}
 	s.edge, err = edge.New(edge.Options{
-		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Loki: s.loki, Geo: &s.geo,
+		Plan: plan, Volumes: s.volumes, AdminToken: o.token, Metrics: s.metrics, Log: s.access, Loki: s.loki, Tracer: s.tracer, Geo: &s.geo,
 		Stats: func() any { return s.Stats() }, Status: s.status, Unready: s.unready, Now: o.now, Random: o.random, Warn: log,
 	})
 	if err != nil {
@@ -203,6 +204,9 @@ func (s *stack) parts() []telemetry.Part {
 	}
 	if s.loki != nil {
 		list = append(list, s.loki.Part())
+	}
+	if s.tracer != nil {
+		list = append(list, s.tracer.Part())
 	}
 	return append(list, s.pools())
 }

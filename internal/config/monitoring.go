@@ -39,3 +39,22 @@ type Loki struct {
 	// one together. Default 100.
 	Streams *int `json:"streams,omitzero" is:"1..676" default:"100"`
 }
+
+// Tracing is what becomes of traces (W3C Trace Context).
+type Tracing struct {
+	// Propagate passes a client's traceparent and tracestate on, whatever
+	// passThroughRequest says. With an endpoint it is so in any case.
+	Propagate bool `json:"propagate,omitzero"`
+	// Endpoint is where spans are sent, by OTLP over HTTP in JSON, with the path.
+	Endpoint string `json:"endpoint,omitzero" is:"url"`
+	// Sample is the share of requests without a trace that begin one; those
+	// that come with one are as it says. Default 0.
+	Sample *float64 `json:"sample,omitzero" is:"0..1" default:"0"`
+	// Queue is what may wait while the collector is away; then spans are
+	// dropped. Default 4M.
+	Queue *Size `json:"queue,omitzero" is:"positive" default:"4M"`
+	// Wait is how long a span waits for others. Default 5s.
+	Wait *Duration `json:"wait,omitzero" is:"positive" default:"5s"`
+	// Gzip compresses what is sent.
+	Gzip bool `json:"gzip,omitzero"`
+}

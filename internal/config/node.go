@@ -146,6 +146,8 @@ type Monitoring struct {
 	Log Log `json:"log,omitzero"`
 	// Loki is where the access log is pushed to.
 	Loki *Loki `json:"loki,omitzero"`
+	// Tracing is what becomes of traces. Default: they are not passed on.
+	Tracing *Tracing `json:"tracing,omitzero"`
 	// MetricsAllow are networks that may read /oc-cgi/metrics beside this machine.
 	MetricsAllow []string `json:"metricsAllow,omitzero" is:"network"`
 	// ClientFields tells every client which node answered and how long it took:

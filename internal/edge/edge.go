@@ -48,6 +48,9 @@ type Options struct {
 	Log *telemetry.AccessLog
 	// Loki gets the same; nil: there is none.
 	Loki *telemetry.Loki
+	// Tracer begins and ends spans where documents have traces passed on; nil:
+	// they are passed on as they come.
+	Tracer *telemetry.Tracer
 	// Stats is called for the JSON of /__admin/stats; nil: that path is 404.
 	Stats func() any
 	// Status is called for the JSON of /oc-cgi/status; nil: that path is 404.
@@ -198,8 +201,9 @@ type visit struct {
 	// Of visits that purge: that one host of the site is meant, or every one.
 	hostOnly, everyHost bool
 
-	to  engine.Route
-	rec telemetry.Record // here, since a log's line is made by functions that could keep it
+	to     engine.Route
+	rec    telemetry.Record // here, since a log's line is made by functions that could keep it
+	parent [8]byte          // the span that the trace came with
 }
 
 // took is how long the request has taken so far.

@@ -41,6 +41,7 @@ type Plan struct {
 	trusted   *access.Networks // proxies that say who the client is
 	deny      *denial          // whom the node answers 403; nil: nobody
 	logging   logging
+	traced    bool   // traces are passed on
 	last      uint64 // the highest number of a site, of this plan and those before
 }
 
@@ -110,7 +111,7 @@ func (c *Compiler) Compile(previous *Plan, node *config.Node, sites []*config.Si
 	p.measures = access.NewNetworks(run.networks(node.Monitoring.MetricsAllow, "monitoring.metricsAllow"))
 	p.tells, p.visitors = fieldsTold(&node.Network), newVisitors(c.VisitorKey)
 	p.trusted = access.NewNetworks(run.networks(node.Network.TrustedProxies, "network.trustedProxies"))
-	p.logging = run.logging(&node.Monitoring.Log)
+	p.logging, p.traced = run.logging(&node.Monitoring.Log), traces(node.Monitoring.Tracing)
 	p.deny = run.newDenial(&node.Filters.Deny)
 	same := previous != nil && (previous.node == node || reflect.DeepEqual(previous.node, node))
 	for _, doc := range sites {

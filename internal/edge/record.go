@@ -11,7 +11,7 @@ import (
 // record tells telemetry what became of the request.
 func (v *visit) record() {
 	o := &v.e.o
-	if o.Metrics == nil && o.Log == nil && o.Loki == nil {
+	if o.Metrics == nil && o.Log == nil && o.Loki == nil && o.Tracer == nil {
 		return
 	}
 	rec := &v.rec
@@ -28,12 +28,20 @@ func (v *visit) record() {
 		}
 		o.Metrics.Observe(rec)
 	}
-	if (o.Log != nil || o.Loki != nil) && v.logs() {
-		v.fill(rec)
+	logged := (o.Log != nil || o.Loki != nil) && v.logs()
+	spanned := v.r.Trace != nil && v.r.Trace.Own
+	if !logged && !spanned {
+		return
+	}
+	v.fill(rec)
+	if logged {
 		o.Log.Write(rec)
 		o.Loki.Write(rec)
-		*rec = telemetry.Record{} // what fill did not set is not the last request's
 	}
+	if spanned {
+		o.Tracer.Server(rec, v.parent)
+	}
+	*rec = telemetry.Record{} // what fill did not set is not the last request's
 }
 
 // count has the requests of p's sites counted, before p is used.
@@ -95,6 +103,9 @@ func (v *visit) fillRequest(rec *telemetry.Record) {
 	rec.UserAgent, rec.Referer = r.Get(wire.UserAgent), r.Get(wire.Referer)
 	if c := r.TLS; c != nil {
 		rec.TLSProtocol, rec.TLSCipher, rec.TLSCurve, rec.TLSServerName = c.Version, c.Cipher, c.Group, c.ServerName
+	}
+	if t := r.Trace; t != nil {
+		rec.TraceID, rec.SpanID = t.ID, t.Span
 	}
 	rec.ForwardedFor = r.Get(wire.XForwardedFor)
 	rec.Place = (*telemetry.Place)(v.place())

@@ -21,6 +21,8 @@ var stages = [...]stage{
 	{"identify", (*visit).identify},
 	// Who the client is, before anybody is asked whether it may.
 	{"client", (*visit).findClient},
+	// Whoever answers, it is a span of the trace.
+	{"trace", (*visit).beginTrace},
 	// The target is cleaned once, and all that follows sees what the origin
 	// will. No spelling of a path gets around the next stage.
 	{"target", (*visit).cleanTarget},

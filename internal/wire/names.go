@@ -106,6 +106,8 @@ const (
 	PfServedBy
 	PFPop
 	PFServer
+	Traceparent
+	Tracestate
 	NumNames int = iota + 1 // one more than the last name
 )
 
@@ -148,6 +150,7 @@ var names = [NumNames]string{
 	XForwardedPort: "X-Forwarded-Port", XForwardedProto: "X-Forwarded-Proto",
 	XFrameOptions: "X-Frame-Options", XKey: "xkey", XRealIP: "X-Real-IP", XRequestID: "X-Request-ID",
 	PfCacheTiming: "Pf-Cache-Timing", PfServedBy: "Pf-Served-By", PFPop: "PF-Pop", PFServer: "PF-Server",
+	Traceparent: "traceparent", Tracestate: "tracestate",
 }
 
 // String returns the canonical spelling, empty for Other.

@@ -129,6 +129,8 @@ type Request struct {
 	// Interim receives interim (1xx) responses while Exchange waits for the
 	// final one; nil drops them. 101 is a final response.
 	Interim func(status int, h *Head)
+	// Trace is the trace that it belongs to; nil: none is passed on.
+	Trace *Trace
 	// Attempts is where an Exchanger notes which servers it has asked; nil:
 	// nobody wants to know.
 	Attempts *Attempts
