@@ -72,4 +72,5 @@ const (
 	WhyRefreshResting    Reason = "refresh-resting"
 	WhyContentChanged    Reason = "content-changed"
 	WhyContentResumed    Reason = "resumed"
+	WhyTooManyHops       Reason = "too-many-hops"
 )

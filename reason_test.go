@@ -21,7 +21,7 @@ func TestReasonsHaveConstants(t *testing.T) {
 		WhyStoreFull, WhyQuotaReached, WhyRequestContent, WhyContentInGet, WhyTunnelAsked, WhyPolicyBypass,
 		WhySegmentGone, WhyNotShareable, WhySoftPurged, WhyMachineCrashed, WhyInternal, WhyQueryUntyped, WhyQueryTooLong,
 		WhyTooManyTags, WhyTooFewUses, WhyTooManyVariants, WhyLoopDetected, WhyPartialContent, WhyRefreshLimit, WhyRefreshResting,
-		WhyContentChanged, WhyContentResumed,
+		WhyContentChanged, WhyContentResumed, WhyTooManyHops,
 	} {
 		if known[r] {
 			t.Errorf("two constants say %q", r)

@@ -105,7 +105,7 @@ func (s *stack) openVolumes(n *config.Node, o *stackOptions, log *slog.Logger) e
 		}
 		tellFound(z, log)
 		// Fetches together take a quarter of the memory at most.
-		e := engine.New(engine.Options{Store: z, Staging: stagingOf(list[i].Memory), Name: n.Network.Via, CDNID: cmp.Or(n.Network.CDNID, s.cdnID), Log: log, Now: o.now})
+		e := engine.New(engine.Options{Store: z, Staging: stagingOf(list[i].Memory), Name: n.Network.Via, CDNID: cmp.Or(n.Network.CDNID, s.cdnID), MaxHops: numberIn(n.Network.MaxHops), Log: log, Now: o.now})
 		s.volumes = append(s.volumes, edge.Volume{Name: list[i].Name, Store: z, Engine: e, Disk: len(list[i].Disks) > 0, Memory: list[i].Memory > 0})
 	}
 	return nil

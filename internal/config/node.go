@@ -120,6 +120,9 @@ type Network struct {
 	// CDNID is what it calls itself in CDN-Loop (RFC 8586); nodes that ask each
 	// other have different ones. Default random at start.
 	CDNID string `json:"cdnId,omitzero" is:"token"`
+	// MaxHops is how many caches a request may have been through, by CDN-Loop;
+	// one from further is answered 508. Default 10.
+	MaxHops *int `json:"maxHops,omitzero" is:"1..100" default:"10"`
 }
 
 // A Listener is an address for clients.

@@ -184,10 +184,12 @@ func (c *call) give() Outcome {
 }
 
 func (c *call) serve() {
-	if c.e.loop != nil && c.r.Has(wire.CDNLoop) && c.e.looped(c.r) {
-		c.out.Status, c.out.Why = Miss, LoopDetected
-		c.refuseWith(508)
-		return
+	if c.e.loop != nil && c.r.Has(wire.CDNLoop) {
+		if why := c.e.looped(c.r); why != 0 {
+			c.out.Status, c.out.Why = Miss, why
+			c.refuseWith(508)
+			return
+		}
 	}
 	if fwd, why := c.passes(); fwd != NotForwarded {
 		c.pass(fwd, why)

@@ -43,6 +43,9 @@ type Options struct {
 	// or a pseudonym. Requests that carry it have been here and are refused
 	// (RFC 8586). "": such a field is neither sent nor obeyed.
 	CDNID string
+	// MaxHops is how many caches a request may have been through, by CDN-Loop;
+	// one from further is refused. 0: 10.
+	MaxHops int
 	Now   func() time.Time // nil: time.Now
 	Log   *slog.Logger     // nil: nothing is logged
 }
@@ -174,6 +177,7 @@ type Engine struct {
 	name      string    // an item of structured fields
 	via       [2][]byte // the Via of messages received by HTTP/1.0 and 1.1 (RFC 9110, 7.6.3)
 	loop      []byte    // its id in CDN-Loop, nil: none
+	maxHops   int
 	maxObject int64
 	segment   int64 // the store's unit of large content
 	staging   staging
@@ -257,7 +261,7 @@ func New(o Options) *Engine {
 	e.via = [2][]byte{[]byte("1.0 " + pseudonym), []byte("1.1 " + pseudonym)}
 	e.name = itemOf(e.name)
 	if o.CDNID != "" {
-		e.loop = []byte(o.CDNID)
+		e.loop, e.maxHops = []byte(o.CDNID), orInt(o.MaxHops, 10)
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e

@@ -14,31 +14,45 @@ func (e *Engine) countHop(r *wire.Request) {
 	}
 }
 
-// looped reports whether r has been here before (RFC 8586, 2). The head's
+// looped returns why r is refused: it has been here before (RFC 8586, 2), or
+// through too many caches to be on its way still. 0: it is not. The head's
 // limits bound what is looked at.
-func (e *Engine) looped(r *wire.Request) bool {
+func (e *Engine) looped(r *wire.Request) Reason {
+	hops := 0
 	for name, value := range r.All() {
-		if name == wire.CDNLoop && namesCDN(value, e.loop) {
-			return true
+		if name != wire.CDNLoop {
+			continue
 		}
+		n, here := countCDNs(value, e.loop)
+		if here {
+			return LoopDetected
+		}
+		hops += n
 	}
-	return false
+	if hops > e.maxHops {
+		return TooManyHops
+	}
+	return 0
 }
 
-// namesCDN reports whether a member of list, cdn-info of RFC 8586, 2, has id.
-// Parameters do not count, and a member that can not be read is passed over.
-// Hosts know no case; pseudonyms are compared like them, since some caches may
-// take one for the other.
-func namesCDN(list, id []byte) bool {
+// countCDNs returns how many members list has, cdn-info of RFC 8586, 2, and
+// whether one of them has id. Parameters do not count, and a member that can
+// not be read is another cache's. Hosts know no case; pseudonyms are compared
+// like them, since some caches may take one for the other.
+func countCDNs(list, id []byte) (n int, here bool) {
 	for len(list) > 0 {
 		var member []byte
 		member, list = nextCDN(list)
 		name, _, _ := bytes.Cut(member, []byte{';'})
-		if wire.EqualFold(bytes.Trim(name, " \t"), id) {
-			return true
+		name = bytes.Trim(name, " \t")
+		if wire.EqualFold(name, id) {
+			return n, true
+		}
+		if len(name) > 0 {
+			n++
 		}
 	}
-	return false
+	return n, false
 }
 
 // nextCDN cuts the first member off list. A comma in a quoted-string that is

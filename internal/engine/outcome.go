@@ -98,6 +98,7 @@ const (
 	ContentResumed
 	TypeMismatch
 	AmbiguousPath
+	TooManyHops
 
 	// NumReasons is the number of these; they are consecutive.
 	NumReasons int = iota
@@ -117,6 +118,7 @@ var reasons = [NumReasons]string{
 	"bypass-condition", "no-store-condition",
 	"resumed",
 	"type-mismatch", "ambiguous-path",
+	"too-many-hops",
 }
 
 // String returns the words that logs and Cache-Status's detail carry.

@@ -161,7 +161,7 @@ func isTimeout(err error) bool {
 
 // troubled reports whether there is something to tell in Proxy-Status.
 func (o *Outcome) troubled() bool {
-	return o.Err != nil || o.Upstream >= 500 || o.Why == LoopDetected || o.Why == Reason(rfc9111.WhyOnlyIfCached)
+	return o.Err != nil || o.Upstream >= 500 || o.Why == LoopDetected || o.Why == TooManyHops || o.Why == Reason(rfc9111.WhyOnlyIfCached)
 }
 
 // proxyError returns what went wrong here; NoProxyError where that was the
@@ -170,7 +170,7 @@ func (o *Outcome) proxyError() ProxyError {
 	switch {
 	case o.Err != nil:
 		return proxyErrorOf(o.Err)
-	case o.Why == LoopDetected:
+	case o.Why == LoopDetected, o.Why == TooManyHops:
 		return ProxyLoopDetected
 	case o.Why == Reason(rfc9111.WhyOnlyIfCached):
 		return ProxyInternalResponse // without having asked anybody
