@@ -36,6 +36,8 @@ type CacheGlobal struct {
 	Key string `json:"key,omitzero" is:"key" default:"$scheme$request_method$host$request_uri"`
 	// PassThroughRequest is the default for rules: see RuleHeaders.
 	PassThroughRequest []string `json:"passThroughRequest,omitzero" is:"field or *"`
+	// Unkeyed are the client's fields that must not choose what others get.
+	Unkeyed *Unkeyed `json:"unkeyed,omitzero"`
 	// Stale is the default for rules.
 	Stale *Stale `json:"stale,omitzero"`
 	// Guard is the default for rules: see RuleCache. Default true.
@@ -45,6 +47,15 @@ type CacheGlobal struct {
 	Heuristics bool `json:"heuristics,omitzero"`
 	// Semantics are choices that the RFCs leave to a cache.
 	Semantics Semantics `json:"semantics,omitzero"`
+}
+
+// Unkeyed are fields that reach the upstream only where the key has them, or
+// the upstream's Vary has named them: what they choose is then stored apart.
+type Unkeyed struct {
+	// Fields are their names.
+	Fields []string `json:"fields" is:"field"`
+	// Report lets them pass, and tells and counts what would be kept back.
+	Report bool `json:"report,omitzero"`
 }
 
 // Semantics are choices that the RFCs leave to a cache.

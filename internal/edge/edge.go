@@ -87,6 +87,9 @@ type Edge struct {
 	untold atomic.Int64 // failures since then
 
 	filtered [filterKinds]atomic.Uint64 // requests that were refused
+
+	unkeyed     unkeyedCounts
+	unkeyedTold atomic.Int64 // when it was told last, Unix seconds
 }
 
 var _ wire.Handler = (*Edge)(nil)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -144,7 +145,10 @@ func (s *site) join(n int) *choice {
 		ch.rule = rl
 	}
 	ch.edited = r.edits != nil || r.cors != nil || ch.speculation != passAll
-	ch.guided, ch.policy.Sets = ch.edited || s.tells != nil, s.tells.varies()
+	if r.kind != proxy {
+		ch.unkeyed = unkeyedOf(s.doc.Cache.Global.Unkeyed, d.key)
+	}
+	ch.guided, ch.policy.Sets = ch.edited || s.tells != nil || ch.unkeyed != nil, slices.Concat(s.tells.varies(), ch.unkeyed.varies())
 	ch.policy.Upstream = newIdentified(r.pool, &s.node.Monitoring)
 	if r.coding != nil {
 		ch.policy.Upstream = r.coding.Over(ch.policy.Upstream)

@@ -54,6 +54,7 @@ type choice struct {
 	decision
 	guided      bool // the engine is to ask the visit
 	edited      bool // documents change the fields of its answers
+	unkeyed     *unkeyed
 	speculation speculation
 	rule        *rule // nil: nothing is fetched, or never cached
 	route       *route

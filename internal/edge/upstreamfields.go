@@ -69,6 +69,7 @@ func (f *upstreamFields) varies() []string {
 // Upstream implements engine.Guide: it takes from a request what only the edge
 // may say, and says it.
 func (v *visit) Upstream(r *wire.Request) {
+	v.guardKey(r)
 	f := v.plan.tells
 	if f == nil {
 		return

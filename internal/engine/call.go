@@ -136,6 +136,27 @@ func (t *Route) Outcome() Outcome {
 	return t.call.out
 }
 
+// Varies reports whether what is stored for the request that is being served
+// is apart by a field, in lower case, as its Vary has said: for the Guide.
+func (t *Route) Varies(name string) bool {
+	if t.call == nil {
+		return false
+	}
+	c, h := t.call, t.call.primary
+	if h == (store.Hash{}) {
+		h = c.e.store.Hash(c.key)
+	}
+	marker, ok := c.e.marker(h, c.key)
+	for _, set := range marker.Sets[:marker.NumSets] {
+		for field := range bytes.SplitSeq(c.e.store.Fields(set), []byte{','}) {
+			if ok && string(field) == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // ServeRoute is Serve for a request of which more is known.
 func (e *Engine) ServeRoute(r *wire.Request, p *wire.Reply, t *Route) Outcome {
 	if t.call != nil && t.call.e != e { // another engine served it last

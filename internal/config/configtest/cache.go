@@ -30,6 +30,9 @@ func (m *Maker) cache(s *config.Site) {
 		g.Key = one(m, keys...)
 	}
 	g.PassThroughRequest = m.passed()
+	g.Unkeyed = maybe(m, func() config.Unkeyed {
+		return config.Unkeyed{Fields: append(some(m, "Accept-Language", "User-Agent"), "X-Preview"), Report: m.seldom()}
+	})
 	g.Stale, g.Heuristics, g.Semantics = maybe(m, m.stale), m.seldom(), m.semantics()
 	c.ProxySettings = m.proxySettings()
 	var routes []string
