@@ -56,8 +56,11 @@ func (e *Edge) Unkeyed(yield func(did string, n uint64) bool) {
 // Vary tells apart. Of a field that is kept back the upstream's Vary is heard
 // all the same: from then on it passes, and answers are apart by it.
 func (v *visit) guardKey(r *wire.Request) {
+	if v.choice == nil || v.choice.unkeyed == nil {
+		return
+	}
 	g := v.choice.unkeyed
-	if g == nil || !reads(v.r.Method) && v.r.Method != wire.QUERY || v.choice.policy.Bypass {
+	if !reads(v.r.Method) && v.r.Method != wire.QUERY || v.choice.policy.Bypass {
 		return // nothing is stored that others get
 	}
 	for _, name := range g.names {
