@@ -21,7 +21,7 @@ func TestConfigurationExamples(t *testing.T) {
 		texts[block[1]] = []byte(block[2])
 	}
 	shot := new(config.Set).Load(texts)
-	if len(texts) != 2 || len(shot.Faults)+len(shot.Warnings) > 0 {
+	if len(texts) != 3 || len(shot.Faults)+len(shot.Warnings) > 0 {
 		t.Fatalf("got %d documents, faults %v, warnings %v", len(texts), shot.Faults, shot.Warnings)
 	}
 	report := shot.Node.CacheTierPolicy.Report(shot.Own, shot.Node, 512<<20).String()

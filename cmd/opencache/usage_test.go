@@ -119,8 +119,8 @@ func TestUsage(t *testing.T) {
 // What prints and ends.
 func TestPrinting(t *testing.T) {
 	for args, want := range map[string]string{
-		"version":         "opencache " + version + " go",
-		"--version":       "opencache " + version + " go",
+		"version":         "opencache " + version + " build ",
+		"--version":       "opencache " + version + " build ",
 		"version -o json": `{"version":"` + version + `"`,
 		"man":             ".TH OPENCACHE 1",
 		"completion bash": "complete ",

@@ -6,6 +6,16 @@ import (
 	"opencache/internal/wire"
 )
 
+// takeTarget cleans the target, unless it says that it is for https while the
+// connection is not, and nobody who is believed hands it on (RFC 9110, 7.4).
+// Who purges may name what came over another connection.
+func (v *visit) takeTarget() bool {
+	if v.r.Secure && v.r.TLS == nil && !v.believed && v.r.Target()[0] != '/' && v.r.Method != wire.PURGE {
+		return v.answer(421, plain, "an https target is answered over TLS, or for a trusted proxy\n")
+	}
+	return v.cleanTarget()
+}
+
 // cleanTarget removes dot segments from the path (RFC 3986, 6.2.2.3): no
 // request leaves the origin's base path, and what is keyed is what is sent.
 // Nothing else is changed: "//" and "%2F" name other resources than "/". A

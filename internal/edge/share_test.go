@@ -82,7 +82,7 @@ func testWhatIsShared(t *testing.T) {
 		{"absolute form", get, "GET http://h.test/a HTTP/1.1\nHost: h.test", false, true, true},
 		{"absolute form before Host", get, "GET http://h.test/a HTTP/1.1\nHost: g.test", false, true, true},
 		{"absolute form of another", get, "GET http://g.test/a HTTP/1.1\nHost: h.test", false, true, false},
-		{"absolute form of TLS", get, "GET https://h.test/a HTTP/1.1\nHost: h.test", false, true, false},
+		{"absolute form of TLS", get, "GET https://h.test/a HTTP/1.1\nHost: h.test", true, true, false},
 		{"absolute form with port and case", get, "GET HTTP://H.test:80/a HTTP/1.1\nHost: g.test", false, true, true},
 
 		{"another path", get, "GET /b HTTP/1.1\nHost: h.test", false, false, false},
@@ -161,7 +161,9 @@ func serveTold(t *testing.T, e *Edge, a asking) bool {
 	if n, err := wire.ParseRequest(&r, []byte(head), wire.Limits{}); err != nil || n != len(head) {
 		t.Fatalf("request %q: %d, %v", head, n, err)
 	}
-	r.Secure = r.Secure || a.tls
+	if a.tls {
+		r.Secure, r.TLS = true, &wire.Channel{}
+	}
 	var sink bytesSink
 	p := wire.Reply{Sink: &sink}
 	e.Serve(&r, &p)

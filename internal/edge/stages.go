@@ -25,7 +25,7 @@ var stages = [...]stage{
 	{"trace", (*visit).beginTrace},
 	// The target is cleaned once, and all that follows sees what the origin
 	// will. No spelling of a path gets around the next stage.
-	{"target", (*visit).cleanTarget},
+	{"target", (*visit).takeTarget},
 	// Whom the node denies is told nothing else by it, not even how it is. Needs
 	// the path as it is meant: health checks of this machine are let through.
 	{"filter", (*visit).filter},
