@@ -65,16 +65,20 @@ func (b *body) note(err error) error {
 	case err == nil:
 		return nil
 	case ended(err) && c.gate != nil && c.gate.silent && c.resp.Framing() == wire.UntilClose:
-		err = c.u.report(c.why(errUnannounced, Closed)) // RFC 9112, 9.8
+		err = c.u.broken(c.why(errUnannounced, Closed)) // RFC 9112, 9.8
 	case !ended(err):
-		cause := c.u.report(c.why(err, BodyTimeout))
-		if c.u.Circuit != nil && cause.Side == wire.Upstream {
-			c.u.Circuit.end(failed, c.u.now(), false)
-		}
-		err = cause
+		err = c.u.broken(c.why(err, BodyTimeout))
 	}
 	b.err = err
 	return err
+}
+
+// broken reports that content broke off, and tells the Circuit.
+func (u *Upstream) broken(err *wire.Error) *wire.Error {
+	if u.Circuit != nil && err.Side == wire.Upstream {
+		u.Circuit.end(failed, u.now(), false)
+	}
+	return u.report(err)
 }
 
 // ended reports whether a Read returned the end. An error that wraps io.EOF is

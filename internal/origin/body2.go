@@ -48,7 +48,7 @@ func (b *bodyTwo) Read(p []byte) (int, error) {
 	case b.closed.Load():
 		b.err = os.ErrClosed
 	default:
-		b.err = b.x.u.report(b.x.why(b.ctx, err))
+		b.err = b.x.u.broken(b.x.why(b.ctx, err))
 	}
 	if n > 0 {
 		return n, nil

@@ -75,10 +75,14 @@ func (u *Upstream) exchangeTwo(ctx context.Context, r *wire.Request) (*wire.Resp
 	return out, nil
 }
 
-// end ends the exchange: nothing of it is waited for any more.
+// end ends the exchange: nothing of it is waited for any more, and the
+// request's content is its owner's again.
 func (x *exchange2) end() {
 	x.pause()
 	x.cancel(nil)
+	if x.upload != nil {
+		_ = x.upload.Close() // package http2 does so too, but when it comes to it
+	}
 	x.telling.Lock()
 	x.over = true
 	x.telling.Unlock()

@@ -41,7 +41,8 @@ type two struct {
 	conns   []*twoConn
 	dial    *dialing // nil: none is under way
 	waiting int
-	freed   chan struct{} // closed when an exchange ends; nil: nobody waits
+	freed   chan struct{} // closed when there may be a place; nil: nobody waits
+	looking bool          // for one, again and again: somebody waits
 	older   time.Time     // until when the server is known to speak HTTP/1.1
 	closed  bool
 }
@@ -208,11 +209,37 @@ func (u *Upstream) place(queued *bool) (cc *http2.ClientConn, d *dialing, freed 
 		}
 		*queued = true
 		t.waiting++
+		if !t.looking {
+			t.looking = true
+			time.AfterFunc(lookEvery, u.lookForPlace)
+		}
 	}
 	if t.freed == nil {
 		t.freed = make(chan struct{})
 	}
 	return nil, nil, t.freed, nil
+}
+
+// lookEvery is how long a place may be free before those who wait hear of it.
+const lookEvery = 10 * time.Millisecond
+
+// lookForPlace tells those who wait when there is a place. Package http2 may
+// have it free only after the exchange has ended: when its stream is, or when
+// the server has answered what was sent behind a reset.
+func (u *Upstream) lookForPlace() {
+	t := &u.two
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.looking = t.waiting > 0; !t.looking {
+		return
+	}
+	u.pruneLocked(t.closed)
+	free := func(c *twoConn) bool { return c.CanTakeNewRequest() }
+	if t.freed != nil && (len(t.conns) < cmp.Or(u.MaxConns, 1024) || slices.ContainsFunc(t.conns, free)) {
+		close(t.freed)
+		t.freed = nil
+	}
+	time.AfterFunc(lookEvery, u.lookForPlace) // ends with the last who waits, and nobody waits for ever
 }
 
 func (t *two) unqueue(queued *bool) {
