@@ -105,6 +105,7 @@ func TestOver(t *testing.T) {
 		{"small", "gzip", "GET", response(200, page[:1023], html), html + "\r\n", ""},
 		{"large", "gzip", "GET", &wire.Response{Status: 200, Length: 16<<20 + 1, Head: response(200, "", html).Head, Body: newContent("", nil)}, html + "\r\n", ""},
 		{"not to be transformed", "gzip", "GET", response(200, page, html, "Cache-Control: max-age=1, No-Transform"), html + "\r\nCache-Control: max-age=1, No-Transform\r\n", ""},
+		{"not to be transformed, as told to some caches", "gzip", "GET", response(200, page, html, "CDN-Cache-Control: max-age=1, no-transform"), html + "\r\nCDN-Cache-Control: max-age=1, no-transform\r\n", ""},
 		{"of a status with no content of its own", "gzip", "GET", response(500, page, html), html + "\r\n", ""},
 		{"not settled", "gzip, br", "GET", response(200, page, html), html + "\r\nVary: Accept-Encoding\r\n", ""},
 	} {
@@ -157,9 +158,15 @@ func TestConfirm(t *testing.T) {
 		r.Add(wire.IfNoneMatch, []byte(tt.match))
 		resp := &wire.Response{Status: 304, Length: wire.Unknown}
 		resp.Add(wire.ETag, []byte(tt.tag))
+		resp.AddNamed("Repr-Digest", []byte("sha-256=:AA==:"))
 		resp, _ = (&Policy{}).Over(upstream(func(*wire.Request) *wire.Response { return resp })).Exchange(t.Context(), r)
 		if got := string(resp.Get(wire.ETag)); got != tt.want {
 			t.Errorf("%+v: got %q", tt, got)
+		}
+		for value := range resp.Values("Repr-Digest") {
+			if tt.accept != "identity" {
+				t.Errorf("%+v: got the digest of what is not coded: %q", tt, value)
+			}
 		}
 	}
 }

@@ -17,12 +17,27 @@ func (p *Policy) fits(status int, h *wire.Head, length int64) bool {
 	if h.Has(wire.ContentEncoding) || h.Has(wire.ContentRange) || !p.worth(length) || !p.gains(h.Get(wire.ContentType)) {
 		return false
 	}
-	for value := range h.Values("Cache-Control") {
-		if hasMember(value, "no-transform") { // RFC 9111, 5.2.2.6
-			return false
+	return !forbidden(h)
+}
+
+// forbidden reports whether the content is not to be transformed (RFC 9111,
+// 5.2.2.6), as told to caches in general or to some (RFC 9213): who says it to
+// one means the content.
+func forbidden(h *wire.Head) bool {
+	for i := range h.Len() {
+		id, name, value, ok := h.At(i)
+		if !ok || id != wire.CacheControl && !hasSuffixFold(name, "-Cache-Control") {
+			continue
+		}
+		if hasMember(value, "no-transform") {
+			return true
 		}
 	}
-	return true
+	return false
+}
+
+func hasSuffixFold(name []byte, suffix string) bool {
+	return len(name) >= len(suffix) && wire.EqualFold(name[len(name)-len(suffix):], suffix)
 }
 
 // hasMember reports whether a list has a member of that name.
@@ -54,11 +69,18 @@ func vary(h *wire.Head) {
 // from then on, since one was of other bytes (RFC 9110, 8.8.3.3); digests and
 // ranges were of those, too.
 func code(h *wire.Head, c Coding) {
-	for _, name := range [...]string{"Accept-Ranges", "Content-Length", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest"} {
-		h.DelNamed(name)
-	}
+	h.DelNamed("Accept-Ranges")
+	h.DelNamed("Content-Length")
+	undigest(h)
 	h.Add(wire.ContentEncoding, []byte(c.String()))
 	weaken(h)
+}
+
+// undigest takes out what is computed of the bytes before they were coded.
+func undigest(h *wire.Head) {
+	for _, name := range [...]string{"Content-MD5", "Digest", "Content-Digest", "Repr-Digest"} {
+		h.DelNamed(name)
+	}
 }
 
 // weaken makes the entity tag a weak one.
@@ -71,8 +93,10 @@ func weaken(h *wire.Head) {
 }
 
 // confirm makes a 304 one of what is stored in a coding: the request named the
-// weak tag that was made of the origin's own.
+// weak tag that was made of the origin's own. Digests go in any case: whose
+// they are is not known, and what is stored has its own if they are its.
 func confirm(r *wire.Request, h *wire.Head) {
+	undigest(h)
 	tag := h.Get(wire.ETag)
 	if len(tag) == 0 || tag[0] != '"' {
 		return

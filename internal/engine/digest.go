@@ -48,16 +48,21 @@ func (h *storedHead) digest(resp *wire.Response, asked, answered time.Time, pol 
 
 // freshened returns h as resp, digested into answer, changes it (RFC 9111,
 // 3.2): the answer to a validation, or to a HEAD (4.3.4 and 4.3.5). What the
-// rules go by is read from the new head; only Date and Age are resp's. full is
-// as of digest.
+// rules go by is read from the new head; only Date and Age are resp's. What is
+// coded keeps its Vary: a 304 may come from somebody who knows of no codings,
+// and whoever has the content next must not give it to all. full is as of digest.
 func (h *storedHead) freshened(resp *wire.Response, answer *storedHead, pol *Policy) (fresh storedHead, full *storedHead) {
 	fresh.runs = h.runs
+	kept := notUpdated
+	if h.names.Has(wire.ContentEncoding) && h.names.Has(wire.Vary) {
+		kept.Add(wire.Vary)
+	}
 	add := func(id wire.Name, name, value []byte) {
 		fresh.block = wire.AppendNamed(fresh.block, name, value)
 		fresh.names.Add(id)
 	}
 	for id, line := range wire.Lines(h.block) {
-		replaced := (resp.Has(id) || id == wire.Date) && !notUpdated.Has(id)
+		replaced := (resp.Has(id) || id == wire.Date) && !kept.Has(id)
 		if id == wire.Other {
 			replaced = hasNamed(resp, line.Name)
 		}
@@ -66,7 +71,7 @@ func (h *storedHead) freshened(resp *wire.Response, answer *storedHead, pol *Pol
 		}
 	}
 	for id, line := range linesOf(resp) {
-		if !notUpdated.Has(id) && !notStored.Has(id) {
+		if !kept.Has(id) && !notStored.Has(id) {
 			add(id, line.Name, line.Value)
 		}
 	}
