@@ -70,6 +70,8 @@ func TestResume(t *testing.T) {
 		{"another coding", cutHead, []string{"206 Partial Content\r\nContent-Encoding: br\r\nETag: \"v\"\r\nContent-Range: bytes 4-9/10|EFGHIJ"}, "bytes=4-9", "abcd", false},
 		{"coded", cutHead + "\r\nContent-Encoding: br", []string{"206 Partial Content\r\nContent-Encoding: br\r\nETag: \"v\"\r\nContent-Range: bytes 4-9/10|efghij"}, "bytes=4-9", "abcdefghij", true},
 		{"coded, the rest is not", cutHead + "\r\nContent-Encoding: br", []string{part + "4-9/10|EFGHIJ"}, "bytes=4-9", "abcd", false},
+		{"coded, by date", "200 OK\r\nContent-Encoding: br\r\nTransfer-Encoding: chunked\r\nDate: Sat, 01 Jan 2000 00:00:00 GMT\r\nLast-Modified: Fri, 01 Jan 1999 00:00:00 GMT",
+			[]string{"206 Partial Content\r\nContent-Encoding: br\r\nLast-Modified: Fri, 01 Jan 1999 00:00:00 GMT\r\nContent-Range: bytes 4-9/10|EFGHIJ"}, "", "abcd", false},
 		{"weak", strings.Replace(cutHead, "\"v\"", "W/\"v\"", 1), nil, "", "abcd", false},
 		{"no ranges", cutHead + "\r\nAccept-Ranges: none", nil, "", "abcd", false},
 		{"an error", "404 Not Found\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\nETag: \"v\"", nil, "", "abcd", false},

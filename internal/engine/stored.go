@@ -110,12 +110,14 @@ func (h *storedHead) read(meta []byte) error {
 
 // strongValidator returns the field value under which bytes of two fetches
 // may be joined (RFC 9110, 13.1.5): a strong entity tag, or a Last-Modified
-// that is strong by its age; nil when there is neither.
+// that is strong by its age; nil when there is neither. All codings of a
+// resource have the same date, and whoever codes may do so differently the next
+// time: of content in a coding it says nothing about the bytes.
 func (h *storedHead) strongValidator() []byte {
 	if tag := &h.facts.ETag; tag.Present && !tag.Weak {
 		return h.value(wire.ETag)
 	}
-	if h.facts.StrongLastModified() && !h.names.Has(wire.ETag) {
+	if h.facts.StrongLastModified() && !h.names.Has(wire.ETag) && !h.names.Has(wire.ContentEncoding) {
 		return h.value(wire.LastModified)
 	}
 	return nil
