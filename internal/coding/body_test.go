@@ -90,14 +90,14 @@ func TestOver(t *testing.T) {
 		coded                string
 	}{
 		{"gzip", "gzip", "GET", response(200, page, html, `ETag: "1"`, "Accept-Ranges: bytes", "Content-MD5: x", "Repr-Digest: y"),
-			html + "\r\nVary: Accept-Encoding\r\nContent-Encoding: gzip\r\nETag: W/\"1\"\r\n", "gzip"},
-		{"br", "br", "GET", response(200, page, html, `ETag: W/"1"`, "Vary: Cookie"), html + "\r\nETag: W/\"1\"\r\nVary: Cookie, Accept-Encoding\r\nContent-Encoding: br\r\n", "br"},
-		{"zstd", "zstd", "GET", response(404, page, html), html + "\r\nVary: Accept-Encoding\r\nContent-Encoding: zstd\r\n", "zstd"},
+			html + "\r\nVary: Accept-Encoding\r\nContent-Encoding: gzip\r\nAccept-Ranges: none\r\nETag: W/\"1\"\r\n", "gzip"},
+		{"br", "br", "GET", response(200, page, html, `ETag: W/"1"`, "Vary: Cookie"), html + "\r\nETag: W/\"1\"\r\nVary: Cookie, Accept-Encoding\r\nContent-Encoding: br\r\nAccept-Ranges: none\r\n", "br"},
+		{"zstd", "zstd", "GET", response(404, page, html), html + "\r\nVary: Accept-Encoding\r\nContent-Encoding: zstd\r\nAccept-Ranges: none\r\n", "zstd"},
 		{"HEAD", "gzip", "HEAD", &wire.Response{Status: 200, Length: 5000, Head: response(200, "", html, `ETag: "1"`).Head},
-			html + "\r\nVary: Accept-Encoding\r\nContent-Encoding: gzip\r\nETag: W/\"1\"\r\n", "head"},
+			html + "\r\nVary: Accept-Encoding\r\nContent-Encoding: gzip\r\nAccept-Ranges: none\r\nETag: W/\"1\"\r\n", "head"},
 		{"identity", "identity", "GET", response(200, page, html, `ETag: "1"`), html + "\r\nETag: \"1\"\r\nVary: Accept-Encoding\r\n", ""},
-		{"varies already", "gzip", "GET", response(200, page, html, "Vary: accept-encoding"), html + "\r\nVary: accept-encoding\r\nContent-Encoding: gzip\r\n", "gzip"},
-		{"varies by all", "gzip", "GET", response(200, page, html, "Vary: *"), html + "\r\nVary: *\r\nContent-Encoding: gzip\r\n", "gzip"},
+		{"varies already", "gzip", "GET", response(200, page, html, "Vary: accept-encoding"), html + "\r\nVary: accept-encoding\r\nContent-Encoding: gzip\r\nAccept-Ranges: none\r\n", "gzip"},
+		{"varies by all", "gzip", "GET", response(200, page, html, "Vary: *"), html + "\r\nVary: *\r\nContent-Encoding: gzip\r\nAccept-Ranges: none\r\n", "gzip"},
 		{"coded already", "gzip", "GET", response(200, page, html, "Content-Encoding: br"), html + "\r\nContent-Encoding: br\r\n", ""},
 		{"a part", "gzip", "GET", response(206, page, html, "Content-Range: bytes 0-9/10"), html + "\r\nContent-Range: bytes 0-9/10\r\n", ""},
 		{"a picture", "gzip", "GET", response(200, page, "Content-Type: image/png"), "Content-Type: image/png\r\n", ""},
@@ -278,8 +278,8 @@ func reader(c Coding, r io.Reader) (io.Reader, error) {
 // TestOnto holds answers of the edge's own to the same.
 func TestOnto(t *testing.T) {
 	for _, tt := range []struct{ accept, method, text, head string }{
-		{"gzip", "GET", page, "200 -1 Content-Type: text/html|Vary: Accept-Encoding|Content-Encoding: gzip|ETag: W/\"1\"|"},
-		{"gzip", "HEAD", page, "200 -1 Content-Type: text/html|Vary: Accept-Encoding|Content-Encoding: gzip|ETag: W/\"1\"|"},
+		{"gzip", "GET", page, "200 -1 Content-Type: text/html|Vary: Accept-Encoding|Content-Encoding: gzip|Accept-Ranges: none|ETag: W/\"1\"|"},
+		{"gzip", "HEAD", page, "200 -1 Content-Type: text/html|Vary: Accept-Encoding|Content-Encoding: gzip|Accept-Ranges: none|ETag: W/\"1\"|"},
 		{"identity", "GET", page, fmt.Sprintf("200 %d Content-Type: text/html|ETag: \"1\"|Vary: Accept-Encoding|", len(page))},
 		{"zstd", "GET", "small", "200 5 Content-Type: text/html|ETag: \"1\"|"},
 	} {

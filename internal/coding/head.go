@@ -67,12 +67,14 @@ func vary(h *wire.Head) {
 
 // code makes h the head of the same content in a coding. Validators are weak
 // from then on, since one was of other bytes (RFC 9110, 8.8.3.3); digests and
-// ranges were of those, too.
+// ranges were of those, too: who goes on behind what he has of a coding must
+// not be told that he can.
 func code(h *wire.Head, c Coding) {
-	h.DelNamed("Accept-Ranges")
 	h.DelNamed("Content-Length")
 	undigest(h)
 	h.Add(wire.ContentEncoding, []byte(c.String()))
+	h.Del(wire.AcceptRanges)
+	h.Add(wire.AcceptRanges, []byte("none"))
 	weaken(h)
 }
 
@@ -105,6 +107,7 @@ func confirm(r *wire.Request, h *wire.Head) {
 		// Nothing in a tag can end it, so that this one stands alone.
 		if at := bytes.Index(value, tag); at >= 2 && string(value[at-2:at]) == "W/" {
 			weaken(h)
+			h.Del(wire.AcceptRanges)
 			if h.Has(wire.Vary) {
 				vary(h)
 			}
