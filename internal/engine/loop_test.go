@@ -83,7 +83,7 @@ func TestCountHop(t *testing.T) {
 			})
 			defer g.close()
 			if id != "" {
-				g.e.loop = []byte(id)
+				g.e.loop, g.e.maxHops = []byte(id), 10
 			}
 			want := strings.Trim("other; a=\"b\"|"+id, "|")
 			for _, method := range []string{"GET", "HEAD", "POST"} {
