@@ -37,7 +37,8 @@ type exchange2 struct {
 	telling sync.Mutex // held while the caller is told of an interim response
 	over    bool       // it hears of none any more; guarded by telling
 
-	mu       sync.Mutex // guards the fields below
+	mu       sync.Mutex        // guards the fields below
+	cc       *http2.ClientConn // what it was given last
 	timer    *time.Timer
 	late     Fault // when the timer fires
 	answered bool
@@ -90,9 +91,9 @@ func (x *exchange2) end() {
 }
 
 // start is called when the exchange has a connection.
-func (x *exchange2) start() {
+func (x *exchange2) start(cc *http2.ClientConn) {
 	x.mu.Lock()
-	x.wrote = false
+	x.cc, x.wrote = cc, false
 	x.mu.Unlock()
 	if x.upload == nil {
 		x.expect(HeadTimeout, x.u.headTimeout())
@@ -265,7 +266,7 @@ func (x *exchange2) response(ctx context.Context, resp *http.Response) (*wire.Re
 // why tells what the exchange fails with when it ended in err.
 func (x *exchange2) why(ctx context.Context, err error) *wire.Error {
 	x.mu.Lock()
-	sent, answered := x.wrote, x.answered
+	sent, answered, cc := x.wrote, x.answered, x.cc
 	x.mu.Unlock()
 	var known *wire.Error
 	switch {
@@ -277,6 +278,10 @@ func (x *exchange2) why(ctx context.Context, err error) *wire.Error {
 		e := x.u.canceled(x.ctx)
 		e.Sent = sent
 		return e
+	case !sent && cc != nil && usable(cc):
+		// The server has said how large heads may be, and this one is not sent:
+		// that is no failure of the server's, or clients could have it left out.
+		return &wire.Error{Side: wire.Client, Status: 431, Err: fmt.Errorf("origin %s: %w", x.u.Addr, err)}
 	}
 	fault := Closed
 	if answered {
@@ -295,6 +300,12 @@ func (x *exchange2) why(ctx context.Context, err error) *wire.Error {
 	e := x.u.blame(fault, err)
 	e.Sent = sent
 	return e
+}
+
+// usable reports whether nothing is wrong with a connection.
+func usable(cc *http2.ClientConn) bool {
+	state := cc.State()
+	return !state.Closed && !state.Closing
 }
 
 // isBreach reports whether an error is one of the protocol, by either side.

@@ -202,6 +202,8 @@ func conditionOf(resp *wire.Response, err error) Condition {
 	switch fault := faultOf(err); {
 	case fault == Canceled || fault == Content:
 		return 0
+	case fault == None && errors.As(err, &e) && e.Side != wire.Upstream: // it was not sent
+		return 0
 	case fault == BadResponse:
 		return OnInvalidHeader
 	case errors.As(err, &e) && e.Status == 504:

@@ -129,7 +129,7 @@ func (p *picker) GetClientConn(req *http.Request, _ string) (*http2.ClientConn, 
 	if err != nil {
 		return nil, err
 	}
-	x.start()
+	x.start(cc)
 	return cc, nil
 }
 

@@ -2,9 +2,12 @@ package origin
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -148,5 +151,42 @@ func TestTwoCutIsFailure(t *testing.T) {
 		if got := u.Circuit.State(time.Now()); got != Ejected {
 			t.Errorf("got %v after %v, want ejected", got, err)
 		}
+	})
+}
+
+// TestTwoLargeHead: a head larger than a server takes is the client's fault, and
+// no reason to leave the server out.
+func TestTwoLargeHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var wg sync.WaitGroup
+		server := &http2.Server{}
+		base := &http.Server{MaxHeaderBytes: 2000}
+		if err := http2.ConfigureServer(base, server); err != nil {
+			t.Fatal(err)
+		}
+		u := &Upstream{Scheme: "http", Addr: "o:80", Host: "o", Protocol: H2C}
+		u.Dial = func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			wg.Go(func() {
+				server.ServeConn(theirs, &http2.ServeConnOpts{Handler: http.HandlerFunc(echoOf), BaseConfig: base})
+			})
+			return ours, nil
+		}
+		g := &Group{Members: []Member{{Exchanger: u, Circuit: new(Circuit)}}, Next: OnError}
+		first, err := u.Exchange(t.Context(), twoRequest(t, "GET /a HTTP/1.1\nHost: x", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = first.Body.Close()
+		resp, err := g.Exchange(t.Context(), twoRequest(t, "GET /a HTTP/1.1\nHost: x\nX-Big: "+strings.Repeat("x", 20000), ""))
+		var e *wire.Error
+		if !errors.As(err, &e) || e.Side != wire.Client || e.Status != 431 || e.Sent {
+			t.Errorf("got %v, %v, want the client's 431", resp, err)
+		}
+		if got := g.Members[0].Circuit.State(time.Now()); got != Up {
+			t.Errorf("the server is %v", got)
+		}
+		_ = u.Close()
+		wg.Wait()
 	})
 }
