@@ -98,6 +98,10 @@ func (c *call) act(f *fetch, p phase, stale *old) bool {
 		}
 		return false
 	case failed:
+		if !mine && ofClient(err) { // another client's
+			c.pass(c.out.Forward, NotShareable)
+			return true
+		}
 		c.out.Why, c.out.Err = why, err
 		return c.serveStale(stale) || c.fail(err)
 	case handed:

@@ -46,8 +46,8 @@ type Options struct {
 	// MaxHops is how many caches a request may have been through, by CDN-Loop;
 	// one from further is refused. 0: 10.
 	MaxHops int
-	Now   func() time.Time // nil: time.Now
-	Log   *slog.Logger     // nil: nothing is logged
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: nothing is logged
 }
 
 // A Policy is what configuration says about a kind of request. It is made

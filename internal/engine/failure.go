@@ -58,6 +58,12 @@ func serverFailed(status int) bool {
 	return status == 500 || status >= 502 && status <= 504
 }
 
+// ofClient reports whether a fetch failed by what its client has sent.
+func ofClient(err error) bool {
+	var e *wire.Error
+	return errors.As(err, &e) && e.Side == wire.Client && e.Status != statusClientGone
+}
+
 // closeIfPanics closes the response of who panics: its connection has a place.
 func closeIfPanics(resp *wire.Response) {
 	if p := recover(); p != nil {
