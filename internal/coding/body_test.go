@@ -317,6 +317,29 @@ func TestOnto(t *testing.T) {
 	}
 }
 
+// TestOntoNotModified: a 304 names what the client has by the tag that it got.
+func TestOntoNotModified(t *testing.T) {
+	for _, tt := range []struct{ accept, match, head string }{
+		{"gzip", `W/"1"`, "304 -1 ETag: W/\"1\"|Vary: Accept-Encoding|"},
+		{"gzip", `"1"`, "304 -1 ETag: \"1\"|"},
+		{"identity", `W/"1"`, "304 -1 ETag: \"1\"|"},
+	} {
+		p := &Policy{Encoders: NewEncoders(1)}
+		r := ask(tt.accept)
+		r.Add(wire.IfNoneMatch, []byte(tt.match))
+		out := &memory{}
+		reply := &wire.Reply{Status: 304, Length: wire.Unknown, Sink: out, Fields: []byte("ETag: \"1\"\r\n")}
+		out.reply = reply
+		done := p.Onto(r, reply)
+		_ = reply.Start()
+		_ = reply.End(nil)
+		done()
+		if out.head != tt.head {
+			t.Errorf("%s, %s: got %s, want %s", tt.accept, tt.match, out.head, tt.head)
+		}
+	}
+}
+
 // memory is a Sink that keeps what it gets.
 type memory struct {
 	wire.Sink

@@ -96,12 +96,13 @@ func weaken(h *wire.Head) {
 
 // confirm makes a 304 one of what is stored in a coding: the request named the
 // weak tag that was made of the origin's own. Digests go in any case: whose
-// they are is not known, and what is stored has its own if they are its.
-func confirm(r *wire.Request, h *wire.Head) {
+// they are is not known, and what is stored has its own if they are its. It
+// reports whether the tag was changed.
+func confirm(r *wire.Request, h *wire.Head) bool {
 	undigest(h)
 	tag := h.Get(wire.ETag)
 	if len(tag) == 0 || tag[0] != '"' {
-		return
+		return false
 	}
 	for value := range r.Values("If-None-Match") {
 		// Nothing in a tag can end it, so that this one stands alone.
@@ -111,7 +112,8 @@ func confirm(r *wire.Request, h *wire.Head) {
 			if h.Has(wire.Vary) {
 				vary(h)
 			}
-			return
+			return true
 		}
 	}
+	return false
 }

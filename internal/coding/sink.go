@@ -42,6 +42,13 @@ func (s *sink) Start() error {
 	for _, line := range wire.Lines(bytes.Clone(s.reply.Fields)) {
 		h.AddNamed(string(line.Name), line.Value)
 	}
+	if s.reply.Status == 304 {
+		if s.p.asked(s.r) != Identity && confirm(s.r, &h) {
+			vary(&h) // nobody else has coded it
+			s.reply.Fields = h.AppendFields(s.reply.Fields[:0], wire.NameSet{})
+		}
+		return s.Sink.Start()
+	}
 	if s.p.fits(s.reply.Status, &h, s.reply.Length) {
 		vary(&h)
 		if s.c = s.p.asked(s.r); s.c != Identity {
