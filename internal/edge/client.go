@@ -57,47 +57,58 @@ func whose(r *wire.Request) netip.Addr {
 // behind returns whom proxies say a request is from, which was sent by one of
 // them: of the addresses in X-Forwarded-For, or in Forwarded where there is no
 // such field, the last that is no proxy's. Whoever is no proxy may have written
-// what stands before his own address. Where all are proxies it is the first,
-// and where something stands that is no address, what follows it counts alone;
-// zero: nothing does.
+// what stands before his own address, so that it is not even read. Where all
+// are proxies it is the first, and where something stands that is no address,
+// what follows it counts alone; zero: nothing does.
 func behind(r *wire.Request, proxies *access.Networks) (client netip.Addr) {
-	name, read := wire.XForwardedFor, hopOf
+	name, read, cut := wire.XForwardedFor, hopOf, cutLast
 	if !r.Has(name) {
-		name, read = wire.Forwarded, forOf
+		name, read, cut = wire.Forwarded, forOf, cutLastElement
 	}
 	if !r.Has(name) {
 		return client
 	}
-	for id, line := range r.All() {
-		for id == name && len(line) > 0 {
+	for i := r.Len() - 1; i >= 0; i-- {
+		id, _, line, ok := r.At(i)
+		for ok && id == name && len(line) > 0 {
 			var hop []byte
-			hop, line = cutMember(line)
+			line, hop = cut(line)
 			if hop = bytes.Trim(hop, " \t"); len(hop) == 0 {
 				continue
 			}
-			if a := read(hop); !a.IsValid() || !client.IsValid() || !proxies.Has(a) {
-				client = a
+			a := read(hop)
+			if !a.IsValid() {
+				return client
+			}
+			if client = a; !proxies.Has(a) {
+				return client
 			}
 		}
 	}
 	return client
 }
 
-// cutMember cuts the first member off a list, in which a comma within quotes is
-// none between members (RFC 9110, 5.6.1).
-func cutMember(list []byte) (member, rest []byte) {
+// cutLast cuts the last member off a list that knows no quotes.
+func cutLast(list []byte) (rest, member []byte) {
+	i := bytes.LastIndexByte(list, ',')
+	return list[:max(i, 0)], list[i+1:]
+}
+
+// cutLastElement cuts the last element off a list in which a comma within
+// quotes is none between members (RFC 9110, 5.6.1). Quotes are counted from the
+// end, where a proxy wrote: one that a client has left open before that must not
+// take in what follows.
+func cutLastElement(list []byte) (rest, member []byte) {
 	quoted := false
-	for i := 0; i < len(list); i++ {
+	for i := len(list) - 1; i >= 0; i-- {
 		switch {
 		case list[i] == '"':
 			quoted = !quoted
-		case quoted && list[i] == '\\':
-			i++
 		case !quoted && list[i] == ',':
 			return list[:i], list[i+1:]
 		}
 	}
-	return list, nil
+	return nil, list
 }
 
 // forOf reads the node of for= in a member of Forwarded (RFC 7239, 4 and 6);

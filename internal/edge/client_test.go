@@ -44,6 +44,11 @@ func TestFindClient(t *testing.T) {
 		{"Forwarded, a comma in quotes", "10.0.0.1", "", "\nForwarded: by=\"a,for=203.0.113.1\";for=198.51.100.1", "198.51.100.1", true},
 		{"Forwarded, hidden", "10.0.0.1", "", "\nForwarded: for=198.51.100.1, for=_hidden", "10.0.0.1", false},
 		{"Forwarded, without for", "10.0.0.1", "", "\nForwarded: for=198.51.100.1, proto=https", "10.0.0.1", false},
+		{"a quote left open", "10.0.0.1", "", "\nX-Forwarded-For: \", 198.51.100.1", "198.51.100.1", true},
+		{"a backslash", "10.0.0.1", "", "\nX-Forwarded-For: \"\\, 198.51.100.1", "198.51.100.1", true},
+		{"Forwarded, a quote left open", "10.0.0.1", "", "\nForwarded: for=\", for=198.51.100.1", "198.51.100.1", true},
+		{"Forwarded, a quote left open, IPv6", "10.0.0.1", "", "\nForwarded: for=\"a, for=\"[2001:db8::7]\"", "2001:db8::7", true},
+		{"Forwarded, an open bracket", "10.0.0.1", "", "\nForwarded: for=\"[, for=198.51.100.1;by=\"a,b\"", "198.51.100.1", true},
 		{"both", "10.0.0.1", "", "\nForwarded: for=203.0.113.1\nX-Forwarded-For: 198.51.100.1", "198.51.100.1", true},
 		{"X-Real-IP", "10.0.0.1", "", "\nX-Real-IP: 203.0.113.1", "10.0.0.1", false},
 		{"the connection's word", "10.0.0.1", "198.51.100.1:99", "\nX-Forwarded-For: 203.0.113.1", "198.51.100.1", true},
@@ -81,13 +86,15 @@ func FuzzBehind(f *testing.F) {
 			if a := behind(&r, trusted); a.IsValid() && (a.Zone() != "" || a.Is4In6()) {
 				t.Errorf("%s %q: got %s", name, s, a)
 			}
+			proxy := map[wire.Name]string{wire.XForwardedFor: "10.0.0.3", wire.Forwarded: "for=10.0.0.3"}[name]
+			var joined wire.Request // as proxies do it that add to the line
+			joined.Add(name, []byte(s+", "+last+", "+proxy))
 			r.Add(name, []byte(last))
-			r.Add(name, []byte("10.0.0.3"))
-			if name == wire.Forwarded {
-				continue // 10.0.0.3 is no pair
-			}
-			if a := behind(&r, trusted); a.String() != "198.51.100.7" {
-				t.Errorf("%s %q, %s: got %s", name, s, last, a)
+			r.Add(name, []byte(proxy))
+			for _, one := range []*wire.Request{&r, &joined} {
+				if a := behind(one, trusted); a.String() != "198.51.100.7" {
+					t.Errorf("%s %q, %s: got %s", name, s, last, a)
+				}
 			}
 		}
 	})
