@@ -3,6 +3,8 @@ package edge
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -102,6 +104,11 @@ func TestSecretsOfAccess(t *testing.T) {
 	t.Setenv("ACCESS_KEY", "0123456789abcdef-one\n")
 	t.Setenv("ACCESS_MD5", "alice:$apr1$wonderland$x\n")
 	t.Setenv("ACCESS_SHORT", "wonderland")
+	t.Setenv("ACCESS_BLANK", " \n")
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		site, route *config.Access
 		want        string // of the fault; "": none
@@ -112,6 +119,9 @@ func TestSecretsOfAccess(t *testing.T) {
 		{nil, &config.Access{BasicAuth: users("ACCESS_NONE")}, "routes[0].access.basicAuth.users.env: found ACCESS_NONE, expected a variable of the environment that holds something"},
 		{&config.Access{SignedURL: keys("ACCESS_NONE")}, nil, "access.signedUrl.keys[0].secret.env: found ACCESS_NONE"},
 		{&config.Access{SignedURL: keys("ACCESS_SHORT")}, nil, "access.signedUrl.keys[0].secret: expected a secret of at least 16 bytes, not 10"},
+		{&config.Access{SignedURL: keys("ACCESS_BLANK")}, nil, "access.signedUrl.keys[0].secret: expected a secret of at least 16 bytes, not 0"},
+		{&config.Access{SignedURL: &config.SignedURL{Keys: []config.SigningKey{{ID: "k", Secret: config.Secret{File: empty}}}}}, nil,
+			"access.signedUrl.keys[0].secret: expected a secret of at least 16 bytes, not 0"},
 		{&config.Access{BasicAuth: users("ACCESS_MD5")}, nil, "access.basicAuth.users: expected line 1: an MD5 hash (apr1): expected one of bcrypt"},
 		{&config.Access{BasicAuth: &config.BasicAuth{Users: &config.Secret{File: "/nowhere/users"}}}, nil, "access.basicAuth.users.file: found /nowhere/users, expected a file that can be read"},
 	} {
@@ -134,7 +144,7 @@ func TestSecretsOfAccess(t *testing.T) {
 func TestClimbs(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/a/b": false, "/a/b..c": false, "/a/b%20c": false, "/a/%2Fb": false, "/a/..b/c": false,
-		"/a/..%2Fb": true, "/a/%2e%2e%2fb": true, "/a/%252e%252e%252fb": true, "/a/..%5cb": true, `/a/..\b`: true,
+		"/a/..%2Fb": true, "/a/%2e%2e%2fb": true, "/a/%252e%252e%252fb": true, "/a/..%5cb": true, `/a/..\b`: true, "/a/..;/b": true, "/a/..%3b/b": true, "/a/b..;c": false,
 	} {
 		if got := climbs([]byte(path)); got != want {
 			t.Errorf("%s: got %t, want %t", path, got, want)

@@ -36,6 +36,7 @@ func (c *compiling) secret(s *site, ref config.Secret, path string) []byte {
 		text := os.Getenv(ref.Env)
 		if text == "" {
 			c.fault(path+".env", ref.Env, "a variable of the environment that holds something")
+			return nil
 		}
 		return []byte(text)
 	}
@@ -95,8 +96,9 @@ func (c *compiling) signing(s *site, d *config.SignedURL, path string) *signing 
 	}
 	for i := range d.Keys {
 		at := path + ".keys[" + strconv.Itoa(i) + "].secret"
-		key := bytes.TrimSpace(c.secret(s, d.Keys[i].Secret, at))
-		if len(key) < 16 && len(key) > 0 {
+		text := c.secret(s, d.Keys[i].Secret, at)
+		key := bytes.TrimSpace(text)
+		if text != nil && len(key) < 16 { // by an empty one anybody signs
 			c.fault(at, "", "a secret of at least 16 bytes, not "+strconv.Itoa(len(key)))
 		}
 		g.Keys = append(g.Keys, access.Key{ID: d.Keys[i].ID, Secret: key})
@@ -217,6 +219,9 @@ func isHex(b byte) bool { return '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20
 // reading of it: slashes and backslashes that are hidden in it, with dots.
 func climbs(path []byte) bool {
 	decoded := unescaped(unescaped(path))
+	if bytes.Contains(decoded, []byte("/..;")) { // its parameter hides what the segment is
+		return true
+	}
 	if bytes.IndexByte(decoded, '\\') < 0 && bytes.Count(decoded, []byte{'/'}) == bytes.Count(path, []byte{'/'}) {
 		return false
 	}
