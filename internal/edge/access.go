@@ -8,6 +8,7 @@ import (
 
 	"opencache/internal/access"
 	"opencache/internal/config"
+	"opencache/internal/expr"
 	"opencache/internal/wire"
 )
 
@@ -102,6 +103,9 @@ func (g *gate) where(all, site *config.Access, path string) {
 
 // member is the place in the document of what refuses so.
 func (g *gate) member(why refusal) string {
+	if why == ambiguousPath {
+		return "routes.location"
+	}
 	name := refusals[why].member
 	first, _, _ := strings.Cut(name, ".")
 	return g.of[first] + "." + name
@@ -177,12 +181,37 @@ func fieldsSize(h *wire.Head) (n int64) {
 
 // admit refuses clients whom the document does not let in.
 func (v *visit) admit() bool {
+	if v.site.gated && v.strays() {
+		return v.deny(ambiguousPath)
+	}
 	g := v.choice.route.gate
 	if g == nil {
 		return false
 	}
 	if why := g.admits(&v.values); why != notRefused {
 		return v.deny(why)
+	}
+	return false
+}
+
+// strays reports whether an origin could read the path as one of a route with
+// another section access than the one that the request is judged by.
+func (v *visit) strays() bool {
+	path := v.r.Path()
+	if !hides(path) {
+		return false
+	}
+	var text, uri []byte
+	for _, read := range readings {
+		text = read(text[:0], path)
+		uri = expr.AppendPath(uri[:0], wire.CleanPath(nil, text))
+		n, _, _ := v.site.at.find(uri)
+		if n < 0 {
+			continue
+		}
+		if g := v.site.routes[n].gate; g != nil && g != v.choice.route.gate {
+			return true
+		}
 	}
 	return false
 }

@@ -44,11 +44,17 @@ func (g *guard) admit(r *wire.Request, resp *wire.Response) engine.Reason {
 	return 0
 }
 
+// hides reports whether a path has something in it that origins read in more
+// than one way.
+func hides(path []byte) bool {
+	return bytes.IndexByte(path, '%') >= 0 || bytes.IndexByte(path, ';') >= 0 || bytes.IndexByte(path, '\\') >= 0
+}
+
 // ambiguous reports whether a reading of the path comes to another route or
 // rule than the one that is stored by.
 func (g *guard) ambiguous(r *wire.Request) bool {
 	path := r.Path()
-	if bytes.IndexByte(path, '%') < 0 && bytes.IndexByte(path, ';') < 0 && bytes.IndexByte(path, '\\') < 0 {
+	if !hides(path) {
 		return false
 	}
 	var text []byte
@@ -91,6 +97,16 @@ var readings = [...]func(dst, path []byte) []byte{
 			}
 		}
 		return append(dst, path...)
+	},
+	// Parameters are those of a segment, each: what is without them may be dots.
+	func(dst, path []byte) []byte {
+		within := false
+		for _, b := range path {
+			if within = b == ';' || within && b != '/'; !within {
+				dst = append(dst, b)
+			}
+		}
+		return dst
 	},
 	// An encoded slash is a letter of a name.
 	func(dst, path []byte) []byte { return replaceTriplets(dst, path, '/', "_") },

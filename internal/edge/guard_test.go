@@ -84,6 +84,7 @@ func TestGuard(t *testing.T) {
 		{"/account%2f..%2fstatic%2fx", said(200, "text/html"), engine.AmbiguousPath},
 		{"/static/..%5caccount", said(200, "text/html"), engine.AmbiguousPath},
 		{"/static/..%252faccount", said(200, "text/html"), engine.AmbiguousPath},
+		{"/static/..;/account", said(200, "text/html"), engine.AmbiguousPath},
 		{"/static/a%20b", said(200, "text/html"), 0},
 		{"/static/@scope%2fname", said(200, "application/json"), 0}, // whoever reads it, it is the same rule
 		{"/static/a;v=2", said(200, "text/html"), 0},

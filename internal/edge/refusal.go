@@ -30,6 +30,7 @@ const (
 	noCredentials
 	wrongCredentials
 	busyCredentials
+	ambiguousPath
 	numRefusals
 )
 
@@ -37,7 +38,7 @@ const (
 type refusing struct {
 	name   string
 	status int
-	member string // of a section access, that says so
+	member string // of a section access, that says so; location: of routes
 	text   string // to the client: nobody learns from it what would do
 }
 
@@ -61,6 +62,8 @@ var refusals = [numRefusals]refusing{
 	noCredentials:    {"credentials_missing", 401, "basicAuth", "a name and a password are expected here\n"},
 	wrongCredentials: {"credentials_wrong", 401, "basicAuth", "a name and a password are expected here\n"},
 	busyCredentials:  {"credentials_busy", 503, "basicAuth", "too many passwords are being looked at\n"},
+
+	ambiguousPath: {"path_ambiguous", 403, "location", "this path can be read in more than one way\n"},
 }
 
 // String is the refusal's name in logs and metrics; empty: nothing was refused.

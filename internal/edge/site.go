@@ -24,6 +24,7 @@ type site struct {
 	first   atomic.Pointer[choice]   // the one of choices that was asked for first, which of most sites is most of it
 	choices []atomic.Pointer[choice] // by number; nil: not asked for yet, or none
 	signs   bool                     // some URLs are signed
+	gated   bool                     // who may ask is not the same for all routes
 
 	routes []route
 	doc    *config.Site
@@ -166,6 +167,7 @@ func (c *compiling) routes(s *site, known bool) {
 	for i := range docs {
 		if r, ok := c.route(s, &docs[i], fmt.Sprintf("routes[%d]", i)); ok {
 			s.routes = append(s.routes, r)
+			s.gated = s.gated || r.gate != s.routes[0].gate
 		}
 	}
 	if !known {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"slices"
 	"sync/atomic"
 
@@ -12,27 +13,58 @@ import (
 // An unkeyed guard keeps from the upstream fields that would change an answer
 // for all who have its key. nil: nothing is kept.
 type unkeyed struct {
-	names  []string // in lower case
+	all    []string // in lower case
+	names  []string // of them, those that the key does not have
 	report bool     // they pass, and it is told
 }
 
 // unkeyedOf compiles a site's guard for a key: what the key has of a field
 // tells its answers apart.
 func unkeyedOf(doc *config.Unkeyed, key *expr.Key) *unkeyed {
-	if doc == nil {
+	if doc == nil || len(doc.Fields) == 0 {
 		return nil
 	}
 	g := &unkeyed{report: doc.Report}
 	for _, name := range doc.Fields {
 		name = lowerOf(name)
+		g.all = append(g.all, name)
 		if !slices.ContainsFunc(key.Vars(), func(x *expr.Var) bool { return x.ID == expr.HTTP_ && lowerOf(x.Name) == name }) {
 			g.names = append(g.names, name)
 		}
 	}
-	if len(g.names) == 0 {
-		return nil
-	}
 	return g
+}
+
+// respells reports whether a name is another spelling of one of the guard's, as
+// CGI and its like read both: no key and no Vary has that one.
+func (g *unkeyed) respells(name []byte) bool {
+	if bytes.IndexByte(name, '_') < 0 {
+		return false
+	}
+	for _, one := range g.all {
+		if len(one) != len(name) || wire.EqualFold(name, one) {
+			continue
+		}
+		i := 0
+		for i < len(name) && dashed(name[i]) == dashed(one[i]) {
+			i++
+		}
+		if i == len(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// dashed is a byte of a name in lower case, with underscores as dashes.
+func dashed(b byte) byte {
+	switch {
+	case b == '_':
+		return '-'
+	case 'A' <= b && b <= 'Z':
+		return b | 0x20
+	}
+	return b
 }
 
 // varies are the names that reach the upstream otherwise than they came.
@@ -64,17 +96,27 @@ func (v *visit) guardKey(r *wire.Request) {
 		return // nothing is stored that others get
 	}
 	for _, name := range g.names {
-		if !has(r, name) || v.to.Varies(name) {
-			continue
+		if has(r, name) && !v.to.Varies(name) && !v.letBy(name) {
+			r.DelNamed(name)
 		}
-		if g.report {
-			v.e.unkeyed.reported.Add(1)
-			v.reportUnkeyed(name)
-			continue
-		}
-		v.e.unkeyed.stripped.Add(1)
-		r.DelNamed(name)
 	}
+	if r.Has(wire.Other) {
+		r.Keep(func(id wire.Name, name []byte) bool {
+			return id != wire.Other || !g.respells(name) || v.letBy(string(name))
+		})
+	}
+}
+
+// letBy counts a field that is to be kept back, and reports whether it passes
+// all the same, since the site wants that told.
+func (v *visit) letBy(name string) bool {
+	if !v.choice.unkeyed.report {
+		v.e.unkeyed.stripped.Add(1)
+		return false
+	}
+	v.e.unkeyed.reported.Add(1)
+	v.reportUnkeyed(name)
+	return true
 }
 
 func has(r *wire.Request, name string) bool {
