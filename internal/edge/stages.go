@@ -145,6 +145,7 @@ func (v *visit) cache() bool {
 		c.Settle(v.r)
 	}
 	v.decide()
+	v.holdTrailer()
 	v.outcome = v.choice.on(v.key).Engine.ServeRoute(v.r, v.p, &v.to)
 	if v.bounded != nil && v.bounded.over.Load() {
 		v.refused = longBody
