@@ -136,6 +136,15 @@ var importedAndReal = []struct {
 		"a.test/to/x/y", "a.test/denied/x", "a.test/in/x", "a.test/slash", "a.test/slash?x=1", "a.test/slash/", "a.test/api/x?y", "a.test/api", "a.test/old/x?y=1", "a.test/rw/x?y", "a.test/nested/x", "a.test/nested/in/x", "a.test/nested/x.php",
 		"www.wild.test/", "wild.test/", "other.test/", "b.test/data/f.txt", "b.test/data/e.txt", "b.test/data/none", "b.test/data", "b.test/data/sub/f.txt", "b.test/data/sub", "b.test/.git/x", "HEAD b.test/data/f.txt", "b.test/data/f.txt|Range: bytes=1-2",
 	}},
+	{"access", `limit_req_zone $http_x_client zone=few:1m rate=1r/m; client_max_body_size 10;
+		server { listen ADDR; server_name a.test; auth_basic_user_file DIR/users; if ($request_method !~ ^(GET|HEAD|POST|PUT)$) { return 405; }
+		location / { proxy_pass http://origin; } location /own/ { allow 127.0.0.0/8; deny all; proxy_pass http://origin; } location /others/ { allow 192.0.2.0/24; deny all; proxy_pass http://origin; }
+		location /but/ { allow 192.0.2.0/24; deny 127.0.0.1; proxy_pass http://origin; } location /part/ { allow 127.0.0.1; deny 127.0.0.0/8; proxy_pass http://origin; } location /first/ { deny 127.0.0.1; allow all; return 204; }
+		location /read/ { limit_except GET { deny all; } proxy_pass http://origin; } location /more/ { client_max_body_size 0; proxy_pass http://origin; }
+		location /secret/ { auth_basic who; proxy_pass http://origin; } location /both/ { auth_basic who; allow 192.0.2.1; deny all; proxy_pass http://origin; } }`, []string{
+		"a.test/x", "DELETE a.test/x", "a.test/own/x", "a.test/others/x", "a.test/but/x", "a.test/part/x", "a.test/first/x", "a.test/read/x", "HEAD a.test/read/x",
+		"a.test/secret/x", "a.test/secret/x|Authorization: Basic Ym9iOnRlYQ==", "a.test/secret/x|Authorization: Basic Ym9iOnRlYX==", "a.test/both/x|Authorization: Basic Ym9iOnRlYQ==",
+	}},
 	{"stale", `server { listen ADDR; proxy_cache z; location / { proxy_pass http://origin; }
 		location /stale/ { proxy_pass http://origin; proxy_cache_use_stale error http_500; }
 		location /updating/ { proxy_pass http://origin; proxy_cache_use_stale updating; proxy_cache_background_update on; } }`, []string{
@@ -233,7 +242,8 @@ func confFor(t *testing.T, conf, addr string) (dir, name string) {
 		text = "user root;\n" + text
 	}
 	data := filepath.Join(dir, "files", "data")
-	for path, text := range map[string]string{name: text, data + "/f.txt": "a file\n", data + "/e.txt": "a file\n", data + "/sub/f.txt": "below\n"} {
+	for path, text := range map[string]string{name: text, data + "/f.txt": "a file\n", data + "/e.txt": "a file\n", data + "/sub/f.txt": "below\n",
+		dir + "/users": "bob:$2a$04$w7IJMA7c23qccEs3JBxRXeXNkuW42DfItub9.8IXHHYBB3l3uXm2S\n"} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -350,6 +360,9 @@ func answered(t *testing.T, r *http.Request, addr string) (text, how string) {
 		text = "words of the server's own"
 	}
 	told := []string{r.Method, fmt.Sprint(resp.StatusCode), at, resp.Header.Get("Content-Range"), text}
+	if s := resp.StatusCode; s == 401 || s == 403 || s == 405 { // nginx leaves it to caches whether they keep a refusal
+		resp.Header.Del("Cache-Control")
+	}
 	for _, name := range []string{"X-At", "X-Say", "X-Powered-By", "Cache-Control", "Set-Cookie"} {
 		told = append(told, name+": "+strings.Join(resp.Header[http.CanonicalHeaderKey(name)], ", "))
 	}

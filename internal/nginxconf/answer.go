@@ -3,6 +3,7 @@ package nginxconf
 import (
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,11 +27,13 @@ func (s *site) answer(in *scope, r *route, path string) {
 	if s.closed(in, r) {
 		return
 	}
+	s.methods(in, r)
+	s.rates(in, r)
 	if list := in.own("proxy_pass"); len(list) > 0 {
 		s.proxied(in, list[len(list)-1], r, path)
 		return
 	}
-	for _, name := range []string{"fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass", "stub_status", "empty_gif", "js_content", "perl", "proxy_store"} {
+	for _, name := range unspoken {
 		if list := in.own(name); len(list) > 0 {
 			s.shut(list[0], r, strings.TrimSuffix(name, "_pass")+" is not spoken", "an HTTP server in front of it, and proxy_pass")
 			return
@@ -94,79 +97,22 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// closes reports whether a location refuses everybody.
+// closes reports whether a location answers nobody.
 func (s *site) closes(in *scope) bool {
 	for _, d := range in.own("return") {
 		if strings.HasPrefix(d.arg(0), "4") {
 			return true
 		}
 	}
-	_, all := denied(in)
+	if slices.ContainsFunc(unspoken, func(name string) bool { return len(in.own(name)) > 0 }) || len(in.own("internal")) > 0 {
+		return true
+	}
+	_, all := denied(clientRules(in))
 	return all
 }
 
-// denied returns the rule that refuses clients, nil when none does; all says
-// that everybody is.
-func denied(in *scope) (first *Directive, all bool) {
-	for ; in != nil; in = in.around {
-		allowed, met := false, false
-		for i := range in.block.Block {
-			d := &in.block.Block[i]
-			switch d.Name {
-			case "allow":
-				if d.arg(0) == "all" {
-					return first, false
-				}
-				allowed, met = true, true
-			case "deny":
-				met = true
-				if first == nil || d.arg(0) == "all" {
-					first = d
-				}
-				if d.arg(0) == "all" {
-					return d, !allowed
-				}
-			}
-		}
-		if met {
-			return first, false
-		}
-	}
-	return nil, false
-}
-
-// closed fills in the answer of a location that not everybody may see: leaving
-// the lock out would open it.
-func (s *site) closed(in *scope, r *route) bool {
-	refused := func(d *Directive, why string) bool {
-		s.notes.add(d, Lost, why+" yet", "an answer of 403 to everybody")
-		r.from = append(r.from, d)
-		fixed(r, 403, "")
-		return true
-	}
-	if list := in.own("internal"); len(list) > 0 {
-		r.from = append(r.from, list[0])
-		fixed(r, 404, "")
-		return true
-	}
-	for _, name := range []string{"auth_basic", "auth_request", "auth_jwt"} {
-		if d := in.one(name); d != nil && d.arg(0) != "off" {
-			return refused(d, "nobody is asked who they are")
-		}
-	}
-	d, all := denied(in)
-	switch {
-	case all:
-		r.from = append(r.from, d)
-		fixed(r, 403, "")
-		return true
-	case d != nil && d.arg(0) == "all":
-		return refused(d, "clients are not told apart by address")
-	case d != nil:
-		s.notes.add(d, Lost, "clients are not refused by address yet", "filters.deny.cidrs of the node document, later")
-	}
-	return false
-}
+// unspoken are the directives of what answers locations in nginx and not here.
+var unspoken = []string{"fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass", "stub_status", "empty_gif", "js_content", "perl", "proxy_store"}
 
 // proxied fills in a location that an upstream answers for.
 func (s *site) proxied(in *scope, d *Directive, r *route, path string) {
@@ -284,7 +230,17 @@ func (s *site) named(in *scope, t *Directive, name string, r *route, path string
 				}
 				s.notes.add(t, Changed, "files do not go before an upstream", "all of it from the upstream of @"+name)
 				r.from = append(r.from, t, d)
+				first := r.access
+				r.access = nil
 				s.answer(to, r, path)
+				switch {
+				case len(first) == 0 || r.kind == "fixed" || r.access.same() == first.same():
+				case len(r.access) == 0:
+					r.access = first
+				default:
+					r.access = nil
+					s.refuse(d, r, "one location says who may ask, not two after each other")
+				}
 				return true
 			}
 		}

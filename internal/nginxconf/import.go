@@ -13,8 +13,9 @@ import (
 // Import makes documents of a configuration.
 func Import(tree []Directive) *Result {
 	root := &Directive{Block: tree}
-	m := &importing{taken: map[string]bool{}, ids: map[string]bool{}, upstreams: map[string]*Directive{}, zones: map[string]*zone{}}
+	m := &importing{taken: map[string]bool{}, ids: map[string]bool{}, upstreams: map[string]*Directive{}, zones: map[string]*zone{}, limits: map[string]*Directive{}}
 	m.notes.tell(tree)
+	m.realIP(tree)
 	top := (&scope{block: root, maps: map[string]*Directive{}, vars: map[string]variable{}})
 	for _, h := range top.own("http") {
 		m.http(top.within(h))
@@ -43,10 +44,12 @@ type importing struct {
 	upstreams map[string]*Directive // by name
 	zones     map[string]*zone      // by name
 	order     []*zoneOnDisk
-	taken     map[string]bool // hostnames
-	ids       map[string]bool // of sites
-	bodies    []*Directive    // every client_max_body_size that holds somewhere
-	unbounded bool            // and a server without one
+	taken     map[string]bool       // hostnames
+	ids       map[string]bool       // of sites
+	limits    map[string]*Directive // limit_req_zone by name
+	masked    *Directive            // why clients' addresses cannot be told; nil: they can
+	proxies   []string              // networks of those that tell them
+	proxiesOf []*Directive
 	documents []Document
 	drafts    []draft
 	scopes    []*scope
@@ -70,6 +73,7 @@ type listen struct {
 	address string // of ours
 	ssl     bool
 	first   bool // default_server
+	proxied bool // proxy_protocol
 }
 
 func (m *importing) http(s *scope) {
@@ -84,6 +88,9 @@ func (m *importing) http(s *scope) {
 	}
 	for _, d := range s.own("proxy_cache_path") {
 		m.zone(d)
+	}
+	for _, d := range s.own("limit_req_zone") {
+		m.limits[wordsOf(d)["zone"]] = d
 	}
 	for _, d := range s.own("server") {
 		if d.Braces {
@@ -115,11 +122,6 @@ func (m *importing) server(s *scope) *server {
 	}
 	s.run()
 	v.forward = v.plain && !v.ssl && forwards(s)
-	if d := s.one("client_max_body_size"); d != nil {
-		m.bodies = append(m.bodies, d)
-	} else {
-		m.unbounded = true
-	}
 	return v
 }
 
@@ -152,9 +154,13 @@ func (m *importing) listen(d *Directive) listen {
 			l.ssl = true
 		case "default_server", "default":
 			l.first = true
-		case "quic", "proxy_protocol":
+		case "proxy_protocol":
+			if l.proxied = len(m.proxies) > 0; !l.proxied {
+				m.notes.add(d, Lost, "nobody is trusted to say who the client is", "proxyProtocol of the listener, and network.trustedProxies")
+			}
+		case "quic":
 			m.notes.add(d, Lost, w+" is not there", "")
-			l.ssl = l.ssl || w == "quic"
+			l.ssl = true
 		}
 	}
 	switch a := l.address; {

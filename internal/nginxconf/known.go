@@ -4,13 +4,13 @@ import "strings"
 
 // carried are the directives that are looked at where they count; what is not
 // carried of one is told there.
-var carried = setOf(`add_header alias if auth_basic auth_request allow deny client_body_timeout client_header_timeout client_max_body_size
- default_type expires events http if include index internal keepalive_timeout listen location map proxy_buffering proxy_cache proxy_cache_background_update
+var carried = setOf(`access_log add_header alias if auth_basic auth_basic_user_file auth_request allow deny client_body_timeout client_header_timeout client_max_body_size
+ default_type expires events http if include index internal keepalive_timeout limit_except limit_req limit_req_dry_run limit_req_zone listen location map proxy_buffering proxy_cache proxy_cache_background_update
  proxy_cache_bypass proxy_cache_key proxy_cache_lock proxy_cache_lock_age proxy_cache_lock_timeout proxy_cache_methods proxy_cache_min_uses
  proxy_cache_path proxy_cache_use_stale proxy_cache_valid proxy_connect_timeout proxy_hide_header proxy_ignore_headers proxy_next_upstream
  proxy_next_upstream_timeout proxy_next_upstream_tries proxy_no_cache proxy_pass proxy_read_timeout proxy_set_header proxy_ssl_certificate proxy_ssl_certificate_key proxy_ssl_name proxy_ssl_protocols
- proxy_ssl_trusted_certificate proxy_ssl_verify return rewrite root
- send_timeout server server_name set ssl_certificate ssl_certificate_key ssl_ciphers ssl_protocols ssl_stapling try_files types upstream
+ proxy_ssl_trusted_certificate proxy_ssl_verify real_ip_header return rewrite root satisfy
+ send_timeout server server_name set set_real_ip_from ssl_certificate ssl_certificate_key ssl_ciphers ssl_protocols ssl_stapling try_files types upstream
  fastcgi_pass uwsgi_pass scgi_pass grpc_pass memcached_pass stub_status empty_gif autoindex gzip gzip_types gzip_min_length
  gzip_comp_level least_conn ip_hash hash random keepalive brotli brotli_types brotli_min_length zstd zstd_types zstd_min_length`)
 
@@ -23,7 +23,7 @@ var moot = map[string]string{
 	"proxy_ssl_server_name":        "servers are always told the name",
 	"proxy_ssl_session_reuse":      "sessions are always used again",
 	"server_tokens":                "no Server field is added",
-	"log_format":                   "the access log is JSON: monitoring.log",
+	"log_format":                   "monitoring.log says how lines look",
 }
 
 // mootWords are those for which one reason will do.
@@ -38,7 +38,7 @@ var mootWords = setOf(`user worker_processes worker_connections worker_rlimit_no
  lingering_close lingering_time lingering_timeout resolver resolver_timeout merge_slashes port_in_redirect server_name_in_redirect absolute_redirect
  charset charset_types etag if_modified_since max_ranges ignore_invalid_headers underscores_in_headers msie_padding zone subrequest_output_buffer_size
  gzip_buffers gzip_disable gzip_http_version gzip_proxied gzip_vary gunzip_buffers brotli_buffers brotli_window brotli_comp_level zstd_comp_level zstd_buffers break uninitialized_variable_warn
- fastcgi_param fastcgi_index fastcgi_split_path_info fastcgi_buffers fastcgi_buffer_size fastcgi_read_timeout proxy_store_access`)
+ fastcgi_param fastcgi_index fastcgi_split_path_info fastcgi_buffers fastcgi_buffer_size fastcgi_read_timeout proxy_store_access limit_req_status limit_req_log_level limit_conn_status limit_conn_log_level real_ip_recursive`)
 
 // lost is why directives are not carried over, and what comes nearest.
 var lost = map[string][2]string{
@@ -46,22 +46,14 @@ var lost = map[string][2]string{
 	"brotli_static":              {"files that were compressed before are not looked for", "compression, which compresses them"},
 	"zstd_static":                {"files that were compressed before are not looked for", "compression, which compresses them"},
 	"gunzip":                     {"what the origin compressed is not decompressed: it is asked for what the client takes", ""},
-	"geo":                        {"variables by address are not there", "$geoip_country_code and the like; filters come later"},
-	"geoip_country":              {"databases come later", ""},
-	"geoip2":                     {"databases come later", ""},
+	"geo":                        {"variables by address are not there", "$geoip_country_code and the like, access and filters"},
+	"geoip_country":              {"databases are those of MaxMind DB", "geo of the node document, and $geoip_country_code"},
+	"geoip2":                     {"the node has one database of cities and one of ASNs", "geo of the node document, and $geoip_country_code and the like"},
 	"split_clients":              {"there is no such variable", ""},
-	"access_log":                 {"the access log is the node's, and JSON", "monitoring.log.path of the node document"},
 	"error_page":                 {"answers of errors can not be replaced", "a fixed route"},
-	"limit_req":                  {"requests are not limited yet", "network.maxConnsPerAddress of the node document"},
-	"limit_req_zone":             {"requests are not limited yet", ""},
 	"limit_conn":                 {"connections are limited for the whole node", "network.maxConnsPerAddress of the node document"},
 	"limit_conn_zone":            {"connections are limited for the whole node", "network.maxConnsPerAddress of the node document"},
 	"limit_rate":                 {"answers are not slowed down", ""},
-	"limit_except":               {"methods are not refused by route: THIS OPENS METHODS THAT WERE CLOSED", "the origin refuses them"},
-	"satisfy":                    {"access is not controlled yet", ""},
-	"set_real_ip_from":           {"it is the node's, for all sites", "network.trustedProxies of the node document"},
-	"real_ip_header":             {"X-Forwarded-For, or Forwarded without it, counts", "network.trustedProxies of the node document"},
-	"real_ip_recursive":          {"it is always on", "network.trustedProxies of the node document"},
 	"sub_filter":                 {"content is not changed", ""},
 	"slice":                      {"ranges are fetched in segments of the edge's own size", "cache.global.semantics.coldRange: segments, which is the default"},
 	"proxy_cache_purge":          {"purging has its own way", "opencache purge, or the method PURGE"},
@@ -85,8 +77,8 @@ var lost = map[string][2]string{
 	"mail":                       {"this is a cache of HTTP", ""},
 	"http2":                      {"HTTP/2 comes later", ""},
 	"http3":                      {"HTTP/3 comes later", ""},
-	"valid_referers":             {"Referer is not checked", "a rule with match.condition on $http_referer"},
-	"secure_link":                {"links are not checked", ""},
+	"valid_referers":             {"Referer is not checked: THIS OPENS WHAT $invalid_referer CLOSED", "a rule with match.condition on $http_referer"},
+	"secure_link":                {"links are signed in another way: THIS OPENS WHAT $secure_link CLOSED", "access.signedUrl"},
 	"perl":                       {"there are no scripts", ""},
 	"js_content":                 {"there are no scripts", ""},
 }

@@ -1,6 +1,7 @@
 package nginxconf
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -113,6 +114,9 @@ func (m *importing) makeNode() {
 		node.put("cache", cache)
 	}
 	node.put("network", m.network())
+	if log := m.log(); len(log) > 0 {
+		node.put("monitoring", object{{key: "log", value: log}})
+	}
 	m.documents = append(m.documents, Document{Key: "opencache:nodeConfigDefaults", Text: node.document("Made by opencache import.")})
 }
 
@@ -142,21 +146,28 @@ func (m *importing) network() object {
 				m.notes.add(l.Directive, Lost, "not yet: TLS comes later", "the other listeners, behind what ends TLS")
 			case !slices.Contains(seen, l.address):
 				seen = append(seen, l.address)
-				listeners = append(listeners, object{{key: "address", value: l.address, from: []*Directive{l.Directive}}})
+				one := object{{key: "address", value: l.address, from: []*Directive{l.Directive}}}
+				if l.proxied {
+					one.put("proxyProtocol", true)
+				}
+				listeners = append(listeners, one)
 			}
 		}
 	}
 	if len(listeners) > 0 {
 		o.put("listeners", listeners)
 	}
+	if len(m.proxies) > 0 {
+		o.put("trustedProxies", m.proxies, m.proxiesOf...)
+	}
 	for _, s := range m.scopes {
-		m.limits(s, &o)
+		m.times(s, &o)
 	}
 	return o
 }
 
-// limits are times and sizes, which are a node's.
-func (m *importing) limits(s *scope, o *object) {
+// times are a node's.
+func (m *importing) times(s *scope, o *object) {
 	for _, t := range [][2]string{{"client_header_timeout", "headTimeout"}, {"keepalive_timeout", "idleTimeout"}, {"client_body_timeout", "bodyTimeout"}, {"send_timeout", "writeTimeout"}} {
 		for _, v := range m.servers {
 			if d := v.one(t[0]); d != nil && v.around == s && !o.has(t[1]) {
@@ -166,30 +177,94 @@ func (m *importing) limits(s *scope, o *object) {
 			}
 		}
 	}
-	if o.has("maxBody") || len(m.servers) == 0 {
+}
+
+// realIP finds who is trusted to say who the client is: X-Forwarded-For and
+// the PROXY protocol are believed here, and no other field. Where nginx
+// believes another, clients' addresses are not what they were there.
+func (m *importing) realIP(tree []Directive) {
+	var from, fields []*Directive
+	walk(tree, func(d *Directive) {
+		switch d.Name {
+		case "set_real_ip_from":
+			from = append(from, d)
+		case "real_ip_header":
+			fields = append(fields, d)
+		}
+	})
+	if len(from) == 0 {
 		return
 	}
-	most, from := config.Size(1<<20), (*Directive)(nil)
-	for _, d := range m.bodies {
-		n, err := size(d.arg(0))
-		switch {
-		case err != nil:
-			m.notes.add(d, Lost, err.Error(), "")
+	m.masked = from[0] // nginx's default is X-Real-IP
+	for _, d := range fields {
+		if name := strings.ToLower(d.arg(0)); name != "x-forwarded-for" && name != "proxy_protocol" {
+			m.masked = d
+			break
+		}
+		m.masked = nil
+	}
+	if m.masked != nil {
+		m.notes.add(m.masked, Lost, "X-Forwarded-For, Forwarded and the PROXY protocol alone say who the client is", "network.trustedProxies of the node document, and proxies that set one of them")
+		return
+	}
+	for _, d := range from {
+		p, ok := network(d.arg(0))
+		if !ok {
+			m.notes.add(d, Lost, "no network", "network.trustedProxies of the node document")
 			continue
-		case n == 0:
-			return
-		case n > most || from == nil && !m.unbounded:
-			most, from = n, d
+		}
+		m.proxiesOf = append(m.proxiesOf, d)
+		if text := texts([]netip.Prefix{p})[0]; !slices.Contains(m.proxies, text) {
+			m.proxies = append(m.proxies, text)
 		}
 	}
-	for _, d := range m.bodies {
-		if n, err := size(d.arg(0)); err == nil && n != most {
-			m.notes.add(d, Changed, "a request's largest content is the node's", most.String())
-		}
-	}
-	if from != nil {
-		o.put("maxBody", most, from)
+	if len(m.proxies) == 0 {
+		m.masked = from[0]
 		return
 	}
-	*o = append(*o, member{key: "maxBody", value: most, say: "nginx's, where client_max_body_size says nothing"})
+	m.notes.add(from[0], Changed, "it is the node's, for all sites, and as with real_ip_recursive on", "network.trustedProxies of the node document")
+}
+
+// walk tells of all directives, those in blocks too.
+func walk(block []Directive, tell func(*Directive)) {
+	for i := range block {
+		tell(&block[i])
+		walk(block[i].Block, tell)
+	}
+}
+
+// log is the access log, which is a node's: the first that somebody keeps.
+func (m *importing) log() (o object) {
+	for _, s := range m.scopes {
+		walk(s.block.Block, func(d *Directive) {
+			if d.Name != "access_log" || d.arg(0) == "off" {
+				return
+			}
+			file := d.arg(0)
+			if file == "/dev/stdout" {
+				file = "-"
+			}
+			switch {
+			case len(o) > 0 && o[0].value != file:
+				m.notes.add(d, Lost, "there is one access log, of the node", "monitoring.log.path, which is "+o[0].value.(string))
+				return
+			case strings.Contains(file, "$") || strings.HasPrefix(file, "syslog:") || file != "-" && !strings.HasPrefix(file, "/"):
+				m.notes.add(d, Lost, "the access log is a file with a whole path", "monitoring.log.path, or monitoring.loki")
+				return
+			}
+			if slices.ContainsFunc(d.Args, func(w string) bool { return strings.HasPrefix(w, "if=") }) {
+				m.notes.add(d, Lost, "all requests are logged", "monitoring.log.if of the node document")
+			}
+			if len(o) > 0 {
+				return
+			}
+			o.put("path", file, d)
+			if format := d.arg(1); format == "" || format == "combined" || strings.Contains(format, "=") {
+				o.put("format", "combined")
+			} else {
+				m.notes.add(d, Changed, "lines are JSON", "monitoring.log.text of the node document")
+			}
+		})
+	}
+	return o
 }

@@ -22,6 +22,9 @@ type site struct {
 	next       []*Directive // proxy_next_upstream and its like
 	cookies    *Directive   // responses with Set-Cookie are stored
 	cookieless bool         // but not by all rules
+	rateLimits []object
+	rateZones  []string // of nginx, of each
+	rateNames  map[string]bool
 }
 
 // A route is a location as it becomes part of a document.
@@ -34,6 +37,8 @@ type route struct {
 	headers  []object
 
 	compression object // nil: none
+	access      object // who may ask, and for what
+	body        member // a request's largest content; the zero value: its site's
 }
 
 // A rule is how responses of some routes are stored.
@@ -61,7 +66,7 @@ func (m *importing) makeSite(v *server) {
 		}
 		return
 	}
-	s := &site{importing: m, server: v, poolNames: map[string]string{}, names: map[string]bool{}, locations: map[string]bool{}}
+	s := &site{importing: m, server: v, poolNames: map[string]string{}, names: map[string]bool{}, locations: map[string]bool{}, rateNames: map[string]bool{}}
 	s.locate()
 	id := m.idFor(v)
 	o := object{{key: "id", value: id}, {key: "hostnames", value: names, from: v.own("server_name")}}
@@ -123,6 +128,7 @@ func (s *site) writeRoutes(o *object) {
 		return (r.compression == nil) != (s.routes[0].compression == nil) || r.compression.same() != s.routes[0].compression.same()
 	})
 	var list []object
+	access := s.accessOf()
 	for _, r := range s.routes {
 		var one object
 		one.put("location", r.location, r.from...)
@@ -144,9 +150,18 @@ func (s *site) writeRoutes(o *object) {
 		if !alike && r.compression != nil {
 			one.put("compression", r.compression)
 		}
+		if len(r.access) > 0 {
+			one.put("access", r.access)
+		}
 		list = append(list, one)
 	}
 	o.put("routes", list)
+	if len(s.rateLimits) > 0 {
+		o.put("rateLimits", s.rateLimits)
+	}
+	if len(access) > 0 {
+		o.put("access", access)
+	}
 	if len(shared) > 0 {
 		o.put("headers", shared)
 	}
@@ -200,7 +215,12 @@ func (s *site) whole() *Directive {
 // conditions notes the ifs of a block that do more than set variables.
 func (s *site) conditions(block *Directive) {
 	for i := range block.Block {
-		if d := &block.Block[i]; d.Name == "if" && !onlySets(d) {
+		d := &block.Block[i]
+		switch {
+		case d.Name != "if" || onlySets(d) || methodsOf(d) != nil:
+		case slices.ContainsFunc(d.Block, func(d Directive) bool { return d.Name == "return" && strings.HasPrefix(d.arg(0), "4") }):
+			s.notes.add(d, Lost, "answers do not depend on an if: THIS OPENS WHAT IT CLOSED", "access, or filters.deny of the node document")
+		default:
 			s.notes.add(d, Lost, "answers do not depend on an if", "a rule with match.condition, or a location")
 		}
 	}
@@ -217,6 +237,7 @@ func (s *site) add(in *scope, r *route, fill func(*route)) {
 	fill(r)
 	r.headers = s.headers(in, r)
 	r.compression = s.compression(in)
+	r.body = s.bodyOf(in)
 	s.routes = append(s.routes, r)
 }
 
