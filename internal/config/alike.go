@@ -20,6 +20,7 @@ type alike struct {
 	spare map[shapeOf]reflect.Value // what came to nothing, to be used again
 	buf   []byte
 	texts bool // strings are shared as well
+	bytes int  // of what is known, about
 }
 
 // A shapeOf is what a value can be used again for.
@@ -27,6 +28,13 @@ type shapeOf struct {
 	of  reflect.Type
 	len int
 }
+
+// mostShared is how many bytes of lists, maps and texts a table knows at most: a
+// long document that changes again and again leaves all that it ever said.
+const mostShared = 32 << 20
+
+// wordSize is about what a map takes for a key and a value.
+const wordSize = 64
 
 // mostAlike is how many values or words a table knows at most. Then it forgets
 // all: documents that have so many are not alike, or most of them are gone.
@@ -36,6 +44,9 @@ const mostAlike = 1 << 15
 // before, where that says the same. It writes to v itself and to nothing that
 // v holds, which others may be reading.
 func (a *alike) share(v reflect.Value, texts bool) {
+	if a.bytes > mostShared {
+		a.known, a.words, a.bytes = nil, nil, 0
+	}
 	if a.known == nil || len(a.known) > mostAlike {
 		a.known, a.here, a.types, a.spare = map[string]reflect.Value{}, map[uintptr]int{}, map[reflect.Type]uint64{}, map[shapeOf]reflect.Value{}
 	}
@@ -57,6 +68,7 @@ func (a *alike) enter(v reflect.Value, as []byte) []byte {
 				v.SetString(had)
 			} else {
 				a.words[s] = s
+				a.bytes += len(s) + wordSize
 			}
 		}
 		return append(binary.AppendUvarint(as, uint64(len(s))), s...)
@@ -132,6 +144,7 @@ func (a *alike) one(v reflect.Value, as []byte) []byte {
 	switch {
 	case !ok:
 		had, a.known[string(as[mark:])], a.here[own.Pointer()] = own, own, lengthOf(own)
+		a.bytes += len(as) - mark + lengthOf(own)*int(t.Elem().Size()) + wordSize
 	case t.Kind() != reflect.Map:
 		a.spare[spare] = own
 	}

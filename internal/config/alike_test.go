@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -91,4 +92,31 @@ func TestAlikeForgets(t *testing.T) {
 			t.Fatalf("after %d sites it knows %d values and %d words", i+1, len(a.known), len(a.words))
 		}
 	}
+}
+
+// TestAlikeLetsGo: a long document that changes again and again does not leave
+// all that it ever said.
+func TestAlikeLetsGo(t *testing.T) {
+	var a alike
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before, most := heap(), int64(0)
+	for n := range 600 {
+		list := make([]string, 5000)
+		for i := range list {
+			list[i] = fmt.Sprintf("10.%d.%d.%d/32", n, i>>8, i&255)
+		}
+		a.share(reflect.ValueOf(&Site{Access: &Access{Deny: &Clients{CIDRs: list}}}).Elem(), true)
+		if n%50 == 49 {
+			most = max(most, heap()-before)
+		}
+	}
+	if most > 2*mostShared {
+		t.Errorf("the heap grew by %d MiB, want at most %d", most>>20, 2*mostShared>>20)
+	}
+	runtime.KeepAlive(&a)
 }

@@ -108,9 +108,33 @@ func TestPrintExplained(t *testing.T) {
 	if len(shot.Faults) > 0 {
 		t.Fatal(shot.Faults)
 	}
+	printed := map[string][]byte{}
 	for key := range texts {
-		if _, faults := Parse(key, s.Print(key), Limits{}); len(faults) > 0 {
-			t.Errorf("%s: %v", key, faults)
+		if text := s.Print(key); text != nil {
+			printed[key] = text
 		}
 	}
+	var again Set
+	second := again.Load(printed)
+	if len(second.Faults) > 0 {
+		t.Fatal(second.Faults)
+	}
+	if !reflect.DeepEqual(shot.Sites, second.Sites) || !reflect.DeepEqual(shot.Node, second.Node) {
+		t.Error("what is printed says something else when it is read again")
+	}
+	for key, text := range printed {
+		if got := againstComments(again.Print(key)); got != againstComments(text) {
+			t.Errorf("%s: got\n%s\nwant\n%s", key, got, againstComments(text))
+		}
+	}
+}
+
+// againstComments is a printed text without what says where values came from.
+func againstComments(text []byte) string {
+	var b strings.Builder
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, " // ")
+		b.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+	}
+	return b.String()
 }
