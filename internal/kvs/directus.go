@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -148,6 +149,12 @@ func (d *directus) walk(ctx context.Context) (pages []page, fresh bool, err erro
 		if err != nil {
 			return nil, false, err
 		}
+		if n > 0 && p.repeats(pages[n-1]) {
+			if p.total < 0 {
+				return pages, fresh || len(pages) != len(d.pages), nil
+			}
+			return nil, false, fmt.Errorf("the same records again behind %d of %d: expected it to know limit and offset", records, p.total)
+		}
 		fresh = fresh || p.etag == "" || p.etag != before.etag
 		if n > 0 && p.total != pages[0].total {
 			return nil, fresh, errShifted
@@ -168,6 +175,12 @@ func (d *directus) walk(ctx context.Context) (pages []page, fresh bool, err erro
 			return pages, fresh, nil
 		}
 	}
+}
+
+// repeats reports whether a page is the one before once more: who answers does
+// not know pages, and has given all there is.
+func (p *page) repeats(before page) bool {
+	return len(p.items) > 0 && p.items[0].Key != "" && slices.EqualFunc(p.items, before.items, func(a, b item) bool { return a.Key == b.Key })
 }
 
 // ask gets the page that begins behind offset records; before is what it was.

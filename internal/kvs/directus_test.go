@@ -1,6 +1,7 @@
 package kvs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -21,6 +22,7 @@ type fakeDirectus struct {
 	token  string
 	most   int  // records an answer holds; 0: as many as are asked for
 	noMeta bool // it does not know meta
+	whole  bool // it does not know pages: a file, or a service that was made for few records
 	noETag bool
 
 	mu      sync.Mutex // guards the fields below
@@ -89,6 +91,9 @@ func (d *fakeDirectus) answer(header http.Header, r *http.Request) (int, []byte)
 	if d.most > 0 {
 		limit = min(limit, d.most)
 	}
+	if d.whole {
+		offset, limit = 0, cmp.Or(d.most, total)
+	}
 	list = list[min(offset, total):min(offset+limit, total)]
 	if list == nil {
 		list = []map[string]any{}
@@ -131,6 +136,8 @@ func TestDirectusReads(t *testing.T) {
 		{"none", &fakeDirectus{}, nil, "", ""},
 		{"many pages", &fakeDirectus{most: 2}, []any{"oc:a", "1", "oc:b", "2", "oc:c", "3", "oc:d", "4", "oc:e", "5"}, "oc:a=1 oc:b=2 oc:c=3 oc:d=4 oc:e=5", ""},
 		{"many pages of nobody knows how many", &fakeDirectus{most: 2, noMeta: true}, []any{"oc:a", "1", "oc:b", "2", "oc:c", "3"}, "oc:a=1 oc:b=2 oc:c=3", ""},
+		{"all at once", &fakeDirectus{whole: true, noMeta: true}, []any{"oc:a", "1", "oc:b", "2", "oc:c", "3"}, "oc:a=1 oc:b=2 oc:c=3", ""},
+		{"the first page for each", &fakeDirectus{whole: true, most: 2}, []any{"oc:a", "1", "oc:b", "2", "oc:c", "3", "oc:d", "4"}, "", "the same records again"},
 		{"too many", &fakeDirectus{most: 2}, []any{"oc:a", "1", "oc:b", "2", "oc:c", "3", "oc:d", "4", "oc:e", "5", "oc:f", "6"}, "", "expected at most 5 documents"},
 		{"a token", &fakeDirectus{token: "swordfish"}, []any{"oc:a", "1"}, "oc:a=1", ""},
 		{"another token", &fakeDirectus{token: "other"}, []any{"oc:a", "1"}, "", "status 403 Forbidden"},

@@ -17,6 +17,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // An etcd is documents under a prefix of an etcd's keys. What is there is read
@@ -27,13 +29,17 @@ type etcd struct {
 	at     etcdAddress
 	prefix string // of keys in etcd, with the slash
 	o      Options
+
+	message int // the longest that etcd sends
 }
 
 const (
 	// etcdPage is how many keys one request reads.
 	etcdPage = 1000
-	// etcdMessage bounds what etcd sends at once. A page of the longest
-	// documents would be longer; it is an error then.
+	// etcdShort takes its place where the documents of a page are longer than
+	// etcdMessage together: so many of the longest that etcd takes are not.
+	etcdShort = 64
+	// etcdMessage bounds what etcd sends at once.
 	etcdMessage = 128 << 20
 	// gather is how long more changes are waited for before they are told.
 	gather = 20 * time.Millisecond
@@ -44,7 +50,7 @@ func newEtcd(name string, o Options) (*etcd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &etcd{name: "etcd://" + at.user() + strings.Join(at.hosts, ",") + "/" + prefix, at: at, prefix: prefix + "/", o: o}, nil
+	return &etcd{name: "etcd://" + at.user() + strings.Join(at.hosts, ",") + "/" + prefix, at: at, prefix: prefix + "/", o: o, message: etcdMessage}, nil
 }
 
 func (e *etcd) String() string { return e.name }
@@ -85,15 +91,19 @@ func (e *etcd) session(ctx context.Context, again <-chan struct{}, tell func(Set
 	if err := f.told(); err != nil {
 		return err
 	}
-	p.reset()
-	return e.plain(f.follow(ctx, again))
+	begun := time.Now()
+	err = f.follow(ctx, again)
+	if err == nil || time.Since(begun) > p.most {
+		p.reset() // else all is read more and more seldom: it is there, and can not be followed
+	}
+	return e.plain(err)
 }
 
 // config is how a client is made; secrets are read for each anew.
 func (e *etcd) config(ctx context.Context) (clientv3.Config, error) {
 	c := clientv3.Config{
 		Context: ctx, DialTimeout: e.o.Timeout, DialKeepAliveTime: e.o.Net, DialKeepAliveTimeout: e.o.Timeout,
-		MaxCallRecvMsgSize: etcdMessage, Username: e.at.name, Logger: zap.NewNop(),
+		MaxCallRecvMsgSize: e.message, Username: e.at.name, Logger: zap.NewNop(),
 	}
 	scheme := "http://"
 	var err error
@@ -163,8 +173,13 @@ type follower struct {
 // snapshot reads all keys as they were at one revision.
 func (f *follower) snapshot(ctx context.Context) error {
 	from, end := f.prefix+f.o.Prefix, clientv3.GetPrefixRangeEnd(f.prefix+f.o.Prefix)
+	limit, bytes := int64(etcdPage), 0
 	for {
-		r, err := f.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(etcdPage), clientv3.WithRev(f.revision))
+		r, err := f.get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(limit), clientv3.WithRev(f.revision))
+		if status.Code(err) == codes.ResourceExhausted && limit > etcdShort {
+			limit = etcdShort
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -174,6 +189,10 @@ func (f *follower) snapshot(ctx context.Context) error {
 		}
 		for _, kv := range r.Kvs {
 			f.put(kv)
+			bytes += len(f.docs[strings.TrimPrefix(string(kv.Key), f.prefix)].Text)
+		}
+		if bytes > f.o.MaxBytes {
+			return fmt.Errorf("documents of more than %d bytes together", f.o.MaxBytes)
 		}
 		if !r.More || len(r.Kvs) == 0 {
 			return nil
