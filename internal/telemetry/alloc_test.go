@@ -54,3 +54,14 @@ func BenchmarkAccessLog(b *testing.B) {
 	}
 	b.ReportMetric(float64(l.Dropped())/float64(b.N), "dropped/op")
 }
+
+// BenchmarkAppendJSON is the line of a hit as browsers ask for one.
+func BenchmarkAppendJSON(b *testing.B) {
+	r := browsed()
+	var line []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		line = AppendJSON(line[:0], r)
+	}
+	b.ReportMetric(float64(len(line)), "bytes")
+}

@@ -23,34 +23,6 @@ const (
 	inText      // as nginx escapes values of a log_format
 )
 
-// AppendJSON appends r to dst as one line of JSON with nginx's variable names,
-// its newline included. It is valid JSON whatever bytes r holds: control bytes
-// are escaped, what is not UTF-8 becomes U+FFFD.
-func AppendJSON(dst []byte, r *Record) []byte {
-	first := len(dst)
-	for i := range fields {
-		f := &fields[i]
-		if f.inText {
-			continue
-		}
-		mark := len(dst)
-		dst = append(append(append(dst, `,"`...), f.name...), `":`...)
-		if !f.number {
-			dst = append(dst, '"')
-		}
-		start := len(dst)
-		if dst = f.value(dst, r, inJSON); len(dst) == start && !f.always {
-			dst = dst[:mark]
-			continue
-		}
-		if !f.number {
-			dst = append(dst, '"')
-		}
-	}
-	dst[first] = '{' // in place of a comma
-	return append(dst, "}\n"...)
-}
-
 // put appends what others have chosen, so that it neither ends the value nor
 // the line, cut after fieldMax bytes of output or a few more.
 func put[T []byte | string](dst []byte, s T, f form) []byte {
@@ -128,18 +100,12 @@ func appendEscaped[T []byte | string](dst []byte, s T, most int) []byte {
 }
 
 // plainUntil returns where in s, from i on, there is something other than
-// characters that stand for themselves, or a few bytes before: it looks at
-// eight at a time, since that is most of what a line costs.
+// characters that stand for themselves, or a few bytes before.
 func plainUntil[T []byte | string](s T, i int) int {
-	const each, high = 0x0101010101010101, 0x8080808080808080
 	for ; i+8 <= len(s); i += 8 {
 		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
 			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-		quote, slash := w^'"'*each, w^'\\'*each
-		// A byte's high bit is set in one of these if it is above 127, below a
-		// space, or the quote or backslash that makes it zero; perhaps also in
-		// the byte behind such a one.
-		if (w|(w-' '*each)|(quote-each)|(slash-each))&high != 0 {
+		if special(w) != 0 {
 			break
 		}
 	}

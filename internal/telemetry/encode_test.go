@@ -87,6 +87,19 @@ func everything() *Record {
 	return r
 }
 
+// browsed is a hit as browsers ask for one.
+func browsed() *Record {
+	r := sample()
+	r.Time, r.Port = time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC), 80
+	r.Target, r.Host, r.Key = []byte("/assets/b.css"), []byte("cache.test"), []byte("httpGETcache.test/assets/b.css")
+	r.UserAgent = []byte("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	r.Referer, r.RequestID = []byte("http://cache.test/index.html"), []byte("0123456789abcdef0123456789abcdef")
+	r.Visitor, r.Duration = []byte("0123456789abcdef0123456789abcdef"), 41*time.Microsecond
+	r.Rule, r.Kept, r.TTL, r.Tier, r.Site, r.Route = "rest", true, 3600, "memory", "bench", "/"
+	r.POP, r.Server, r.Build, r.Place = "iad", "cache-iad-01", "1.4.2", &Place{}
+	return r
+}
+
 // A line fits a block whatever a client sends.
 func TestAppendJSONBound(t *testing.T) {
 	for name, text := range map[string]string{

@@ -9,11 +9,9 @@ import (
 )
 
 // A field is a value that access logs show, by nginx's name for it where nginx
-// has one.
+// has one. Lines in JSON are AppendJSON's.
 type field struct {
 	name   string
-	always bool // in JSON it is there though it is empty
-	number bool // in JSON it has no quotes
 	inText bool // it is for texts alone
 	meta   bool // in Loki it is structured metadata, too
 	value  func(dst []byte, r *Record, f form) []byte
@@ -22,13 +20,13 @@ type field struct {
 // fields are all of them, in the order of JSON; docs/operating.md has the same
 // table.
 var fields = [...]field{
-	{name: "time_iso8601", always: true, value: func(d []byte, r *Record, _ form) []byte { return appendTime(d, r.Time) }},
+	{name: "time_iso8601", value: func(d []byte, r *Record, _ form) []byte { return appendTime(d, r.Time) }},
 	{name: "time_local", inText: true, value: func(d []byte, r *Record, _ form) []byte { return appendLocal(d, r.Time) }},
 	{name: "msec", inText: true, value: func(d []byte, r *Record, _ form) []byte {
 		ms := r.Time.UnixMilli()
 		return append3(append(strconv.AppendInt(d, ms/1000, 10), '.'), int(ms%1000))
 	}},
-	{name: "remote_addr", always: true, value: func(d []byte, r *Record, _ form) []byte {
+	{name: "remote_addr", value: func(d []byte, r *Record, _ form) []byte {
 		if !r.Remote.IsValid() {
 			return d
 		}
@@ -41,30 +39,30 @@ var fields = [...]field{
 		return r.Peer.Addr().Unmap().AppendTo(d)
 	}},
 	{name: "remote_user", value: func(d []byte, r *Record, f form) []byte { return put(d, r.User, f) }},
-	{name: "request", always: true, value: func(d []byte, r *Record, f form) []byte {
+	{name: "request", value: func(d []byte, r *Record, f form) []byte {
 		d = append(putMethod(d, r, f), ' ')
 		d = append(put(d, r.Target, f), ' ')
 		return append(d, r.Proto.String()...)
 	}},
-	{name: "request_method", always: true, value: putMethod},
-	{name: "scheme", always: true, value: func(d []byte, r *Record, _ form) []byte {
+	{name: "request_method", value: putMethod},
+	{name: "scheme", value: func(d []byte, r *Record, _ form) []byte {
 		if r.Secure {
 			return append(d, "https"...)
 		}
 		return append(d, "http"...)
 	}},
-	{name: "host", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Host, f) }},
-	{name: "server_port", number: true, value: func(d []byte, r *Record, _ form) []byte { return appendPositive(d, int64(r.Port)) }},
-	{name: "request_uri", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Target, f) }},
-	{name: "server_protocol", always: true, value: func(d []byte, r *Record, _ form) []byte { return append(d, r.Proto.String()...) }},
-	{name: "status", always: true, number: true, value: func(d []byte, r *Record, _ form) []byte { return strconv.AppendInt(d, int64(r.Status), 10) }},
-	{name: "body_bytes_sent", always: true, number: true, value: func(d []byte, r *Record, _ form) []byte { return strconv.AppendInt(d, r.Bytes, 10) }},
-	{name: "request_time", always: true, number: true, value: func(d []byte, r *Record, _ form) []byte { return appendSeconds(d, r.Duration) }},
-	{name: "dl_bps", meta: true, number: true, value: func(d []byte, r *Record, _ form) []byte { return appendPositive(d, int64(r.Throughput())) }},
-	{name: "upstream_cache_status", meta: true, always: true, value: func(d []byte, r *Record, _ form) []byte { return append(d, r.CacheStatus...) }},
-	{name: "cache_reason", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Reason, f) }},
+	{name: "host", value: func(d []byte, r *Record, f form) []byte { return put(d, r.Host, f) }},
+	{name: "server_port", value: func(d []byte, r *Record, _ form) []byte { return appendPositive(d, int64(r.Port)) }},
+	{name: "request_uri", value: func(d []byte, r *Record, f form) []byte { return put(d, r.Target, f) }},
+	{name: "server_protocol", value: func(d []byte, r *Record, _ form) []byte { return append(d, r.Proto.String()...) }},
+	{name: "status", value: func(d []byte, r *Record, _ form) []byte { return strconv.AppendInt(d, int64(r.Status), 10) }},
+	{name: "body_bytes_sent", value: func(d []byte, r *Record, _ form) []byte { return strconv.AppendInt(d, r.Bytes, 10) }},
+	{name: "request_time", value: func(d []byte, r *Record, _ form) []byte { return appendSeconds(d, r.Duration) }},
+	{name: "dl_bps", meta: true, value: func(d []byte, r *Record, _ form) []byte { return appendPositive(d, int64(r.Throughput())) }},
+	{name: "upstream_cache_status", meta: true, value: func(d []byte, r *Record, _ form) []byte { return append(d, r.CacheStatus...) }},
+	{name: "cache_reason", value: func(d []byte, r *Record, f form) []byte { return put(d, r.Reason, f) }},
 	{name: "cache_tier", value: func(d []byte, r *Record, _ form) []byte { return append(d, r.Tier...) }},
-	{name: "cache_collapsed", number: true, value: func(d []byte, r *Record, _ form) []byte {
+	{name: "cache_collapsed", value: func(d []byte, r *Record, _ form) []byte {
 		if r.Collapsed {
 			d = append(d, "true"...)
 		}
@@ -73,34 +71,27 @@ var fields = [...]field{
 	{name: "log_cache_key", meta: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Key, f) }},
 	{name: "cache_key", inText: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Key, f) }}, // as it was called once
 	{name: "log_cache_rule_id", meta: true, value: func(d []byte, r *Record, f form) []byte { return short(d, r.Rule, f) }},
-	{name: "log_cache_target_time", meta: true, number: true, value: func(d []byte, r *Record, _ form) []byte {
+	{name: "log_cache_target_time", meta: true, value: func(d []byte, r *Record, _ form) []byte {
 		if !r.Kept {
 			return d
 		}
 		return strconv.AppendInt(d, r.TTL, 10)
 	}},
-	{name: "upstream_status", number: true, value: func(d []byte, r *Record, _ form) []byte { return appendPositive(d, int64(r.UpstreamStatus)) }},
-	{name: "upstream_response_time", number: true, value: func(d []byte, r *Record, _ form) []byte {
+	{name: "upstream_status", value: func(d []byte, r *Record, _ form) []byte { return appendPositive(d, int64(r.UpstreamStatus)) }},
+	{name: "upstream_response_time", value: func(d []byte, r *Record, _ form) []byte {
 		if r.UpstreamTime == 0 {
 			return d
 		}
 		return appendSeconds(d, r.UpstreamTime)
 	}},
-	{name: "upstream_addr", value: attempts(func(d []byte, a *wire.Attempt, f form) []byte { return short(d, a.Server, f) })},
-	{name: "upstream_attempt_status", value: attempts(func(d []byte, a *wire.Attempt, _ form) []byte {
-		if a.Status == 0 {
-			return append(d, '-')
-		}
-		return strconv.AppendInt(d, int64(a.Status), 10)
-	})},
-	{name: "upstream_attempt_time", value: attempts(func(d []byte, a *wire.Attempt, _ form) []byte { return appendSeconds(d, a.Took) })},
+	{name: "upstream_addr", value: servers},
+	{name: "upstream_attempt_status", value: statuses},
+	{name: "upstream_attempt_time", value: durations},
 	{name: "upstream_attempt_error", value: func(d []byte, r *Record, f form) []byte {
-		for _, a := range r.Attempts.All() {
-			if a.Why != "" {
-				return failures(d, r, f)
-			}
+		if !failed(r) {
+			return d
 		}
-		return d
+		return failures(d, r, f)
 	}},
 	{name: "upstream_withheld", value: func(d []byte, r *Record, _ form) []byte {
 		if r.Attempts == nil {
@@ -109,7 +100,7 @@ var fields = [...]field{
 		return append(d, r.Attempts.Withheld.String()...)
 	}},
 	{name: "denied", value: func(d []byte, r *Record, f form) []byte { return short(d, r.Denied, f) }},
-	{name: "request_id", meta: true, always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.RequestID, f) }},
+	{name: "request_id", meta: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.RequestID, f) }},
 	{name: "trace_id", meta: true, value: func(d []byte, r *Record, _ form) []byte {
 		if r.TraceID == [16]byte{} {
 			return d
@@ -142,7 +133,7 @@ var fields = [...]field{
 	{name: "geoip_latitude", meta: true, value: place(func(p *Place) string { return p.Latitude })},
 	{name: "geoip_longitude", meta: true, value: place(func(p *Place) string { return p.Longitude })},
 	{name: "geoip_timezone", meta: true, value: place(func(p *Place) string { return p.Timezone })},
-	{name: "geoip_asn", meta: true, number: true, value: func(d []byte, r *Record, _ form) []byte {
+	{name: "geoip_asn", meta: true, value: func(d []byte, r *Record, _ form) []byte {
 		if r.Place == nil {
 			return d
 		}
@@ -150,8 +141,8 @@ var fields = [...]field{
 	}},
 	{name: "geoip_as_org", meta: true, value: place(func(p *Place) string { return p.Org })},
 	{name: "http_x_forwarded_for", value: func(d []byte, r *Record, f form) []byte { return put(d, r.ForwardedFor, f) }},
-	{name: "http_user_agent", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.UserAgent, f) }},
-	{name: "http_referer", always: true, value: func(d []byte, r *Record, f form) []byte { return put(d, r.Referer, f) }},
+	{name: "http_user_agent", value: func(d []byte, r *Record, f form) []byte { return put(d, r.UserAgent, f) }},
+	{name: "http_referer", value: func(d []byte, r *Record, f form) []byte { return put(d, r.Referer, f) }},
 }
 
 func putMethod(d []byte, r *Record, f form) []byte {
@@ -176,12 +167,33 @@ func attempts(one func([]byte, *wire.Attempt, form) []byte) func([]byte, *Record
 	}
 }
 
-var failures = attempts(func(d []byte, a *wire.Attempt, f form) []byte {
-	if a.Why == "" {
-		return append(d, '-')
+// failed reports whether one of the servers that were asked gave no answer.
+func failed(r *Record) bool {
+	for _, a := range r.Attempts.All() {
+		if a.Why != "" {
+			return true
+		}
 	}
-	return short(d, a.Why, f)
-})
+	return false
+}
+
+// What is told of each server that was asked.
+var (
+	servers  = attempts(func(d []byte, a *wire.Attempt, f form) []byte { return short(d, a.Server, f) })
+	statuses = attempts(func(d []byte, a *wire.Attempt, _ form) []byte {
+		if a.Status == 0 {
+			return append(d, '-')
+		}
+		return strconv.AppendInt(d, int64(a.Status), 10)
+	})
+	durations = attempts(func(d []byte, a *wire.Attempt, _ form) []byte { return appendSeconds(d, a.Took) })
+	failures  = attempts(func(d []byte, a *wire.Attempt, f form) []byte {
+		if a.Why == "" {
+			return append(d, '-')
+		}
+		return short(d, a.Why, f)
+	})
+)
 
 // place is the value of what is known of the client's address.
 func place(of func(*Place) string) func([]byte, *Record, form) []byte {

@@ -75,5 +75,5 @@ func (r *Record) Throughput() float64 {
 	if r.Bytes <= 0 || r.Duration <= 0 {
 		return 0
 	}
-	return float64(r.Bytes) * 8 / r.Duration.Seconds()
+	return float64(r.Bytes) * 8e9 / float64(r.Duration)
 }
