@@ -64,6 +64,8 @@ func (b *body) note(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case !ended(err) && b.closed.Load(): // by us, which is no failure of the server's
+		err = os.ErrClosed
 	case ended(err) && c.gate != nil && c.gate.silent && c.resp.Framing() == wire.UntilClose:
 		err = c.u.broken(c.why(errUnannounced, Closed)) // RFC 9112, 9.8
 	case !ended(err):

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -188,5 +189,34 @@ func TestTwoLargeHead(t *testing.T) {
 		}
 		_ = u.Close()
 		wg.Wait()
+	})
+}
+
+// TestCloseIsNoFailure: who closes content while it is read ends it, and has
+// nothing to say about the server.
+func TestCloseIsNoFailure(t *testing.T) {
+	test := func(t *testing.T, u *Upstream) {
+		u.Circuit = new(Circuit)
+		resp, err := u.Exchange(t.Context(), twoRequest(t, "GET /a HTTP/1.1\nHost: x", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { _, err := io.ReadAll(resp.Body); done <- err }()
+		synctest.Wait() // it waits for more
+		_ = resp.Body.Close()
+		if err, got := <-done, u.Circuit.State(time.Now()); !errors.Is(err, os.ErrClosed) || got != Up {
+			t.Errorf("got %v, the server is %v", err, got)
+		}
+	}
+	t.Run("HTTP/1.1", func(t *testing.T) {
+		play(t, test, func(p *peer) { p.head(); p.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"); p.expectEnd() })
+	})
+	t.Run("HTTP/2", func(t *testing.T) {
+		inTwo(t, &http2.Server{}, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "some")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}, test)
 	})
 }
