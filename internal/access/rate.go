@@ -15,6 +15,14 @@ type Rate struct {
 	Burst int           // at least 1
 }
 
+// Window is how long an empty bucket takes to be full: a century at most, so
+// that no sum of it and a time of today overflows.
+func (r Rate) Window() time.Duration {
+	const longest = 100 * 365 * 24 * time.Hour
+	every := max(r.Every, 1)
+	return every * min(time.Duration(max(r.Burst, 1)), max(longest/every, 1))
+}
+
 // Taken is what became of a request for a token.
 type Taken struct {
 	OK   bool
@@ -30,8 +38,7 @@ type Taken struct {
 // one number, and no clock has to tick for it. A full time that is further away
 // than an empty bucket's was said by a clock that has been set back since.
 func (r Rate) take(full, now int64) (next int64, t Taken) {
-	every := max(int64(r.Every), 1)
-	depth := every * int64(max(r.Burst, 1))
+	every, depth := max(int64(r.Every), 1), int64(r.Window())
 	full = min(max(full, now), now+depth)
 	next = full + every
 	if over := next - now - depth; over > 0 {

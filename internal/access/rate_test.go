@@ -31,6 +31,18 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// The longest times with the largest bursts that documents may say still let
+// requests through.
+func TestRateOfLongTimes(t *testing.T) {
+	now := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
+	for _, r := range []Rate{{24 * time.Hour, 200_000}, {24 * time.Hour, 10_000_000}, {time.Hour, 3_000_000}, {1 << 62, 2}} {
+		full, got := r.take(0, now)
+		if want := int(r.Window()/r.Every) - 1; !got.OK || got.Left != want || full <= now || r.Window() <= 0 {
+			t.Errorf("%+v: got %+v, full in %d, want %d left", r, got, full-now, want)
+		}
+	}
+}
+
 // Whatever comes when: never more than burst and rate*time, in any stretch of
 // time; and whoever waits as long as he was told gets his token.
 func TestRateNeverGivesMore(t *testing.T) {

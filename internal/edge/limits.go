@@ -45,7 +45,7 @@ func (c *compiling) limits(s *site) {
 		text := cmp.Or(d.Key, "$remote_addr")
 		l := &limit{name: d.Name, address: text == "$remote_addr" || text == "${remote_addr}", dry: d.DryRun, fields: d.Fields}
 		l.rate = access.Rate{Every: time.Duration(in) / time.Duration(n), Burst: cmp.Or(intOf(d.Burst), n)}
-		l.policy = strconv.Quote(d.Name) + ";q=" + strconv.Itoa(l.rate.Burst) + ";w=" + strconv.FormatInt(secondsUp(l.rate.Every*time.Duration(l.rate.Burst)), 10)
+		l.policy = strconv.Quote(d.Name) + ";q=" + strconv.Itoa(l.rate.Burst) + ";w=" + strconv.FormatInt(secondsUp(l.rate.Window()), 10)
 		var err error
 		if l.key, err = c.parseText(text, expr.InCondition); c.bad(path+".key", err) {
 			continue
