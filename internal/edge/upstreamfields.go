@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"strconv"
 
 	"opencache/internal/config"
@@ -170,7 +171,10 @@ func (v *visit) appendPort(dst []byte) []byte {
 func (v *visit) appendForwarded(dst []byte) []byte {
 	if v.believed {
 		begin := len(dst)
-		if dst = v.appendLines(dst, "forwarded", ", "); len(dst) > begin {
+		if dst = v.appendLines(dst, "forwarded", ", "); bytes.Count(dst[begin:], []byte{'"'})%2 != 0 {
+			dst = dst[:begin] // a quote left open would take in what follows
+		}
+		if len(dst) > begin {
 			dst = append(dst, ", "...)
 		}
 	}

@@ -33,6 +33,8 @@ func TestUpstream(t *testing.T) {
 			[]string{"X-Forwarded-Proto: http", "X-Forwarded-Port: 80"}, []string{"https"}},
 		{"Forwarded", config.Network{Forwarded: true, TrustedProxies: []string{"10.0.0.0/8"}}, "10.0.0.1", "\nForwarded: for=198.51.100.1",
 			[]string{`Forwarded: for=198.51.100.1, for=10.0.0.1;host="h";proto=http`, "X-Real-IP: 198.51.100.1"}, nil},
+		{"Forwarded, a quote left open", config.Network{Forwarded: true, TrustedProxies: []string{"10.0.0.0/8"}}, "10.0.0.1", "\nForwarded: for=\", for=198.51.100.1",
+			[]string{`Forwarded: for=10.0.0.1;host="h";proto=http`, "X-Real-IP: 198.51.100.1"}, nil},
 		{"Forwarded, IPv6", config.Network{Forwarded: true}, "2001:db8::7", "\nForwarded: for=198.51.100.1",
 			[]string{`Forwarded: for="[2001:db8::7]";host="h";proto=http`, "X-Forwarded-For: 2001:db8::7"}, []string{"198.51"}},
 		{"no address", config.Network{Forwarded: true}, "", "",
