@@ -18,9 +18,9 @@ type Rate struct {
 // Window is how long an empty bucket takes to be full: a century at most, so
 // that no sum of it and a time of today overflows.
 func (r Rate) Window() time.Duration {
-	const longest = 100 * 365 * 24 * time.Hour
-	every := max(r.Every, 1)
-	return every * min(time.Duration(max(r.Burst, 1)), max(longest/every, 1))
+	const longest = int64(100 * 365 * 24 * time.Hour)
+	every := max(int64(r.Every), 1)
+	return time.Duration(every * min(int64(max(r.Burst, 1)), max(longest/every, 1)))
 }
 
 // Taken is what became of a request for a token.
