@@ -75,6 +75,9 @@ func (c *compiling) server(p *pooling, d *config.Server) (*server, error) {
 		c.furnish(o, &key)
 		p.link.setUp(o)
 		o.Circuit = &origin.Circuit{MaxFails: key.maxFails, FailTimeout: key.failTimeout, SlowStart: key.slowStart}
+		if c.Warn != nil {
+			o.Circuit.Changed = (&changes{log: c.Warn, server: d.URL, now: c.clock()}).tell
+		}
 		if old := p.was.server(d.URL); old != nil {
 			o.Circuit.Inherit(old.Circuit, key.checked)
 		}

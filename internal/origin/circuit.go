@@ -35,6 +35,9 @@ type Circuit struct {
 	// SlowStart is how long it takes a server that is back to have its whole
 	// share of requests again; 0: no time.
 	SlowStart time.Duration
+	// Changed is called when the server is left out (Ejected by requests, Down by
+	// checks) and when it is back (Up). It does not wait. nil: nobody is told.
+	Changed func(State)
 
 	mu sync.Mutex // guards the fields below
 	health
@@ -171,26 +174,48 @@ const (
 
 func (c *Circuit) end(how ending, now time.Time, trial bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	l := c.limits()
+	was, change := c.down || c.out(l), false
 	switch how {
 	case well:
-		c.answered(c.limits(), now, trial)
+		c.answered(l, now, trial)
+		change = was && !c.down && !c.out(l)
 	case failed:
-		if c.fail(c.limits(), now) {
+		if ejected := c.fail(l, now); ejected {
 			c.ejections++
+			change = !c.down
 		}
 	case untold:
 		c.abandoned(trial)
+	}
+	c.mu.Unlock()
+	if change {
+		c.tell(Ejected, how == well)
+	}
+}
+
+// tell says that the server is back, or away, in that state.
+func (c *Circuit) tell(away State, back bool) {
+	switch {
+	case c.Changed == nil:
+	case back:
+		c.Changed(Up)
+	default:
+		c.Changed(away)
 	}
 }
 
 func (c *Circuit) check(down bool, now time.Time) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	change := down != c.down
 	if down && !c.down {
 		c.ejections++
 	}
 	c.set(down, now)
+	c.mu.Unlock()
+	if change {
+		c.tell(Down, !down)
+	}
 }
 
 // State returns how the server stands.

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,5 +88,25 @@ func TestCircuitInherit(t *testing.T) {
 		if got := is.State(now); got != tt.want || is.Ejections() != 1 {
 			t.Errorf("checked %t: got %s after %d ejections, want %s after 1", tt.checked, got, is.Ejections(), tt.want)
 		}
+	}
+}
+
+// TestCircuitChanged: who is told of changes hears of each once, whoever noticed.
+func TestCircuitChanged(t *testing.T) {
+	var told []State
+	c := Circuit{MaxFails: 2, Changed: func(s State) { told = append(told, s) }}
+	at := time.Unix(1000, 0)
+	c.end(failed, at, false)
+	c.end(failed, at, false)
+	c.end(failed, at, false)
+	c.check(false, at)
+	c.end(well, at.Add(11*time.Second), c.begin(at.Add(11*time.Second)))
+	c.check(true, at)
+	c.check(true, at)
+	c.end(failed, at, false)
+	c.end(failed, at, false)
+	c.check(false, at)
+	if want := []State{Ejected, Up, Down, Up}; !slices.Equal(told, want) {
+		t.Errorf("got %v, want %v", told, want)
 	}
 }
