@@ -17,6 +17,7 @@ func (p *Plan) Warnings() (warnings []config.Fault) {
 	}
 	for _, s := range p.sites {
 		warnings = append(warnings, sharedLogins(s.doc)...)
+		warnings = append(warnings, p.blindSite(s.doc)...)
 		v.site = s
 		told := map[string]bool{}
 		for i := range s.rules {
@@ -52,6 +53,36 @@ func (p *Plan) blind() (warnings []config.Fault) {
 		if lost {
 			warnings = append(warnings, config.Fault{Document: "node", Path: path, Expected: "a database in geo: nobody is denied without"})
 		}
+	}
+	return warnings
+}
+
+// blindSite is whom a site denies, or lets in alone, by databases that the node
+// does not name.
+func (p *Plan) blindSite(doc *config.Site) (warnings []config.Fault) {
+	g := &p.node.Geo
+	look := func(path string, d *config.Clients, otherwise string) {
+		if d == nil {
+			return
+		}
+		for _, by := range [...]struct {
+			list string
+			lost bool
+		}{{"countries", len(d.Countries) > 0 && g.City == ""}, {"asns", len(d.ASNs) > 0 && g.ASN == ""}} {
+			if by.lost {
+				warnings = append(warnings, config.Fault{Document: siteKey + doc.ID, Path: path + by.list, Expected: "a database in the node's geo: " + otherwise + " without"})
+			}
+		}
+	}
+	of := func(path string, a *config.Access) {
+		if a != nil {
+			look(path+"access.deny.", a.Deny, "nobody is denied")
+			look(path+"access.allow.", a.Allow, "nobody is let in by it")
+		}
+	}
+	of("", doc.Access)
+	for i := range doc.Routes {
+		of(fmt.Sprintf("routes[%d].", i), doc.Routes[i].Access)
 	}
 	return warnings
 }
