@@ -33,26 +33,27 @@ func (k kind) can(w workload) bool {
 }
 
 var (
-	inMemory = []mode{plain, deferred, secure, logged, told, small}
+	inMemory = []mode{plain, deferred, secure, logged, told, noted, small}
+	told1k   = []string{"told-1k", "told-open", "told-log-1k", "told-log-open"}
 	onDisk   = append(inMemory[:len(inMemory):len(inMemory)], disked)
 )
 
 func kinds(o options) []kind {
 	return []kind{
-		{name: "opencache", version: []string{o.bin, "version"}, modes: append(opencacheModes(o.bin), told), commands: opencache},
+		{name: "opencache", version: []string{o.bin, "version"}, modes: append(opencacheModes(o.bin), told, noted), commands: opencache},
 		// An edge that says nothing of a request but what the cache did.
-		{name: "opencache-bare", version: []string{o.bin, "version"}, modes: []mode{told}, commands: bareEdge},
+		{name: "opencache-bare", version: []string{o.bin, "version"}, modes: []mode{told, noted}, commands: bareEdge},
 		// opencache as it was: what a change costs.
 		{name: "before", version: []string{o.before, "version"}, modes: opencacheModes(o.before), commands: before},
 		{name: "nginx", version: []string{"nginx", "-v"}, modes: onDisk, commands: nginx},
 		// The same with one setting for bodies of all sizes.
-		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: inMemory, only: []string{"hit-1k", "newconn", "told-1k"}, commands: nginx},
+		{name: "nginx-plain", version: []string{"nginx", "-v"}, modes: inMemory, only: append([]string{"hit-1k", "newconn"}, told1k...), commands: nginx},
 		// Its accept_filter is not of this platform; TLS is somebody else's; its
 		// log loses lines at this rate.
 		{name: "varnish", version: []string{"varnishd", "-V"}, modes: []mode{plain, small, disked}, commands: varnish},
 		// Ranges are the origin's there; memory is taken whole at the start.
-		{name: "haproxy", version: []string{"haproxy", "-v"}, modes: inMemory, cannot: []string{"range-64k", "mem-object", "told-1k"}, whole: true, commands: haproxy},
-		{name: "ats", version: []string{"traffic_server", "-V"}, modes: onDisk, cannot: []string{"told-1k"}, commands: ats},
+		{name: "haproxy", version: []string{"haproxy", "-v"}, modes: inMemory, cannot: append([]string{"range-64k", "mem-object"}, told1k...), whole: true, commands: haproxy},
+		{name: "ats", version: []string{"traffic_server", "-V"}, modes: onDisk, cannot: told1k, commands: ats},
 	}
 }
 
@@ -83,8 +84,11 @@ func opencacheModes(bin string) []mode {
 }
 
 func opencache(o options, at *site) ([]child.Command, error) {
-	if at.Mode == told {
-		return edge(o, at, fmt.Sprintf(edgeSays, at.file("access.log")))
+	switch at.Mode {
+	case told:
+		return edge(o, at, edgeSays)
+	case noted:
+		return edge(o, at, fmt.Sprintf(edgeNotes, at.file("access.log")))
 	}
 	admin := "off"
 	if o.profile {
@@ -113,12 +117,13 @@ func opencache(o options, at *site) ([]child.Command, error) {
 	return []child.Command{c}, nil
 }
 
-// edgeSays are a node's documents: what tells of each request, and the same
-// with nothing of it.
+// Documents of nodes that say of each request what they say when nobody asks
+// for more or less, that log it too, and that say nothing.
 const (
-	edgeSays = `{"network": {"admin": "off"}, "monitoring": {"log": {"path": %q, "format": "json"}, "serverTiming": true}}`
-	edgeBare = `{"monitoring": {"clientFields": false, "requestId": "off"}, "network": {"admin": "off", "upstreamFields": "none"}}`
-	edgeSite = `{"id": "bench", "hostnames": ["_"], "upstreams": [{"name": "o", "servers": [{"url": "http://%s"}]}]}`
+	edgeSays  = `{"network": {"admin": "off"}}`
+	edgeNotes = `{"network": {"admin": "off"}, "monitoring": {"log": {"path": %q, "format": "json"}}}`
+	edgeBare  = `{"monitoring": {"clientFields": false, "requestId": "off"}, "network": {"admin": "off", "upstreamFields": "none"}}`
+	edgeSite  = `{"id": "bench", "hostnames": ["_"], "upstreams": [{"name": "o", "servers": [{"url": "http://%s"}]}]}`
 )
 
 func bareEdge(o options, at *site) ([]child.Command, error) { return edge(o, at, edgeBare) }

@@ -116,7 +116,7 @@ func (b *bench) prepare(ctx context.Context, s *server, w workload) error {
 // loggedAll sees to it that what should be logged is: a hundred bytes a request
 // in the end, since logs are buffered.
 func (b *bench) loggedAll(ctx context.Context, w workload, s *server, r row) error {
-	if w.mode != logged && (w.mode != told || s.name == "opencache-bare") || len(r.Samples) == 0 {
+	if w.mode != logged && (w.mode != noted || s.name == "opencache-bare") || len(r.Samples) == 0 {
 		return nil
 	}
 	var sum int64

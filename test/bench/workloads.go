@@ -15,7 +15,8 @@ const (
 	deferred mode = "deferred" // TCP_DEFER_ACCEPT
 	secure   mode = "tls"
 	logged   mode = "logged" // access log to a file
-	told     mode = "told"   // an edge with all that it says of every request, and its log
+	told     mode = "told"   // an edge with all that it says of every request
+	noted    mode = "noted"  // the same with its log
 	small    mode = "small"  // 64 MiB to store in
 	disked   mode = "disk"   // all that is stored lies on a disk
 	tiered   mode = "tiered" // 64 MiB of memory over a disk
@@ -85,6 +86,9 @@ var workloads = []workload{
 	{name: "tls-handshake", mode: secure, way: handshakes, path: "/1k", size: 1 << 10, conns: 16, cached: true, header: closing},
 	{name: "log-1k", mode: logged, path: "/1k", size: 1 << 10, conns: 64, cached: true},
 	{name: "told-1k", mode: told, path: "/1k", size: 1 << 10, conns: 64, cached: true},
+	{name: "told-open", mode: told, way: open, path: "/1k", size: 1 << 10, conns: 64, cached: true, share: 0.7},
+	{name: "told-log-1k", mode: noted, path: "/1k", size: 1 << 10, conns: 64, cached: true},
+	{name: "told-log-open", mode: noted, way: open, path: "/1k", size: 1 << 10, conns: 64, cached: true, share: 0.7},
 	{name: "zipf-100k", mode: small, way: skewed, path: each, size: 1 << 10, conns: 64, each: true},
 	{name: "disk-1m", mode: disked, path: "/1m", size: 1 << 20, conns: 16, cached: true},
 	{name: "disk-cold", mode: tiered, way: cold, path: "/1k", size: 1 << 10, conns: 64, cached: true},
