@@ -108,5 +108,7 @@ func (v *visit) fillRequest(rec *telemetry.Record) {
 		rec.TraceID, rec.SpanID = t.ID, t.Span
 	}
 	rec.ForwardedFor = r.Get(wire.XForwardedFor)
-	rec.Place = (*telemetry.Place)(v.place())
+	if rec.Place = nil; v.geo != nil {
+		rec.Place = (*telemetry.Place)(v.place())
+	}
 }

@@ -48,7 +48,7 @@ type LogOptions struct {
 type AccessLog struct {
 	o       LogOptions
 	dropped atomic.Uint64
-	lines   sync.Pool // of *[]byte: lines being encoded
+	pens    sync.Pool // of *pen
 	wake    chan struct{}
 	stop    chan struct{}
 	done    chan struct{}
@@ -75,7 +75,7 @@ func OpenLog(o LogOptions) (*AccessLog, error) {
 		o.Flush = defaultFlush
 	}
 	l := &AccessLog{o: o, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	l.lines.New = func() any { b := make([]byte, 0, 1<<10); return &b }
+	l.pens.New = func() any { return new(pen) }
 	l.out = o.Out
 	if l.out == nil {
 		l.out = os.Stdout
@@ -115,12 +115,16 @@ func (l *AccessLog) Write(r *Record) {
 	if l == nil {
 		return
 	}
-	line := l.lines.Get().(*[]byte)
-	*line = l.o.Format.append((*line)[:0], r)
-	if !l.add(*line) {
+	p := l.pens.Get().(*pen)
+	if l.o.Format == nil {
+		p.line = p.json(p.line[:0], r)
+	} else {
+		p.line = l.o.Format.append(p.line[:0], r)
+	}
+	if !l.add(p.line) {
 		l.dropped.Add(1)
 	}
-	l.lines.Put(line)
+	l.pens.Put(p)
 }
 
 // add copies a line into the block being filled and reports whether there was

@@ -77,11 +77,11 @@ func TestAccessLogFullBlockGoesOutAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &gate{}
 		l := open(t, LogOptions{Out: out, Flush: time.Hour})
-		for range blockSize/len(AppendJSON(nil, sample())) + 1 {
+		for range blockSize/len(appendJSON(nil, sample())) + 1 {
 			l.Write(sample())
 		}
 		synctest.Wait()
-		if got, want := out.lines(), blockSize/len(AppendJSON(nil, sample())); got != want {
+		if got, want := out.lines(), blockSize/len(appendJSON(nil, sample())); got != want {
 			t.Errorf("got %d lines, want %d: a block", got, want)
 		}
 		if err := l.Close(); err != nil {

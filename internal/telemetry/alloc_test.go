@@ -58,10 +58,11 @@ func BenchmarkAccessLog(b *testing.B) {
 // BenchmarkAppendJSON is the line of a hit as browsers ask for one.
 func BenchmarkAppendJSON(b *testing.B) {
 	r := browsed()
+	var p pen
 	var line []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		line = AppendJSON(line[:0], r)
+		line = p.json(line[:0], r)
 	}
 	b.ReportMetric(float64(len(line)), "bytes")
 }

@@ -135,7 +135,10 @@ func runeLen[T []byte | string](s T) int {
 }
 
 // appendTime appends t in UTC with milliseconds (RFC 3339).
-func appendTime(dst []byte, t time.Time) []byte {
+func appendTime(dst []byte, t time.Time) []byte { return appendMillis(appendSecond(dst, t), t) }
+
+// appendSecond appends t in UTC but for what is less than a second.
+func appendSecond(dst []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
@@ -145,8 +148,12 @@ func appendTime(dst []byte, t time.Time) []byte {
 	dst = append(append2(dst, day), 'T')
 	dst = append(append2(dst, hour), ':')
 	dst = append(append2(dst, minute), ':')
-	dst = append(append2(dst, second), '.')
-	return append(append3(dst, t.Nanosecond()/1e6), 'Z')
+	return append2(dst, second)
+}
+
+// appendMillis appends the rest.
+func appendMillis(dst []byte, t time.Time) []byte {
+	return append(append3(append(dst, '.'), t.Nanosecond()/1e6), 'Z')
 }
 
 // appendSeconds appends d in seconds with microseconds: a hit takes few.

@@ -30,6 +30,9 @@ func sample() *Record {
 	}
 }
 
+// appendJSON is a line of a pen that wrote none before.
+func appendJSON(dst []byte, r *Record) []byte { return new(pen).json(dst, r) }
+
 func TestAppendJSON(t *testing.T) {
 	full := everything()
 	const request = `"host":"example.org","request_uri":"/a?b=\"c\"\\d","server_protocol":`
@@ -60,7 +63,7 @@ func TestAppendJSON(t *testing.T) {
 			`"host":"","request_uri":"","server_protocol":"HTTP/1.1","status":0,"body_bytes_sent":0,"request_time":0.000000,` +
 			`"upstream_cache_status":"","cache_reason":"","request_id":"","http_user_agent":"","http_referer":""}`},
 	} {
-		if got := string(AppendJSON(nil, c.rec)); got != c.want+"\n" {
+		if got := string(appendJSON(nil, c.rec)); got != c.want+"\n" {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
 		}
 	}
@@ -114,7 +117,7 @@ func TestAppendJSONBound(t *testing.T) {
 		for range wire.MaxAttempts {
 			r.Attempts.Note(wire.Attempt{Server: long2, Why: long2})
 		}
-		line := AppendJSON(nil, r)
+		line := appendJSON(nil, r)
 		if len(line) > blockSize {
 			t.Errorf("%s: got a line of %d bytes, want at most %d", name, len(line), blockSize)
 		}
@@ -172,7 +175,7 @@ func FuzzAppendJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		line := AppendJSON(nil, &Record{Target: text, Host: text, UserAgent: text})
+		line := appendJSON(nil, &Record{Target: text, Host: text, UserAgent: text})
 		if n := bytes.IndexByte(line, '\n'); n != len(line)-1 {
 			t.Fatalf("%q: newline at %d of %d", text, n, len(line))
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // A field is a value that access logs show, by nginx's name for it where nginx
-// has one. Lines in JSON are AppendJSON's.
+// has one. Lines in JSON are a pen's.
 type field struct {
 	name   string
 	inText bool // it is for texts alone

@@ -75,9 +75,13 @@ func byTable(r *Record) string {
 // whatever is missing from the record or stands alone in it.
 func TestLineOfTable(t *testing.T) {
 	full := reflect.ValueOf(everything()).Elem()
+	var used pen
 	check := func(name string, r *Record) {
-		if got, want := string(AppendJSON(nil, r)), byTable(r); got != want {
+		if got, want := string(appendJSON(nil, r)), byTable(r); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
+		}
+		if got, want := string(used.json(nil, r)), byTable(r); got != want {
+			t.Errorf("%s, by a pen that was used:\n got %s\nwant %s", name, got, want)
 		}
 	}
 	check("everything", everything())
@@ -112,7 +116,7 @@ func FuzzLineOfTable(f *testing.F) {
 		r := everything()
 		r.Target, r.Host, r.UserAgent, r.Referer, r.Key, r.User, r.ForwardedFor, r.Visitor, r.RequestID = b, b, b, b, b, b, b, b, b
 		r.Site, r.Denied, r.MethodText = string(b), string(b), b
-		line := AppendJSON(nil, r)
+		line := appendJSON(nil, r)
 		if want := byTable(r); string(line) != want {
 			t.Fatalf("%q:\n got %s\nwant %s", b, line, want)
 		}

@@ -88,9 +88,6 @@ func fieldOf(name string) *field {
 
 // append appends a Record as a line, its newline included.
 func (f *Format) append(dst []byte, r *Record) []byte {
-	if f == nil {
-		return AppendJSON(dst, r)
-	}
 	begin := len(dst)
 	for i := range f.parts {
 		p := &f.parts[i]

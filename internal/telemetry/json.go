@@ -7,14 +7,31 @@ import (
 	"unsafe"
 )
 
-// AppendJSON appends r to dst as one line of JSON with nginx's variable names,
-// its newline included. It is valid JSON whatever bytes r holds: control bytes
-// are escaped, what is not UTF-8 becomes U+FFFD.
+// A pen writes Records as lines of JSON. It keeps what stood in its last line
+// and will in the next: the second, and what node, site and route are called.
+// The zero pen is ready; one goroutine uses it at a time.
+type pen struct {
+	line []byte // where whoever has the pen works
+
+	second int64 // Unix time of clock
+	clock  []byte
+
+	site, route, pop, server, build string
+	ids                             []byte // what these come to
+}
+
+// json appends r to dst as one line of JSON with nginx's variable names, its
+// newline included. It is valid JSON whatever bytes r holds: control bytes are
+// escaped, what is not UTF-8 becomes U+FFFD.
 //
 // It says what fields say, in the same order, but asks for what a hit seldom
 // has once for several of them: a line is most of what an edge adds to a hit.
-func AppendJSON(dst []byte, r *Record) []byte {
-	dst = append(appendTime(append(dst, `{"time_iso8601":"`...), r.Time), `","remote_addr":"`...)
+func (p *pen) json(dst []byte, r *Record) []byte {
+	if second := r.Time.Unix(); second != p.second || p.clock == nil {
+		p.second, p.clock = second, appendSecond(p.clock[:0], r.Time)
+	}
+	dst = append(append(dst, `{"time_iso8601":"`...), p.clock...)
+	dst = append(appendMillis(dst, r.Time), `","remote_addr":"`...)
 	if r.Remote.IsValid() {
 		dst = r.Remote.Addr().Unmap().AppendTo(dst)
 	}
@@ -40,11 +57,10 @@ func AppendJSON(dst []byte, r *Record) []byte {
 	if r.TraceID != [16]byte{} || r.SpanID != [8]byte{} {
 		dst = appendSpan(dst, r)
 	}
-	dst = appendShort(dst, `,"resource_id":"`, r.Site)
-	dst = appendShort(dst, `,"route_id":"`, r.Route)
-	dst = appendShort(dst, `,"pop_id":"`, r.POP)
-	dst = appendShort(dst, `,"pf_server":"`, r.Server)
-	dst = appendShort(dst, `,"oc_build_id":"`, r.Build)
+	if r.Site != p.site || r.Route != p.route || r.POP != p.pop || r.Server != p.server || r.Build != p.build {
+		p.name(r)
+	}
+	dst = append(dst, p.ids...)
 	dst = appendShort(dst, `,"oc_visitor":"`, stringOf(r.Visitor))
 	dst = appendShort(dst, `,"ssl_protocol":"`, r.TLSProtocol)
 	dst = appendShort(dst, `,"ssl_cipher":"`, r.TLSCipher)
@@ -59,6 +75,16 @@ func AppendJSON(dst []byte, r *Record) []byte {
 	dst = plainOr(append(dst, `,"http_user_agent":"`...), stringOf(r.UserAgent), fieldMax)
 	dst = plainOr(append(dst, `","http_referer":"`...), stringOf(r.Referer), fieldMax)
 	return append(dst, "\"}\n"...)
+}
+
+// name notes what node, site and route are called.
+func (p *pen) name(r *Record) {
+	p.site, p.route, p.pop, p.server, p.build = r.Site, r.Route, r.POP, r.Server, r.Build
+	p.ids = appendShort(p.ids[:0], `,"resource_id":"`, r.Site)
+	p.ids = appendShort(p.ids, `,"route_id":"`, r.Route)
+	p.ids = appendShort(p.ids, `,"pop_id":"`, r.POP)
+	p.ids = appendShort(p.ids, `,"pf_server":"`, r.Server)
+	p.ids = appendShort(p.ids, `,"oc_build_id":"`, r.Build)
 }
 
 // appendLine appends the request's first line, whole and in its parts, but for

@@ -47,7 +47,10 @@ const (
 )
 
 // An entry is where a Record becomes one.
-type entry struct{ line, value []byte }
+type entry struct {
+	pen
+	value []byte
+}
 
 // StartLoki starts what pushes.
 func StartLoki(o LokiOptions) *Loki {
@@ -77,7 +80,7 @@ func (l *Loki) Write(r *Record) {
 		return
 	}
 	e := l.entries.Get().(*entry)
-	e.line = AppendJSON(e.line[:0], r)
+	e.line = e.json(e.line[:0], r)
 	v := append(e.value[:0], `["`...)
 	v = strconv.AppendInt(v, r.Time.UnixNano(), 10)
 	v = append(v, `","`...)

@@ -132,7 +132,7 @@ func TestLoki(t *testing.T) {
 			if want := "POST http://loki.test/push Basic dTpw cdn application/json"; f.auth[0] != want {
 				t.Errorf("got %q, want %q", f.auth[0], want)
 			}
-			if got, want := sweden[0].line+"\n", string(AppendJSON(nil, r)); got != want || sweden[0].at != "1772597167089000000" {
+			if got, want := sweden[0].line+"\n", string(appendJSON(nil, r)); got != want || sweden[0].at != "1772597167089000000" {
 				t.Errorf("got %s at %s, want the access log's line %s", got, sweden[0].at, want)
 			}
 			for name, want := range map[string]string{

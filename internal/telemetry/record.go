@@ -8,7 +8,7 @@ import (
 )
 
 // A Record is what is known of one request after its answer. Byte fields may
-// point into a connection's buffers: nothing of a Record is kept after
+// point into a connection's buffers: of a Record only strings are kept after
 // Observe and Write have returned. The zero value of every field means that
 // it is not known, or does not apply.
 type Record struct {
