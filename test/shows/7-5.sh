@@ -9,8 +9,9 @@ cd "$(dirname "$0")/../.."
 
 FUZZTIME=${FUZZTIME:-10s}
 families=(
-  "forged OC-* and X-Forwarded-* fields:bad-forged-fields seed3-forwarded-chain"
-  "spoofed X-Forwarded-For:bad-spoofed-forwarded-for client-of-trusted-proxies"
+  "forged OC-* and X-Forwarded-* fields:bad-forged-fields bad-forged-trailers seed3-forwarded-chain"
+  "spoofed X-Forwarded-For:bad-spoofed-forwarded-for bad-open-quotes client-of-trusted-proxies"
+  "paths around access:bad-paths-around-access access-allow-and-deny"
   "oversized cookies:bad-oversized-cookies"
   "huge Vary spreads:bad-vary-spread seed3-vary-by-what-the-edge-says"
   "cache deception:guard-cache-deception guard-ambiguous-path"
