@@ -13,8 +13,11 @@ import (
 // URL below them.
 func (v *visit) diagnose() bool {
 	path := v.r.Path()
-	if len(path) < 7 || path[1] != 'h' && path[1] != 'o' && path[1] != '_' {
+	if len(path) < 7 || path[1] != 'h' && path[1] != 'o' && path[1] != '_' && path[1] != '/' && path[1] != '%' {
 		return false
+	}
+	if v.reserved() {
+		return v.answer(404, plain, "no such path of opencache\n")
 	}
 	switch public, other := v.ours(); {
 	case public && string(path) == "/oc-cgi/ready":
@@ -28,6 +31,15 @@ func (v *visit) diagnose() bool {
 	}
 	return false
 }
+
+// reserved reports whether the path is one of the project's own in another
+// spelling: no site has a URL there, and the project answers to one.
+func (v *visit) reserved() bool {
+	path := v.r.Path()
+	return !bytes.HasPrefix(path, ownPaths) && bytes.HasPrefix(v.path(), ownPaths)
+}
+
+var ownPaths = []byte("/oc-cgi/")
 
 // ours reports whether the request is for what everybody may ask the project,
 // or for another of its own paths.

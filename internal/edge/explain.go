@@ -102,6 +102,10 @@ func (p *Plan) Explain(q *Question) (*Explanation, error) {
 	v.cleanTarget()
 	public, ours := v.ours()
 	switch {
+	case v.reserved():
+		v.diagnose()
+		x.answered(v, "one of opencache's own paths in another spelling")
+		return x, nil
 	case v.filter():
 		x.answered(v, "the node's filters deny it: "+v.filtered.String())
 		return x, nil
