@@ -198,7 +198,7 @@ func (s *stack) source(node *config.Node) telemetry.Source {
 // parts are those that have metrics of their own. The edge is not there yet
 // when this is called: what needs it asks s.edge when samples are wanted.
 func (s *stack) parts() []telemetry.Part {
-	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}, databaseMetrics(&s.geo), s.filterMetrics(), s.guardMetrics(), s.compressed(), s.accessPart(), s.readiness()}
+	list := []telemetry.Part{{Families: s.families(), Samples: s.samples}, databaseMetrics(&s.geo), s.filterMetrics(), s.accountMetrics(), s.guardMetrics(), s.compressed(), s.accessPart(), s.readiness()}
 	if s.live != nil {
 		list = append(list, s.live.part())
 	}

@@ -82,7 +82,10 @@ type Edge struct {
 	denials  denials
 	verifier access.Verifier
 
-	using  sync.Mutex   // held by Use
+	using     sync.Mutex // held by Use; guards short
+	short     map[account]bool
+	unlimited atomic.Int64 // how many these are
+
 	warned atomic.Int64 // when a failure was told last, Unix seconds
 	untold atomic.Int64 // failures since then
 
@@ -130,7 +133,11 @@ func (e *Edge) Use(p *Plan) error {
 	defer e.using.Unlock()
 	was := e.plan.Load()
 	e.count(p, was)
-	faults := p.apply(was)
+	if e.short == nil {
+		e.short = map[account]bool{}
+	}
+	faults := p.apply(was, e.short)
+	e.unlimited.Store(int64(len(e.short)))
 	e.plan.Store(p)
 	p.watch()
 	if was != nil && was != p {
@@ -142,6 +149,10 @@ func (e *Edge) Use(p *Plan) error {
 	}
 	return errors.Join(faults...)
 }
+
+// Unlimited is how many accounts of zones there is no room for: what they hold
+// is stored without a limit of its own.
+func (e *Edge) Unlimited() int64 { return e.unlimited.Load() }
 
 // Plan returns the plan in use.
 func (e *Edge) Plan() *Plan { return e.plan.Load() }

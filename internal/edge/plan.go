@@ -152,13 +152,25 @@ func (c *compiling) take(s *site) {
 			c.plan.accounts[a] = sh
 		}
 		if sh, ok := z.others(); ok {
-			for _, v := range z.volumes {
-				c.plan.others[v] = sh
-			}
+			c.takeOthers(z, sh)
 		}
 	}
 	for a, sh := range s.hostShares {
 		c.plan.accounts[a] = sh
+	}
+}
+
+// takeOthers has hosts that nobody names take so much of the zone's volumes. A
+// volume knows one measure for all of them: hosts are in it, not in a zone.
+func (c *compiling) takeOthers(z *zone, sh share) {
+	for _, v := range z.volumes {
+		had, there := c.plan.others[v]
+		if !there {
+			c.plan.others[v] = sh
+		} else if had.share != sh.share || had.limit != sh.limit {
+			c.fault("cache.zones."+z.doc.Name+".hosts", fmt.Sprintf("another share or limit than that of zone %s, on volume %s", had.zone, v.Name), "the same, or volumes of its own")
+			return
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -205,19 +206,28 @@ func (c *compiling) shareHosts(s *site) {
 		}
 		for name, h := range ch.zone.doc.Hosts.Named {
 			for _, url := range urlsOf(name) {
-				v, err := visitOf(url)
+				origin, err := s.originOf(ch, url)
 				if c.bad("cache.zones."+ch.zone.doc.Name+".hosts.named", err) {
 					return
 				}
-				v.site, v.choice = s, ch
-				v.makeKey()
 				for _, vol := range ch.zone.volumes {
 					n := int64(len(ch.zone.volumes))
-					s.hostShares[account{vol, string(v.key[:v.to.Origin])}] = share{zone: ch.zone.doc.Name, share: sizeOf(h.Share) / n, limit: sizeOf(h.Limit) / n, host: true}
+					s.hostShares[account{vol, string(origin)}] = share{zone: ch.zone.doc.Name, share: sizeOf(h.Share) / n, limit: sizeOf(h.Limit) / n, host: true}
 				}
 			}
 		}
 	}
+}
+
+// originOf is what the key of a URL begins with, by which its host has its account.
+func (s *site) originOf(ch *choice, url string) ([]byte, error) {
+	v, err := visitOf(url)
+	if err != nil {
+		return nil, err
+	}
+	v.site, v.choice = s, ch
+	v.makeKey()
+	return v.key[:v.to.Origin], nil
 }
 
 // urlsOf are the URLs whose origin a name means: http://host, or host for both
@@ -237,8 +247,9 @@ func sizeOf(s *config.Size) int64 {
 }
 
 // apply makes the volumes' accounts those of p, where they are others than in
-// was.
-func (p *Plan) apply(was *Plan) (faults []error) {
+// was or could not be made then. It keeps short those that can not.
+func (p *Plan) apply(was *Plan, short map[account]bool) (faults []error) {
+	maps.DeleteFunc(short, func(a account, _ bool) bool { _, ok := p.accounts[a]; return !ok })
 	for v, s := range p.others {
 		if was == nil || was.others[v] != s {
 			v.Store.ShareOthers(s.share, s.limit)
@@ -246,13 +257,15 @@ func (p *Plan) apply(was *Plan) (faults []error) {
 		}
 	}
 	for a, s := range p.accounts {
-		if was != nil && was.accounts[a] == s {
+		if was != nil && was.accounts[a] == s && !short[a] {
 			continue
 		}
 		site := a.volume.Store.OpenSite([]byte(a.name))
 		if err := a.volume.Store.SetShare(site, s.share, s.limit); err != nil {
 			faults = append(faults, fmt.Errorf("zone %s: account %s: %w", s.zone, a.name, err))
+			short[a] = true
 		} else {
+			delete(short, a)
 			_ = a.volume.Store.SetInactive(site, s.inactive) // it has its account: nothing to be short of
 		}
 	}
@@ -272,4 +285,58 @@ func (p *Plan) dropGone(was *Plan) {
 		}
 		_ = a.volume.Store.SetShare(a.volume.Store.Site([]byte(a.name)), others.share, others.limit) // it has its account: nothing to be short of
 	}
+	for id, s := range was.sites {
+		if now := p.sites[id]; now != s {
+			s.dropHosts(now, p, was)
+		}
+	}
+}
+
+// dropHosts drops what is stored for hosts in the site's zones where each has
+// its own account, of those zones that now, nil when it is gone, no longer has.
+// Hosts that nobody names are not known: their volume is emptied where nothing
+// else is in it.
+func (s *site) dropHosts(now *site, p, was *Plan) {
+	for d := range s.keyed {
+		z := d.zone
+		if z.doc.Hosts == nil || now != nil && slices.ContainsFunc(now.zones, func(n *zone) bool { return n.doc.Name == z.doc.Name && n.doc.Hosts != nil }) {
+			continue
+		}
+		ch := &choice{decision: *d}
+		for _, host := range s.doc.Hostnames {
+			for _, url := range urlsOf(host) {
+				if host == anyHost || strings.HasPrefix(host, "*.") {
+					continue
+				}
+				origin, err := s.originOf(ch, url)
+				if err != nil || !ch.rooted {
+					continue // no such request was ever stored there
+				}
+				for _, v := range z.volumes {
+					v.Engine.Ban(&engine.Ban{Site: origin})
+				}
+			}
+		}
+		if slices.ContainsFunc(s.doc.Hostnames, func(h string) bool { return h == anyHost || strings.HasPrefix(h, "*.") }) {
+			for _, v := range z.volumes {
+				if !p.uses(v, was) {
+					v.Engine.Ban(&engine.Ban{})
+				}
+			}
+		}
+	}
+}
+
+// uses reports whether anything that was stored by the plan before may be in a
+// volume still.
+func (p *Plan) uses(v *Volume, was *Plan) bool {
+	if _, ok := p.others[v]; ok {
+		return true
+	}
+	for a := range p.accounts {
+		if _, ok := was.accounts[a]; ok && a.volume == v {
+			return true
+		}
+	}
+	return false
 }

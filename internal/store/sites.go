@@ -16,7 +16,7 @@ const (
 )
 
 // errSites: SetShare has no account left.
-var errSites = errors.New("sites: all 4096 accounts are taken")
+var errSites = errors.New("sites: all 4096 accounts are taken, so it has no limit of its own")
 
 // A siteTable numbers sites. The zone's tiers have it in common. Number 0 is
 // of all sites that have no account.
