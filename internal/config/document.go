@@ -162,6 +162,9 @@ func (r *reader) parse() bool {
 		return false
 	}
 	text := r.text
+	if rest, ok := bytes.CutPrefix(text, []byte("\ufeff")); ok { // as some editors begin files; places stay what they are
+		text = append([]byte("   "), rest...)
+	}
 	if n := len(text); n > 0 && text[n-1] != '\n' {
 		// A comment on the last line ends there as well.
 		text = append(text[:n:n], '\n')

@@ -252,3 +252,18 @@ func TestParseMany(t *testing.T) {
 		t.Errorf("got %d faults, the last %v, the first of %d bytes", len(faults), faults[len(faults)-1], len(faults[0].String()))
 	}
 }
+
+// TestOddFiles: a byte order mark is none of JSON's and does no harm; a key that
+// is a file's name moves no terminal.
+func TestOddFiles(t *testing.T) {
+	if _, faults := Parse(siteKey, []byte("\ufeff"+site("a", "a.example")+"\r\n"), Limits{}); len(faults) > 0 {
+		t.Errorf("a byte order mark: %v", faults)
+	}
+	if _, faults := Parse(siteKey, []byte("\ufeff{\n  \"x\": 1}"), Limits{}); len(faults) != 3 || faults[2].Line != 2 || faults[2].Column != 3 {
+		t.Errorf("a fault behind one: %v", faults)
+	}
+	_, faults := Parse(sitePrefix+"\x1b[31m\nb", []byte("{}"), Limits{})
+	if len(faults) == 0 || strings.ContainsAny(faults[0].String(), "\x1b\n") {
+		t.Errorf("an odd key: got %q", faults)
+	}
+}

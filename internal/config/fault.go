@@ -29,7 +29,11 @@ type Fault struct {
 // String is the fault in one line, as compilers write it.
 func (f Fault) String() string {
 	var b strings.Builder
-	b.WriteString(f.Document)
+	if strings.ContainsFunc(f.Document, func(c rune) bool { return !strconv.IsPrint(c) }) {
+		b.WriteString(strconv.Quote(f.Document)) // a file's name may hold what moves a terminal
+	} else {
+		b.WriteString(f.Document)
+	}
 	if f.Line > 0 {
 		b.WriteString(":" + strconv.Itoa(f.Line) + ":" + strconv.Itoa(f.Column))
 	}
