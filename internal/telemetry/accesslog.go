@@ -14,6 +14,8 @@ const (
 	blockSize    = 64 << 10
 	defaultQueue = 1 << 20
 	defaultFlush = time.Second
+	// writeTogether is how many full blocks are written together.
+	writeTogether = 4
 )
 
 // LogOptions are the ways to keep an access log.
@@ -37,8 +39,10 @@ type LogOptions struct {
 }
 
 // An AccessLog writes Records as lines. Requests never wait for it:
-// Write copies the line into a block of 64 KiB; full blocks, and every second
-// the one being filled, are written by a goroutine that Close ends.
+// Write copies the line into a block of 64 KiB; full blocks, once there are
+// enough of them, and every second all there is, are written by a goroutine
+// that Close ends. A write has the runtime look after who takes long, which
+// costs more than the write: so it is done seldom, for several blocks.
 //
 // A block is free, then being filled, then full, then written and free again.
 // There are never more than LogOptions.Queue allows; when none is free, a line
@@ -52,6 +56,7 @@ type AccessLog struct {
 	wake    chan struct{}
 	stop    chan struct{}
 	done    chan struct{}
+	enough  int // full blocks that are worth waking the goroutine for
 
 	mu     sync.Mutex // guards the fields below
 	fill   []byte     // the block being filled
@@ -94,6 +99,7 @@ func OpenLog(o LogOptions) (*AccessLog, error) {
 		l.free = append(l.free, memory[at:at:at+blockSize])
 	}
 	l.full = make([][]byte, 0, blocks)
+	l.enough = min(max(blocks/4, 1), writeTogether)
 	l.fill = l.takeLocked()
 	go l.run()
 	return l, nil
@@ -141,7 +147,9 @@ func (l *AccessLog) add(line []byte) bool {
 		}
 		l.full = append(l.full, l.fill)
 		l.fill = l.takeLocked()
-		l.rouse()
+		if len(l.full) >= l.enough {
+			l.rouse()
+		}
 	}
 	l.fill = append(l.fill, line...)
 	return true

@@ -73,21 +73,26 @@ func TestAccessLogFlushesEachSecond(t *testing.T) {
 	})
 }
 
-func TestAccessLogFullBlockGoesOutAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		out := &gate{}
-		l := open(t, LogOptions{Out: out, Flush: time.Hour})
-		for range blockSize/len(appendJSON(nil, sample())) + 1 {
-			l.Write(sample())
-		}
-		synctest.Wait()
-		if got, want := out.lines(), blockSize/len(appendJSON(nil, sample())); got != want {
-			t.Errorf("got %d lines, want %d: a block", got, want)
-		}
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+// Full blocks go out together, before the second is over when there are enough
+// of them, and one by one when the queue has no more.
+func TestAccessLogFullBlocksGoOut(t *testing.T) {
+	for _, tt := range []struct{ queue, fill, want int }{{0, 1, 0}, {0, writeTogether - 1, 0}, {0, writeTogether, writeTogether}, {1, 1, 1}, {8 * blockSize, 2, 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			out := &gate{}
+			l := open(t, LogOptions{Out: out, Queue: tt.queue, Flush: time.Hour})
+			each := blockSize / len(appendJSON(nil, sample()))
+			for range tt.fill*each + 1 {
+				l.Write(sample())
+			}
+			synctest.Wait()
+			if got, want := out.lines(), tt.want*each; got != want {
+				t.Errorf("queue of %d, %d blocks: got %d lines, want %d", tt.queue, tt.fill, got, want)
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // A disk that does not answer holds up nobody; what does not fit is counted.
