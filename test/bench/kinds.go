@@ -34,7 +34,7 @@ func (k kind) can(w workload) bool {
 
 var (
 	inMemory = []mode{plain, deferred, secure, logged, told, noted, small}
-	told1k   = []string{"told-1k", "told-open", "told-log-1k", "told-log-open"}
+	told1k   = []string{"told-1k", "told-log-1k"}
 	onDisk   = append(inMemory[:len(inMemory):len(inMemory)], disked)
 )
 
