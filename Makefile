@@ -62,6 +62,7 @@ test: vet lint unit alloc conformance fuzz ## all that must hold: vet, lint, uni
 .PHONY: vet
 vet: need-go
 	go vet ./...
+	cd test/library && go vet ./... # a module of its own, with sums of its own
 
 .PHONY: lint
 lint: need-go $(GOLANGCI) ## golangci-lint with .golangci.yml
